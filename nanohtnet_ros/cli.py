@@ -1,0 +1,53 @@
+"""The `nanohtnet` command: a table from words to functions, whose signatures and docstrings are the help."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+COMMANDS = {
+    "run": ("nanohtnet_ros.demo.run:run", "3D skeletons of a video file through the ROS nodes: bag, table, picture"),
+    "demo": ("nanohtnet_ros.demo.run:demo", "the same for the two clips of this package, against their ground truth"),
+    "models get": ("nanohtnet_ros.runtime.model_store:get", "bring a detector's files into the user's cache"),
+    "models list": ("nanohtnet_ros.runtime.model_store:show", "models that are installed"),
+    "train": ("nanohtnet_ros.training.train:train", "train the lifting network on motion capture"),
+    "evaluate": ("nanohtnet_ros.training.evaluate:evaluate", "errors of an exported network"),
+    "export": ("nanohtnet_ros.training.export:export", "checkpoint to ONNX and its sidecar"),
+}
+"""Words of a command to the function behind it and one line of help. Modules load when their command runs."""
+
+
+def usage() -> str:
+    lines = [f"  {words:12} {summary}" for words, (_, summary) in COMMANDS.items()]
+    return "usage: nanohtnet COMMAND ...\n\n" + "\n".join(lines) + "\n\n'nanohtnet COMMAND --help' says more."
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 if it went well, 1 after an error that the message says how to mend, 2 for an unknown command.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    words = next((words for words in COMMANDS if argv[: len(words.split())] == words.split()), None)
+    if words is None:
+        asked = not argv or argv[0] in ("-h", "--help")
+        print(usage(), file=sys.stdout if asked else sys.stderr)
+        return 0 if asked else 2
+    module, function = COMMANDS[words][0].split(":")
+    try:
+        from jsonargparse import auto_cli
+
+        command = getattr(importlib.import_module(module), function)
+        auto_cli(command, args=argv[len(words.split()):], prog=f"nanohtnet {words}")
+    except ModuleNotFoundError as error:
+        print(f"nanohtnet {words}: {error}: install it, or the extra that holds it (README, 'Install')", file=sys.stderr)
+        return 1
+    except (OSError, ValueError, RuntimeError, ImportError) as error:
+        print(f"nanohtnet {words}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

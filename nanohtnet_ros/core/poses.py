@@ -1,0 +1,40 @@
+"""What flows through the pipeline, one frozen record per person and stage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nanohtnet_ros.core.skeleton import H36M_17
+
+
+@dataclass(frozen=True)
+class Keypoints:
+    """One person's 2D keypoints in one image, Human3.6M order.
+
+    Attributes:
+        xy_px: (17, 2) float32, pixels of the image as received; (0, 0) is the centre of the top-left pixel;
+            NaN where a keypoint is missing.
+        confidence: (17,) float32 in [0, 1], 0 where a keypoint is missing.
+    """
+
+    xy_px: np.ndarray
+    confidence: np.ndarray
+
+    def __post_init__(self) -> None:
+        joints = len(H36M_17)
+        if self.xy_px.shape != (joints, 2) or self.confidence.shape != (joints,):
+            raise ValueError(
+                f"keypoints have shapes {self.xy_px.shape} and {self.confidence.shape}, "
+                f"expected ({joints}, 2) and ({joints},)"
+            )
+        missing = ~np.isfinite(self.xy_px).all(axis=1) | ~np.isfinite(self.confidence) | (self.confidence <= 0)
+        object.__setattr__(self, "xy_px", np.where(missing[:, None], np.nan, self.xy_px).astype(np.float32))
+        object.__setattr__(
+            self, "confidence", np.where(missing, 0.0, np.minimum(self.confidence, 1.0)).astype(np.float32))
+
+    @property
+    def valid(self) -> np.ndarray:
+        """(17,) bool, true where a keypoint was found."""
+        return self.confidence > 0

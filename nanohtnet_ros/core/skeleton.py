@@ -1,0 +1,108 @@
+"""Skeleton topologies and the conversions between them.
+
+Joint names, parents, flip pairs and limb lists live here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """A named set of joints.
+
+    Attributes:
+        name: identifier used in model files and messages.
+        joint_names: one name per joint, in the order of every array's joint axis.
+        parents: index of each joint's parent, -1 for the root; empty where the set is no tree.
+        flip_pairs: (left, right) index pairs that swap when the image is mirrored.
+    """
+
+    name: str
+    joint_names: tuple[str, ...]
+    parents: tuple[int, ...]
+    flip_pairs: tuple[tuple[int, int], ...]
+
+    def __len__(self) -> int:
+        return len(self.joint_names)
+
+    @property
+    def bones(self) -> tuple[tuple[int, int], ...]:
+        """(parent, child) index pairs, in the order of the children."""
+        return tuple((parent, child) for child, parent in enumerate(self.parents) if parent >= 0)
+
+    @property
+    def flip_order(self) -> np.ndarray:
+        """(J,) int64 indices that reorder a mirrored person's joints: `mirrored[..., flip_order, :]`."""
+        order = np.arange(len(self))
+        for left, right in self.flip_pairs:
+            order[left], order[right] = right, left
+        return order
+
+
+H36M_17 = Skeleton(
+    name="h36m_17",
+    joint_names=(
+        "hip", "r_hip", "r_knee", "r_ankle", "l_hip", "l_knee", "l_ankle", "spine", "thorax",
+        "neck", "head", "l_shoulder", "l_elbow", "l_wrist", "r_shoulder", "r_elbow", "r_wrist",
+    ),
+    parents=(-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15),
+    flip_pairs=((4, 1), (5, 2), (6, 3), (11, 14), (12, 15), (13, 16)),
+)
+"""Human3.6M's 17 joints; `neck` is the point that papers call neck/nose, `head` is the head's top."""
+
+# Limbs of H36M_17 from the trunk outwards; NanoHTNet's part-level branches gather joints in this order.
+H36M_LIMBS = ((1, 2, 3), (4, 5, 6), (11, 12, 13), (14, 15, 16))
+
+BLAZEPOSE_33 = Skeleton(
+    name="blazepose_33",
+    joint_names=(
+        "nose", "l_eye_inner", "l_eye", "l_eye_outer", "r_eye_inner", "r_eye", "r_eye_outer",
+        "l_ear", "r_ear", "mouth_l", "mouth_r", "l_shoulder", "r_shoulder", "l_elbow", "r_elbow",
+        "l_wrist", "r_wrist", "l_pinky", "r_pinky", "l_index", "r_index", "l_thumb", "r_thumb",
+        "l_hip", "r_hip", "l_knee", "r_knee", "l_ankle", "r_ankle", "l_heel", "r_heel",
+        "l_foot_index", "r_foot_index",
+    ),
+    parents=(),
+    flip_pairs=((1, 4), (2, 5), (3, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16), (17, 18),
+                (19, 20), (21, 22), (23, 24), (25, 26), (27, 28), (29, 30), (31, 32)),
+)
+"""The 33 landmarks of BlazePose (MediaPipe Pose)."""
+
+
+def _blazepose_to_h36m_weights() -> np.ndarray:
+    """(17, 33) weights of BlazePose landmarks in each Human3.6M joint; every row sums to one."""
+    index = {name: i for i, name in enumerate(BLAZEPOSE_33.joint_names)}
+    shoulders = {"l_shoulder": 0.5, "r_shoulder": 0.5}
+    hips = {"l_hip": 0.5, "r_hip": 0.5}
+    # The crown lies about half the distance from the shoulders' middle to the ears' above the ears.
+    head = {"l_ear": 0.75, "r_ear": 0.75, "l_shoulder": -0.25, "r_shoulder": -0.25}
+    middle = {"l_shoulder": 0.25, "r_shoulder": 0.25, "l_hip": 0.25, "r_hip": 0.25}
+    made = {"hip": hips, "spine": middle, "thorax": shoulders, "neck": {"nose": 1.0}, "head": head}
+    weights = np.zeros((len(H36M_17), len(BLAZEPOSE_33)), np.float32)
+    for row, joint in enumerate(H36M_17.joint_names):
+        for landmark, weight in made.get(joint, {joint: 1.0}).items():
+            weights[row, index[landmark]] = weight
+    return weights
+
+
+BLAZEPOSE_TO_H36M = _blazepose_to_h36m_weights()
+
+
+def blazepose_to_h36m(xy_px: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Convert one person's BlazePose landmarks to Human3.6M joints.
+
+    Limb joints are the landmarks themselves; hip, spine, thorax and head are made from shoulders, hips and ears.
+
+    Args:
+        xy_px: (33, 2) pixels.
+        confidence: (33,) in [0, 1].
+    Returns:
+        (17, 2) float32 pixels, and (17,) float32 confidences: the lowest of the landmarks that a joint is made of.
+    """
+    joints = BLAZEPOSE_TO_H36M @ np.asarray(xy_px, np.float32)
+    used = np.where(BLAZEPOSE_TO_H36M != 0, np.asarray(confidence, np.float32)[None, :], np.inf)
+    return joints.astype(np.float32), used.min(axis=1).astype(np.float32)

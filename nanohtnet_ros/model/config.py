@@ -1,0 +1,59 @@
+"""Sizes and switches of the lifting network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NanoHTNetConfig:
+    """Everything that `NanoHTNet` needs to be built.
+
+    The defaults are the published network's. Names follow the paper (arXiv 2501.15763) where it has one.
+
+    Attributes:
+        window_length: T, input frames.
+        kept_frames: n, kept DCT coefficients and output frames.
+        joints: J.
+        channels: C, a multiple of 6 * heads (thirds and halves are split over the heads).
+        layers: L, mixers in each stream.
+        mlp_hidden: hidden width of every MLP.
+        gcn_hidden: hidden width of the graph convolutions.
+        joint_features: h, features per joint that each stream hands to the last linear.
+        heads: attention heads.
+        drop_path: stochastic depth of the first and the last mixer; linear between.
+        dropout_spatial: dropout in the spatial stream's MLPs.
+        dropout_temporal: dropout in the temporal stream's MLPs and in every attention projection.
+        swap_arm_tokens: write the left arm's part token to the right arm and the other way round, as the
+            authors' code does in its three-joint branch. Their checkpoints need it; ours do without.
+        person_view: turn and scale the window to the person before the network and turn the joints back after
+            it (see `person_view.py`). Not in the paper; a published checkpoint was trained without.
+    """
+
+    window_length: int = 243
+    kept_frames: int = 9
+    joints: int = 17
+    channels: int = 240
+    layers: int = 3
+    mlp_hidden: int = 256
+    gcn_hidden: int = 384
+    joint_features: int = 8
+    heads: int = 8
+    drop_path: tuple[float, float] = (0.1, 0.3)
+    dropout_spatial: float = 0.15
+    dropout_temporal: float = 0.1
+    swap_arm_tokens: bool = False
+    person_view: bool = False
+
+    def __post_init__(self) -> None:
+        if self.channels % (6 * self.heads):
+            raise ValueError(
+                f"channels is {self.channels}, expected a multiple of {6 * self.heads}: "
+                f"its thirds and halves are split over {self.heads} heads"
+            )
+        if not 1 <= self.kept_frames <= self.window_length:
+            raise ValueError(
+                f"kept_frames is {self.kept_frames}, expected 1 to window_length = {self.window_length}"
+            )
+        if self.joints != 17:
+            raise ValueError(f"joints is {self.joints}, expected 17: the part level is written for Human3.6M's limbs")

@@ -1,0 +1,99 @@
+"""Training and evaluation batches: motion capture seen through virtual cameras."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from nanohtnet_ros.core.camera import FOCAL_NORM
+from nanohtnet_ros.training.keypoint_noise import KeypointNoise
+from nanohtnet_ros.training.mocap import MotionCapture
+from nanohtnet_ros.training.virtual_camera import BodyVariation, RobotCameras, mirror, project, uniform
+
+
+@dataclass(frozen=True)
+class Synthesis:
+    """How training windows are made from recorded motion.
+
+    Attributes:
+        bodies: variation of proportions.
+        cameras: where virtual cameras stand.
+        noise: errors of the keypoints.
+        speed: a window plays the recording this much faster or slower, uniformly.
+        action_exponent: how actions of different duration are weighed, see `MotionCapture.sequence_weights`.
+    """
+
+    bodies: BodyVariation = field(default_factory=BodyVariation)
+    cameras: RobotCameras = field(default_factory=RobotCameras)
+    noise: KeypointNoise = field(default_factory=KeypointNoise)
+    speed: tuple[float, float] = (0.8, 1.25)
+    action_exponent: float = 0.5
+
+    def batch(
+        self, capture: MotionCapture, size: int, window_length: int, targets: int, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Make one random training batch.
+
+        Args:
+            capture: recorded motion.
+            size: B.
+            window_length: T.
+            targets: n; the last n frames are the targets.
+            rng: source of all randomness.
+        Returns:
+            (B, T, 17, 2) normalised keypoints with errors, and (B, n, 17, 3) root-relative joints, metres,
+            optical axes.
+        """
+        sequence = torch.multinomial(capture.sequence_weights(self.action_exponent), size, True, generator=rng)
+        newest = (torch.rand(size, generator=rng) * capture.lengths[sequence]).long()
+        joints = capture.windows(sequence, newest, window_length, uniform((size,), *self.speed, rng))
+        flipped = torch.rand(size, generator=rng) < 0.5
+        joints[flipped] = mirror(joints[flipped])
+        joints = self.cameras.view(self.bodies.apply(joints, rng), rng)
+        keypoints = self.noise.apply(project(joints, FOCAL_NORM), rng)
+        return keypoints, root_relative_targets(joints, targets)
+
+
+def root_relative_targets(joints_cam_m: Tensor, targets: int) -> Tensor:
+    """(B, n, 17, 3) last n frames relative to their joint 0."""
+    newest = joints_cam_m[:, -targets:]
+    return newest - newest[:, :, :1]
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Fixed windows of a split through fixed random cameras, bodies as recorded.
+
+    Attributes:
+        clean: (N, T, 17, 2) exact normalised keypoints.
+        noisy: the same with `KeypointNoise()`.
+        targets_m: (N, 17, 3) root-relative joints of the newest frame.
+        sequence: (N,) index of each window's sequence in the capture.
+    """
+
+    clean: Tensor
+    noisy: Tensor
+    targets_m: Tensor
+    sequence: Tensor
+
+    @classmethod
+    def build(
+        cls, capture: MotionCapture, window_length: int, stride: int = 10, cameras: int = 4, seed: int = 7
+    ) -> EvaluationSet:
+        """Cut windows every `stride` frames, each seen by `cameras` random cameras.
+
+        Windows that a sequence is too short for start at its first frame, repeated.
+        """
+        rng = torch.Generator().manual_seed(seed)
+        ends = [
+            (i, end)
+            for i, length in enumerate(capture.lengths.tolist())
+            for end in range(min(window_length - 1, length - 1), length, stride)
+            for _ in range(cameras)
+        ]
+        sequence, newest = torch.tensor(ends).T
+        joints = RobotCameras().view(capture.windows(sequence, newest, window_length), rng)
+        clean = project(joints, FOCAL_NORM)
+        return cls(clean, KeypointNoise().apply(clean, rng), root_relative_targets(joints, 1)[:, 0], sequence)

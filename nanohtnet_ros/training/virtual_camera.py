@@ -1,0 +1,159 @@
+"""Bodies of other proportions, and virtual cameras that look at them as a robot's camera would."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nanohtnet_ros.core.skeleton import H36M_17
+
+
+def uniform(shape: tuple[int, ...], low: float, high: float, rng: torch.Generator) -> Tensor:
+    """Uniform float32 samples in [low, high)."""
+    return low + (high - low) * torch.rand(shape, generator=rng)
+
+
+@dataclass(frozen=True)
+class BodyVariation:
+    """How much a body's proportions vary about the recorded person's.
+
+    Every spread is the standard deviation of a log factor. Left and right share their factors.
+
+    Attributes:
+        scale: of the whole body.
+        limbs: of each thigh, shin, upper arm and forearm.
+        widths: of the hip and the shoulder half-width.
+        trunk: of hip-spine and spine-thorax.
+        head: of thorax-neck and neck-head; wide, because data sets disagree on these two joints.
+        head_mean: factors that the head's two bones vary about.
+        nose_forward_m: joint 9 moves forward, out of the neck's axis, by 0 to this much (nose or neck).
+    """
+
+    scale: float = 0.05
+    limbs: float = 0.06
+    widths: float = 0.12
+    trunk: float = 0.08
+    head: float = 0.2
+    head_mean: float = 1.2
+    nose_forward_m: float = 0.12
+
+    def apply(self, joints_m: Tensor, rng: torch.Generator) -> Tensor:
+        """Rebuild bodies with other bone lengths; the bones' directions and the root's path stay.
+
+        Args:
+            joints_m: (B, T, 17, 3) world frame, z up.
+        Returns:
+            (B, T, 17, 3). Roots are scaled with the body about the ground, so feet stay on it.
+        """
+        B = joints_m.shape[0]
+        spread = {
+            (0, 1): self.widths, (1, 2): self.limbs, (2, 3): self.limbs, (0, 7): self.trunk, (7, 8): self.trunk,
+            (8, 9): self.head, (9, 10): self.head, (8, 11): self.widths, (11, 12): self.limbs, (12, 13): self.limbs,
+        }
+        right_of = dict(H36M_17.flip_pairs)
+        left_of = {right: left for left, right in H36M_17.flip_pairs}
+        factors: dict[tuple[int, int], Tensor] = {}
+        for (parent, child), sigma in spread.items():
+            factor = torch.exp(sigma * torch.randn(B, 1, 1, generator=rng))
+            if (parent, child) in ((8, 9), (9, 10)):
+                factor = factor * self.head_mean
+            factors[parent, child] = factor
+            mirrored = (
+                right_of.get(parent, left_of.get(parent, parent)), right_of.get(child, left_of.get(child, child)))
+            factors[mirrored] = factor
+        scale = torch.exp(self.scale * torch.randn(B, 1, 1, generator=rng))
+        out = [joints_m[:, :, 0] * scale]
+        for child in range(1, len(H36M_17)):
+            parent = H36M_17.parents[child]
+            bone = joints_m[:, :, child] - joints_m[:, :, parent]
+            out.append(out[parent] + bone * (factors[parent, child] * scale))
+        body = torch.stack(out, dim=2)
+        up = joints_m[:, :, 9] - joints_m[:, :, 8]
+        left = joints_m[:, :, 11] - joints_m[:, :, 14]
+        forward = torch.nn.functional.normalize(torch.linalg.cross(left, up), dim=-1)
+        body[:, :, 9] += forward * uniform((B, 1, 1), 0.0, self.nose_forward_m, rng)
+        return body
+
+
+@dataclass(frozen=True)
+class RobotCameras:
+    """Where virtual cameras stand and how they look; every range is sampled uniformly unless stated.
+
+    Attributes:
+        height_m: of the camera above the ground.
+        distance_m: from camera to the newest frame's pelvis; sampled uniformly in its logarithm.
+        pan_deg: the pelvis lies up to this angle left or right of the optical axis.
+        tilt_deg: and up to this angle above or below it.
+        pitch_deg: the camera looks up or down by this at most.
+        roll_deg: standard deviation.
+    """
+
+    height_m: tuple[float, float] = (0.2, 2.2)
+    distance_m: tuple[float, float] = (1.5, 8.0)
+    pan_deg: float = 35.0
+    tilt_deg: float = 22.0
+    pitch_deg: float = 40.0
+    roll_deg: float = 4.0
+
+    def view(self, joints_world_m: Tensor, rng: torch.Generator) -> Tensor:
+        """See each window through a still camera of its own.
+
+        Args:
+            joints_world_m: (B, T, 17, 3), z up.
+        Returns:
+            (B, T, 17, 3) in the camera's optical axes: x right, y down, z forward.
+        """
+        B = joints_world_m.shape[0]
+        pelvis = joints_world_m[:, -1, 0]  # (B, 3)
+        distance = torch.exp(uniform((B,), *map(math.log, self.distance_m), rng))
+        height = uniform((B,), *self.height_m, rng)
+        rise = ((pelvis[:, 2] - height) / distance).clamp(-0.9, 0.9)  # sine of the pelvis' elevation
+        elevation = torch.asin(rise)
+        azimuth = uniform((B,), -math.pi, math.pi, rng)
+        pan = torch.deg2rad(uniform((B,), -self.pan_deg, self.pan_deg, rng))
+        tilt = torch.deg2rad(uniform((B,), -self.tilt_deg, self.tilt_deg, rng))
+        limit = math.radians(self.pitch_deg)
+        pitch = (elevation + tilt).clamp(-limit, limit)
+        roll = math.radians(self.roll_deg) * torch.randn(B, generator=rng)
+        ray = torch.stack((elevation.cos() * azimuth.cos(), elevation.cos() * azimuth.sin(), rise), dim=-1)
+        centre = pelvis - distance[:, None] * ray
+        return (joints_world_m - centre[:, None, None]) @ optical_from_world(azimuth + pan, pitch, roll).transpose(1, 2)[:, None]
+
+
+def optical_from_world(yaw: Tensor, pitch: Tensor, roll: Tensor) -> Tensor:
+    """(B, 3, 3) rotations from a z-up world to optical axes (x right, y down, z forward).
+
+    Args:
+        yaw: (B,) radians, heading of the optical axis about world z.
+        pitch: (B,) radians, positive looks up.
+        roll: (B,) radians, about the optical axis.
+    """
+    cy, sy, cp, sp, cr, sr = yaw.cos(), yaw.sin(), pitch.cos(), pitch.sin(), roll.cos(), roll.sin()
+    forward = torch.stack((cp * cy, cp * sy, sp), dim=-1)
+    right = torch.stack((sy, -cy, torch.zeros_like(cy)), dim=-1)
+    down = torch.linalg.cross(forward, right)
+    rolled_right = cr[:, None] * right + sr[:, None] * down
+    rolled_down = cr[:, None] * down - sr[:, None] * right
+    return torch.stack((rolled_right, rolled_down, forward), dim=1)
+
+
+def mirror(joints_world_m: Tensor) -> Tensor:
+    """Mirror people: (..., 17, 3), y changes sign and left joints become right ones."""
+    flipped = joints_world_m[..., H36M_17.flip_order.tolist(), :].clone()
+    flipped[..., 1] *= -1.0
+    return flipped
+
+
+def project(joints_cam_m: Tensor, focal_norm: float) -> Tensor:
+    """Project joints to normalised image coordinates.
+
+    Args:
+        joints_cam_m: (..., 3), optical axes; joints behind or right at the camera are held at 0.2 m depth.
+        focal_norm: image coordinates are tangents times this.
+    Returns:
+        (..., 2).
+    """
+    return joints_cam_m[..., :2] / joints_cam_m[..., 2:].clamp_min(0.2) * focal_norm
