@@ -28,6 +28,8 @@ class NanoHTNetConfig:
             authors' code does in its three-joint branch. Their checkpoints need it; ours do without.
         person_view: turn and scale the window to the person before the network and turn the joints back after
             it (see `person_view.py`). Not in the paper; a published checkpoint was trained without.
+        zero_root: output exactly zero for joint 0. A published checkpoint gives a value near zero that its users
+            overwrite.
     """
 
     window_length: int = 243
@@ -44,6 +46,7 @@ class NanoHTNetConfig:
     dropout_temporal: float = 0.1
     swap_arm_tokens: bool = False
     person_view: bool = False
+    zero_root: bool = False
 
     def __post_init__(self) -> None:
         if self.channels % (6 * self.heads):

@@ -257,6 +257,7 @@ class NanoHTNet(nn.Module):
         self.fcn_spa = nn.Linear(C, h * n)
         self.fc = nn.Linear(2 * h, 3)
         self.register_buffer("dct", dct_rows(T, n), persistent=False)
+        self.register_buffer("not_root", (torch.arange(J) > 0).float()[:, None], persistent=False)
 
     def forward(self, keypoints: Tensor) -> Tensor:
         """Lift windows.
@@ -264,8 +265,8 @@ class NanoHTNet(nn.Module):
         Args:
             keypoints: (B, T, J, 2) float32, Human3.6M order, normalised image coordinates.
         Returns:
-            (B, n, J, 3) float32, metres, optical axes, relative to joint 0 (whose own output is free: training
-            holds it at zero, users subtract or overwrite it).
+            (B, n, J, 3) float32, metres, optical axes, relative to joint 0, whose own output is to be overwritten
+            with zero, never subtracted (with `zero_root` it is zero).
         """
         B, T, J, _ = keypoints.shape
         n, h = self.config.kept_frames, self.config.joint_features
@@ -281,6 +282,8 @@ class NanoHTNet(nn.Module):
         joints = self.fcn_spa(joints).reshape(B, J, n, h).transpose(1, 2)  # (B, n, J, h)
 
         out = self.fc(torch.cat((joints, low), dim=-1))  # (B, n, J, 3)
+        if self.config.zero_root:
+            out = out * self.not_root
         return look_back(out, rotation) if self.config.person_view else out
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nanohtnet_ros.training.metrics import mpjpe_mm, p_mpjpe_mm
+from nanohtnet_ros.core.metrics import mpjpe_mm, p_mpjpe_mm
 from nanohtnet_ros.training.mocap import MotionCapture
 from nanohtnet_ros.training.synthesis import EvaluationSet
 

@@ -31,9 +31,9 @@ class KeypointNoise:
 
     amount: float = 2.0
     jitter: float = 0.02
-    drift: float = 0.02
+    drift: float = 0.03
     drift_memory: float = 0.8
-    offset: float = 0.02
+    offset: float = 0.04
     camera_rates_hz: tuple[float, ...] = (50.0, 30.0, 25.0, 15.0)
     camera_rate_weights: tuple[float, ...] = (0.4, 0.25, 0.2, 0.15)
 

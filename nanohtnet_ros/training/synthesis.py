@@ -10,7 +10,7 @@ from torch import Tensor
 from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.training.keypoint_noise import KeypointNoise
 from nanohtnet_ros.training.mocap import MotionCapture
-from nanohtnet_ros.training.virtual_camera import BodyVariation, RobotCameras, mirror, project, uniform
+from nanohtnet_ros.training.virtual_camera import BodyVariation, JointDefinitions, RobotCameras, mirror, project, uniform
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Synthesis:
 
     Attributes:
         bodies: variation of proportions.
+        definitions: variation of what a joint means.
         cameras: where virtual cameras stand.
         noise: errors of the keypoints.
         speed: a window plays the recording this much faster or slower, uniformly.
@@ -26,6 +27,7 @@ class Synthesis:
     """
 
     bodies: BodyVariation = field(default_factory=BodyVariation)
+    definitions: JointDefinitions = field(default_factory=JointDefinitions)
     cameras: RobotCameras = field(default_factory=RobotCameras)
     noise: KeypointNoise = field(default_factory=KeypointNoise)
     speed: tuple[float, float] = (0.8, 1.25)
@@ -51,7 +53,8 @@ class Synthesis:
         joints = capture.windows(sequence, newest, window_length, uniform((size,), *self.speed, rng))
         flipped = torch.rand(size, generator=rng) < 0.5
         joints[flipped] = mirror(joints[flipped])
-        joints = self.cameras.view(self.bodies.apply(joints, rng), rng)
+        joints = self.definitions.apply(self.bodies.apply(joints, rng), rng)
+        joints = self.cameras.view(joints, rng)
         keypoints = self.noise.apply(project(joints, FOCAL_NORM), rng)
         return keypoints, root_relative_targets(joints, targets)
 

@@ -25,57 +25,74 @@ class BodyVariation:
     Attributes:
         scale: of the whole body.
         limbs: of each thigh, shin, upper arm and forearm.
-        widths: of the hip and the shoulder half-width.
+        hips: of the hip half-width, about `hips_mean` times the recorded one.
+        shoulders: of the distance from thorax to shoulder.
         trunk: of hip-spine and spine-thorax.
-        head: of thorax-neck and neck-head; wide, because data sets disagree on these two joints.
-        head_mean: factors that the head's two bones vary about.
-        nose_forward_m: joint 9 moves forward, out of the neck's axis, by 0 to this much (nose or neck).
+        head: of thorax-neck and neck-head, about `head_mean` times the recorded ones.
     """
 
     scale: float = 0.05
     limbs: float = 0.06
-    widths: float = 0.12
+    hips: float = 0.15
+    hips_mean: float = 1.15
+    shoulders: float = 0.12
     trunk: float = 0.08
-    head: float = 0.2
-    head_mean: float = 1.2
-    nose_forward_m: float = 0.12
+    head: float = 0.25
+    head_mean: float = 1.35
 
     def apply(self, joints_m: Tensor, rng: torch.Generator) -> Tensor:
-        """Rebuild bodies with other bone lengths; the bones' directions and the root's path stay.
+        """Rebuild bodies with other bone lengths; the bones' directions stay.
 
         Args:
             joints_m: (B, T, 17, 3) world frame, z up.
         Returns:
             (B, T, 17, 3). Roots are scaled with the body about the ground, so feet stay on it.
         """
-        B = joints_m.shape[0]
-        spread = {
-            (0, 1): self.widths, (1, 2): self.limbs, (2, 3): self.limbs, (0, 7): self.trunk, (7, 8): self.trunk,
-            (8, 9): self.head, (9, 10): self.head, (8, 11): self.widths, (11, 12): self.limbs, (12, 13): self.limbs,
-        }
-        right_of = dict(H36M_17.flip_pairs)
-        left_of = {right: left for left, right in H36M_17.flip_pairs}
-        factors: dict[tuple[int, int], Tensor] = {}
-        for (parent, child), sigma in spread.items():
-            factor = torch.exp(sigma * torch.randn(B, 1, 1, generator=rng))
-            if (parent, child) in ((8, 9), (9, 10)):
-                factor = factor * self.head_mean
-            factors[parent, child] = factor
-            mirrored = (
-                right_of.get(parent, left_of.get(parent, parent)), right_of.get(child, left_of.get(child, child)))
-            factors[mirrored] = factor
-        scale = torch.exp(self.scale * torch.randn(B, 1, 1, generator=rng))
+        def factor(sigma: float, mean: float = 1.0) -> Tensor:
+            return mean * torch.exp(sigma * torch.randn(joints_m.shape[0], 1, 1, generator=rng))
+
+        hip, shoulder = factor(self.hips, self.hips_mean), factor(self.shoulders)
+        thigh, shin, upper_arm, forearm = (factor(self.limbs) for _ in range(4))
+        lower_trunk, upper_trunk = factor(self.trunk), factor(self.trunk)
+        neck, head = factor(self.head, self.head_mean), factor(self.head, self.head_mean)
+        # Factor of the bone that ends at each joint, in Human3.6M order.
+        factors = (None, hip, thigh, shin, hip, thigh, shin, lower_trunk, upper_trunk, neck, head,
+                   shoulder, upper_arm, forearm, shoulder, upper_arm, forearm)
+        scale = factor(self.scale)
         out = [joints_m[:, :, 0] * scale]
         for child in range(1, len(H36M_17)):
             parent = H36M_17.parents[child]
             bone = joints_m[:, :, child] - joints_m[:, :, parent]
-            out.append(out[parent] + bone * (factors[parent, child] * scale))
-        body = torch.stack(out, dim=2)
-        up = joints_m[:, :, 9] - joints_m[:, :, 8]
-        left = joints_m[:, :, 11] - joints_m[:, :, 14]
-        forward = torch.nn.functional.normalize(torch.linalg.cross(left, up), dim=-1)
-        body[:, :, 9] += forward * uniform((B, 1, 1), 0.0, self.nose_forward_m, rng)
-        return body
+            out.append(out[parent] + bone * (factors[child] * scale))
+        return torch.stack(out, dim=2)
+
+
+@dataclass(frozen=True)
+class JointDefinitions:
+    """Where data sets and detectors put the joints that no bone end defines; 2D and 3D follow alike.
+
+    Attributes:
+        nose_forward_m: joint 9 moves forward out of the neck's axis by up to this much (neck or nose).
+        thorax_to_shoulders: joint 8 moves towards the shoulders' middle by a share in this range.
+        spine_share: joint 7 moves towards the point at a share in this range from hip to thorax; how far it moves
+            is random, from not at all to all the way.
+    """
+
+    nose_forward_m: float = 0.12
+    thorax_to_shoulders: tuple[float, float] = (-0.3, 1.0)
+    spine_share: tuple[float, float] = (0.4, 0.6)
+
+    def apply(self, joints_m: Tensor, rng: torch.Generator) -> Tensor:
+        """Move joints 7, 8 and 9 of each window by a choice of its own; (B, T, 17, 3), world frame."""
+        B = joints_m.shape[0]
+        hip, spine, thorax, neck, left, right = (joints_m[:, :, j] for j in (0, 7, 8, 9, 11, 14))
+        forward = torch.nn.functional.normalize(torch.linalg.cross(left - right, neck - thorax), dim=-1)
+        moved = joints_m.clone()
+        moved[:, :, 9] = neck + forward * uniform((B, 1, 1), 0.0, self.nose_forward_m, rng)
+        moved[:, :, 8] = torch.lerp(thorax, (left + right) / 2, uniform((B, 1, 1), *self.thorax_to_shoulders, rng))
+        on_line = torch.lerp(hip, moved[:, :, 8], uniform((B, 1, 1), *self.spine_share, rng))
+        moved[:, :, 7] = torch.lerp(spine, on_line, uniform((B, 1, 1), 0.0, 1.0, rng))
+        return moved
 
 
 @dataclass(frozen=True)

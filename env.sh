@@ -1,0 +1,38 @@
+# Opens the environment that `make setup` made: source it from bash or sh.
+#   source env.sh
+
+_nanohtnet_root="${BASH_SOURCE:-$PWD/env.sh}"
+_nanohtnet_root="$(cd "$(dirname "$_nanohtnet_root")" && pwd)"
+
+if [ ! -x "$_nanohtnet_root/.venv/bin/python" ]; then
+  echo "env.sh: nothing is set up yet: run 'make setup' first" >&2
+  return 1
+fi
+
+VIRTUAL_ENV="$_nanohtnet_root/.venv"
+export VIRTUAL_ENV
+case ":$PATH:" in *":$VIRTUAL_ENV/bin:"*) ;; *) PATH="$VIRTUAL_ENV/bin:$PATH"; export PATH ;; esac
+
+if [ -d "$VIRTUAL_ENV/share/rclpy" ]; then
+  # ROS 2 from PyPI: the virtual environment is the ROS prefix.
+  export ROS_DISTRO=jazzy
+  export AMENT_PREFIX_PATH="$VIRTUAL_ENV" CMAKE_PREFIX_PATH="$VIRTUAL_ENV"
+  # The wheels' libraries. Set here once; otherwise every Python process would start twice to set it itself.
+  _nanohtnet_libs="$VIRTUAL_ENV/lib"
+  for _nanohtnet_dir in "$VIRTUAL_ENV"/lib/python3.*/site-packages/ros_*.libs; do
+    _nanohtnet_libs="$_nanohtnet_libs:$_nanohtnet_dir"
+  done
+  export LD_LIBRARY_PATH="$_nanohtnet_libs${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+  export _ROS_WHEELS_BOOTSTRAP_COMPLETE=1
+fi
+
+if [ -f "$_nanohtnet_root/install/local_setup.sh" ] && [ -z "${NANOHTNET_SETUP:-}" ]; then
+  COLCON_CURRENT_PREFIX="$_nanohtnet_root/install"
+  . "$_nanohtnet_root/install/local_setup.sh"
+  unset COLCON_CURRENT_PREFIX
+  PATH="$_nanohtnet_root/install/nanohtnet_ros/lib/nanohtnet_ros:$PATH"
+  export PATH
+  # Fast DDS in its default setting loses images between processes; this profile carries them.
+  export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-$_nanohtnet_root/install/nanohtnet_ros/share/nanohtnet_ros/config/fastdds.xml}"
+fi
+unset _nanohtnet_root _nanohtnet_libs _nanohtnet_dir

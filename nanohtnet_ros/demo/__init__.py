@@ -1,0 +1,1 @@
+"""Videos through the nodes, recorded, scored and drawn."""

@@ -1,0 +1,140 @@
+"""What a recorded bag shows: counts, latencies, and errors against ground truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.serialization import deserialize_message
+from rosbags.rosbag2 import Reader
+from sensor_msgs.msg import Image
+
+from nanohtnet_ros.core.stage_times import percentiles
+from nanohtnet_ros.core.window import NS_PER_S
+from nanohtnet_ros.demo.clips import Clip, GroundTruth
+from nanohtnet_ros.core.metrics import mpjpe_mm, p_mpjpe_mm
+from nanohtnet_ros.msg import Skeleton2DArray, Skeleton3DArray
+from nanohtnet_ros.ros.messages import joints_from_msg, keypoints_from_msg, root_from_msg, stamp_ns
+
+MATCH_PX = 40.0
+"""A skeleton is a person of the ground truth where their keypoints are closer than this on average."""
+
+
+@dataclass
+class Recording:
+    """A clip's messages in a bag, by the source image's stamp.
+
+    Attributes:
+        images, skeletons, skeletons_2d: message by stamp in nanoseconds.
+        arrived_ns: time of arrival of each image and of each skeleton message, by stamp.
+        stages: latency percentiles of each stage as the node's last diagnostics state them.
+    """
+
+    images: dict[int, Image] = field(default_factory=dict)
+    skeletons: dict[int, Skeleton3DArray] = field(default_factory=dict)
+    skeletons_2d: dict[int, Skeleton2DArray] = field(default_factory=dict)
+    arrived_ns: dict[str, dict[int, int]] = field(default_factory=lambda: {"image": {}, "skeletons": {}})
+    stages: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, bag: Path, name: str) -> Recording:
+        """Read the topics under one namespace, and the pose node's diagnostics."""
+        recording = cls()
+        with Reader(bag) as reader:
+            for connection, time_ns, data in reader.messages():
+                if connection.topic == f"/{name}/image":
+                    image = deserialize_message(data, Image)
+                    recording.images[stamp_ns(image.header)] = image
+                    recording.arrived_ns["image"][stamp_ns(image.header)] = time_ns
+                elif connection.topic == f"/{name}/pose_node/skeletons":
+                    skeletons = deserialize_message(data, Skeleton3DArray)
+                    recording.skeletons[stamp_ns(skeletons.header)] = skeletons
+                    recording.arrived_ns["skeletons"][stamp_ns(skeletons.header)] = time_ns
+                elif connection.topic == f"/{name}/pose_node/skeletons_2d":
+                    skeletons_2d = deserialize_message(data, Skeleton2DArray)
+                    recording.skeletons_2d[stamp_ns(skeletons_2d.header)] = skeletons_2d
+                elif connection.topic == "/diagnostics":
+                    recording._read_stages(deserialize_message(data, DiagnosticArray), f"{name}/pose_node")
+        return recording
+
+    def _read_stages(self, diagnostics: DiagnosticArray, node: str) -> None:
+        for status in diagnostics.status:
+            if status.name.startswith(f"{node}:"):
+                for item in status.values:
+                    stage, _, percentile = item.key.removesuffix(" ms").rpartition(" ")
+                    if item.key.endswith(" ms") and percentile in ("p50", "p99"):
+                        self.stages.setdefault(stage, {})[percentile] = float(item.value)
+
+    def latency_ms(self) -> dict[str, dict[str, float]]:
+        """Percentiles per stage, and from an image's arrival to its skeletons', both seen by one process."""
+        arrived = self.arrived_ns
+        both = [1e3 * (ns - arrived["image"][s]) / NS_PER_S for s, ns in arrived["skeletons"].items() if s in arrived["image"]]
+        return {**self.stages, **({"image_to_skeletons": percentiles(both)} if both else {})}
+
+
+def report(recording: Recording, clip: Clip) -> dict[str, Any]:
+    """One clip's entry in `report.json`; a figure that is not known is null.
+
+    Errors against ground truth are those of the nearest person; `people` holds everybody's.
+    """
+    frames, skeletons = len(recording.images), len(recording.skeletons)
+    entry: dict[str, Any] = {
+        "frames": frames,
+        "skeletons": sum(bool(message.skeletons) for message in recording.skeletons.values()),
+        "drops": frames - skeletons,
+        "latency_ms": recording.latency_ms(),
+        "keypoint_error_px": None, "mpjpe_mm": None, "p_mpjpe_mm": None, "root_error_m": None,
+    }
+    if clip.truth is not None:
+        entry["people"] = [person_errors(recording, clip.truth, person) for person in range(clip.truth.joints_px.shape[1])]
+        entry.update({key: value for key, value in entry["people"][0].items() if key in entry})
+    return entry
+
+
+def matched_track(skeletons_2d: Skeleton2DArray, truth_px: np.ndarray) -> int | None:
+    """The track whose keypoints lie closest to a person's true ones, if close enough.
+
+    Args:
+        truth_px: (17, 2).
+    """
+    best, best_px = None, MATCH_PX
+    for skeleton in skeletons_2d.skeletons:
+        distance_px = np.nanmean(np.linalg.norm(keypoints_from_msg(skeleton) - truth_px, axis=1))
+        if distance_px < best_px:
+            best, best_px = skeleton.track_id, distance_px
+    return best
+
+
+def person_errors(recording: Recording, truth: GroundTruth, person: int) -> dict[str, Any]:
+    """Errors of one person over all frames in which a skeleton matches them."""
+    predicted, target, roots, pixels, ids = [], [], [], [], []
+    for frame, stamp in enumerate(sorted(recording.images)):
+        if stamp not in recording.skeletons or stamp not in recording.skeletons_2d or frame >= len(truth.joints_px):
+            continue
+        track = matched_track(recording.skeletons_2d[stamp], truth.joints_px[frame, person])
+        skeletons = {s.track_id: s for s in recording.skeletons[stamp].skeletons}
+        if track not in skeletons:
+            continue
+        keypoints = next(s for s in recording.skeletons_2d[stamp].skeletons if s.track_id == track)
+        joints_cam = truth.joints_cam_m[frame, person]
+        predicted.append(joints_from_msg(skeletons[track]))
+        target.append(joints_cam - joints_cam[:1])
+        roots.append(np.linalg.norm(root_from_msg(skeletons[track]) - joints_cam[0]))
+        pixels.append(np.linalg.norm(keypoints_from_msg(keypoints) - truth.joints_px[frame, person], axis=1))
+        ids.append(track)
+    if not predicted:
+        return {"matched": 0, "recall": 0.0, "track_ids": []}
+    poses, targets = np.stack(predicted), np.stack(target)
+    whole = np.isfinite(poses).all(axis=(1, 2))
+    return {
+        "matched": len(predicted),
+        "recall": len(predicted) / len(recording.images),
+        "track_ids": sorted(set(ids)),
+        "keypoint_error_px": float(np.nanmean(pixels)),
+        "mpjpe_mm": mpjpe_mm(poses[whole], targets[whole]) if whole.any() else None,
+        "p_mpjpe_mm": p_mpjpe_mm(poses[whole], targets[whole]) if whole.any() else None,
+        "root_error_m": float(np.nanmean(roots)) if np.isfinite(roots).any() else None,
+    }

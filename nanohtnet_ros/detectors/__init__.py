@@ -1,0 +1,1 @@
+"""2D detectors: images to keypoints."""

@@ -1,0 +1,1 @@
+"""Nodes, messages and parameters."""

@@ -1,0 +1,94 @@
+"""3D skeletons to markers for RViz and Foxglove."""
+
+from __future__ import annotations
+
+import colorsys
+
+import numpy as np
+from builtin_interfaces.msg import Duration
+from geometry_msgs.msg import Point
+from rclpy.node import Node
+from std_msgs.msg import ColorRGBA, Header
+from visualization_msgs.msg import Marker, MarkerArray
+
+from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.msg import Skeleton3D, Skeleton3DArray
+from nanohtnet_ros.ros import parameters
+from nanohtnet_ros.ros.messages import joints_from_msg, root_from_msg
+from nanohtnet_ros.ros.qos import RESULTS
+from nanohtnet_ros.ros.spin import spin
+
+NAMESPACES = ("joints", "bones", "label")
+GOLDEN_RATIO = 0.618034
+
+
+def track_colour(track_id: int) -> np.ndarray:
+    """(3,) RGB of a track; neighbouring ids get hues far apart."""
+    return np.array(colorsys.hsv_to_rgb(track_id * GOLDEN_RATIO % 1.0, 0.85, 1.0))
+
+
+def confidence_colour(track_id: int, confidence: float) -> ColorRGBA:
+    """The track's colour where a joint is sure, fading to a translucent grey where it is not."""
+    rgb = confidence * track_colour(track_id) + (1.0 - confidence) * 0.5
+    return ColorRGBA(r=float(rgb[0]), g=float(rgb[1]), b=float(rgb[2]), a=0.25 + 0.75 * float(confidence))
+
+
+def skeleton_markers(skeleton: Skeleton3D, header: Header, style) -> list[Marker]:
+    """Joints, bones and a label of one person whose root is known.
+
+    Args:
+        style: values of `parameters.MARKER_NODE`.
+    """
+    joints = joints_from_msg(skeleton) + root_from_msg(skeleton)
+    known = np.isfinite(joints).all(axis=1)
+    colours = [confidence_colour(skeleton.track_id, confidence) for confidence in skeleton.confidence]
+    points = [Point(x=float(x), y=float(y), z=float(z)) for x, y, z in joints]
+    lifetime = Duration(sec=int(style.lifetime_s), nanosec=int(style.lifetime_s % 1 * 1e9))
+    balls, bones, label = (
+        Marker(header=header, ns=ns, id=skeleton.track_id, type=kind, lifetime=lifetime)
+        for ns, kind in zip(NAMESPACES, (Marker.SPHERE_LIST, Marker.LINE_LIST, Marker.TEXT_VIEW_FACING), strict=True))
+    for marker in (balls, bones, label):
+        marker.pose.orientation.w = 1.0
+    balls.scale.x = balls.scale.y = balls.scale.z = style.joint_diameter_m
+    balls.points = [points[j] for j in np.flatnonzero(known)]
+    balls.colors = [colours[j] for j in np.flatnonzero(known)]
+    bones.scale.x = style.bone_width_m
+    for parent, child in H36M_17.bones:
+        if known[parent] and known[child]:
+            bones.points += [points[parent], points[child]]
+            bones.colors += [colours[parent], colours[child]]
+    label.text = str(skeleton.track_id)
+    label.scale.z = 0.2
+    label.color = confidence_colour(skeleton.track_id, 1.0)
+    top = joints[known].mean(axis=0) if known.any() else root_from_msg(skeleton)
+    label.pose.position = Point(x=float(top[0]), y=float(np.nanmin(joints[:, 1], initial=top[1])) - 0.2, z=float(top[2]))
+    return [balls, bones, label]
+
+
+class MarkerNode(Node):
+    """Subscribes to `skeletons`, publishes `~/markers`."""
+
+    def __init__(self) -> None:
+        super().__init__("marker_node")
+        parameters.declare(self, parameters.MARKER_NODE)
+        self._style = parameters.values(self, parameters.MARKER_NODE)
+        self._shown: set[int] = set()
+        self._publisher = self.create_publisher(MarkerArray, "~/markers", RESULTS)
+        self._subscription = self.create_subscription(Skeleton3DArray, "skeletons", self._on_skeletons, RESULTS)
+
+    def _on_skeletons(self, msg: Skeleton3DArray) -> None:
+        placed = [skeleton for skeleton in msg.skeletons if skeleton.root_valid]
+        markers = [marker for skeleton in placed for marker in skeleton_markers(skeleton, msg.header, self._style)]
+        shown = {skeleton.track_id for skeleton in placed}
+        for track_id in self._shown - shown:
+            markers += [Marker(header=msg.header, ns=ns, id=track_id, action=Marker.DELETE) for ns in NAMESPACES]
+        self._shown = shown
+        self._publisher.publish(MarkerArray(markers=markers))
+
+
+def main(args: list[str] | None = None) -> None:
+    spin(MarkerNode, args)
+
+
+if __name__ == "__main__":
+    main()

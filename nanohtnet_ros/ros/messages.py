@@ -1,0 +1,82 @@
+"""Pure conversions between messages and the core's records."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from geometry_msgs.msg import Point, Point32
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
+
+from nanohtnet_ros.core.camera import Camera
+from nanohtnet_ros.core.pipeline import Person
+from nanohtnet_ros.core.window import NS_PER_S
+from nanohtnet_ros.msg import Skeleton2D, Skeleton2DArray, Skeleton3D, Skeleton3DArray
+
+
+def stamp_ns(header: Header) -> int:
+    """A header's stamp in nanoseconds."""
+    return header.stamp.sec * NS_PER_S + header.stamp.nanosec
+
+
+def camera_from_msg(msg: CameraInfo) -> Camera:
+    """Intrinsics of a CameraInfo's raw image.
+
+    Raises:
+        ValueError: it is not calibrated (zeros) or of an unknown model; the message says what to do.
+    """
+    k = msg.k
+    return Camera(
+        width=msg.width, height=msg.height, fx=float(k[0]), fy=float(k[4]), cx=float(k[2]), cy=float(k[5]),
+        distortion_model=msg.distortion_model, distortion=tuple(float(d) for d in msg.d))
+
+
+def camera_to_msg(camera: Camera) -> CameraInfo:
+    """CameraInfo of a camera; one that is not calibrated has a K of zeros, as the message's definition asks."""
+    msg = CameraInfo(width=camera.width, height=camera.height, distortion_model=camera.distortion_model)
+    if camera.calibrated:
+        msg.k = camera.matrix.ravel().tolist()
+        msg.d = list(camera.distortion) or [0.0] * 5
+        msg.r = np.eye(3).ravel().tolist()
+        msg.p = np.column_stack((camera.matrix, np.zeros(3))).ravel().tolist()
+    return msg
+
+
+def skeletons_2d_to_msg(people: list[Person], header: Header, camera: Camera) -> Skeleton2DArray:
+    """2D keypoints of all people in an image, under the image's own header."""
+    array = Skeleton2DArray(header=header, image_width=camera.width, image_height=camera.height)
+    for person in people:
+        array.skeletons.append(Skeleton2D(
+            track_id=person.track_id, track_age=person.age_s, x=person.keypoints.xy_px[:, 0],
+            y=person.keypoints.xy_px[:, 1], confidence=person.keypoints.confidence))
+    return array
+
+
+def skeletons_to_msg(people: list[Person], header: Header) -> Skeleton3DArray:
+    """3D skeletons of all people in an image, under the image's own header."""
+    array = Skeleton3DArray(header=header)
+    for person in people:
+        skeleton = Skeleton3D(
+            track_id=person.track_id, track_age=person.age_s,
+            joints=[Point32(x=x, y=y, z=z) for x, y, z in person.joints_rel_m.astype(float).tolist()],
+            confidence=person.confidence, root_valid=person.root_cam_m is not None)
+        root = (math.nan,) * 3 if person.root_cam_m is None else person.root_cam_m.tolist()
+        skeleton.root = Point(x=root[0], y=root[1], z=root[2])
+        array.skeletons.append(skeleton)
+    return array
+
+
+def joints_from_msg(skeleton: Skeleton3D) -> np.ndarray:
+    """(17, 3) float32 root-relative joints, metres; NaN where missing."""
+    return np.array([(joint.x, joint.y, joint.z) for joint in skeleton.joints], np.float32)
+
+
+def root_from_msg(skeleton: Skeleton3D) -> np.ndarray:
+    """(3,) float64 root in the header's frame, metres; NaN where it is not valid."""
+    return np.array((skeleton.root.x, skeleton.root.y, skeleton.root.z))
+
+
+def keypoints_from_msg(skeleton: Skeleton2D) -> np.ndarray:
+    """(17, 2) float32 pixels; NaN where missing."""
+    return np.column_stack((skeleton.x, skeleton.y)).astype(np.float32)

@@ -1,0 +1,15 @@
+"""Quality of service of the nodes' topics."""
+
+from __future__ import annotations
+
+from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
+
+NEWEST_IMAGE = QoSProfile(
+    history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
+"""Subscriptions to a camera: any publisher connects, and while one image is processed the newest one waits."""
+
+CAMERA = QoSProfile(history=QoSHistoryPolicy.KEEP_LAST, depth=10, reliability=QoSReliabilityPolicy.RELIABLE)
+"""What `video_node` publishes with: best-effort and reliable subscribers both connect."""
+
+RESULTS = QoSProfile(history=QoSHistoryPolicy.KEEP_LAST, depth=10, reliability=QoSReliabilityPolicy.RELIABLE)
+"""Skeletons and markers."""

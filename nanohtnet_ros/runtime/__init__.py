@@ -1,0 +1,1 @@
+"""Networks as sessions, and where their files lie."""
