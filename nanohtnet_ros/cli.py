@@ -39,9 +39,9 @@ def main(argv: list[str] | None = None) -> int:
         from jsonargparse import auto_cli
 
         command = getattr(importlib.import_module(module), function)
-        auto_cli(command, args=argv[len(words.split()):], prog=f"nanohtnet {words}")
+        auto_cli(command, args=argv[len(words.split()):], prog=f"nanohtnet {words}", allow_abbrev=False)
     except ModuleNotFoundError as error:
-        print(f"nanohtnet {words}: {error}: install it, or the extra that holds it (README, 'Install')", file=sys.stderr)
+        print(f"nanohtnet {words}: {error}: install it or the extra that holds it (README, 'Install')", file=sys.stderr)
         return 1
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         print(f"nanohtnet {words}: {error}", file=sys.stderr)

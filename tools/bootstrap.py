@@ -146,7 +146,8 @@ def build() -> None:
 
 
 def get_detector() -> None:
-    run("detector (BlazePose)", [str(PYTHON), "-m", "nanohtnet_ros.cli", "models", "get", "blazepose"], ros_environment())
+    command = [str(PYTHON), "-m", "nanohtnet_ros.cli", "models", "get", "blazepose"]
+    run("detector (BlazePose)", command, ros_environment())
 
 
 def main() -> None:

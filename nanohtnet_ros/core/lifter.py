@@ -73,7 +73,7 @@ class ModelCard:
         return card
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LiftedPose:
     """One person's 3D pose.
 

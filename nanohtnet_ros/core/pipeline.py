@@ -16,7 +16,7 @@ from nanohtnet_ros.core.window import NS_PER_S, WindowBuffer
 from nanohtnet_ros.detectors.base import Detector
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Person:
     """One person in one frame.
 
@@ -54,6 +54,7 @@ class Pipeline:
         self._detector, self._tracker, self._lifter = detector, tracker, lifter
         self._max_gap_s = max_gap_s
         self._windows: dict[int, WindowBuffer] = {}
+        self._camera: Camera | None = None
         self._last_ns: int | None = None
         self.times = StageTimes()
 
@@ -77,6 +78,7 @@ class Pipeline:
             StaleFrameError: the stamp repeats or lies a little before the last one.
         """
         self._keep_time(stamp_ns)
+        self._keep_camera(camera)
         with self.times.stage("detect"):
             detections = self._detector.detect(image_bgr)
         return self.step_keypoints(detections, stamp_ns, camera)
@@ -106,6 +108,15 @@ class Pipeline:
             elif elapsed_s > self._max_gap_s:
                 self._detector.reset()
         self._last_ns = stamp_ns
+
+    def _keep_camera(self, camera: Camera) -> None:
+        """Start anew when the camera changes: pixels of one say nothing about the other's."""
+        if self._camera is not None and camera != self._camera:
+            if (camera.width, camera.height) != (self._camera.width, self._camera.height):
+                self._detector.reset()
+                self._tracker.reset()
+            self._windows.clear()
+        self._camera = camera
 
     def _window_of(self, track: Track, camera: Camera) -> WindowBuffer:
         """The track's window, with this frame's keypoints in it."""

@@ -9,7 +9,7 @@ import numpy as np
 from nanohtnet_ros.core.skeleton import H36M_17
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Keypoints:
     """One person's 2D keypoints in one image, Human3.6M order.
 

@@ -12,7 +12,7 @@ from nanohtnet_ros.core.skeleton import H36M_17
 NS_PER_S = 1_000_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Window:
     """One track's input of the lifting network.
 

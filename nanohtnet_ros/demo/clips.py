@@ -12,7 +12,7 @@ from nanohtnet_ros.core.camera import Camera
 CLIPS_DIR = Path(__file__).parent / "clips"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GroundTruth:
     """Exact joints of everybody in a clip.
 

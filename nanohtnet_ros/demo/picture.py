@@ -89,7 +89,8 @@ def draw_demo(clips: list[tuple[Clip, Recording]], path: Path) -> None:
         for skeleton in recording.skeletons[stamp].skeletons:
             if skeleton.root_valid:
                 joints = joints_from_msg(skeleton) + root_from_msg(skeleton)
-                draw_skeleton(right, joints, track_colour(skeleton.track_id) * 0.8, f"track {skeleton.track_id}", linewidth=2.5)
+                colour = 0.8 * track_colour(skeleton.track_id)
+                draw_skeleton(right, joints, colour, f"track {skeleton.track_id}", linewidth=2.5)
                 points.append(joints)
         if points:
             everything = np.concatenate(points)

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import rclpy
@@ -143,10 +143,8 @@ def recording_node(out: Path) -> Iterator[Recorder]:
     executor.add_node(recorder)
 
     def spin() -> None:
-        try:
+        with suppress(ExternalShutdownException):
             executor.spin()
-        except ExternalShutdownException:
-            pass
 
     thread = threading.Thread(target=spin, daemon=True)
     thread.start()
@@ -180,7 +178,8 @@ def play_clip(clip: Clip, recorder: Recorder, speed: float, logs: Path) -> None:
         "pose_node": start("pose_node", clip, logs),
         "marker_node": start("marker_node", clip, logs, "-r", "skeletons:=pose_node/skeletons"),
     }
-    topics = [f"/{clip.name}/{topic}" for topic in ("pose_node/skeletons", "pose_node/skeletons_2d", "marker_node/markers")]
+    results = ("pose_node/skeletons", "pose_node/skeletons_2d", "marker_node/markers")
+    topics = [f"/{clip.name}/{topic}" for topic in results]
     try:
         # Whatever is published before a recorder's subscription has found its publisher is lost: first all
         # connections, then the video.
@@ -209,7 +208,8 @@ def wait_until(ready: Callable[[], bool], nodes: dict[str, subprocess.Popen], cl
             if process.poll():
                 raise RuntimeError(f"{name} ended with {process.returncode}:\n{log_end(logs, clip, name)}")
         if time.monotonic() > give_up_s:
-            raise RuntimeError(f"the nodes of {clip.name} did not answer in {TIMEOUT_S:g} s:\n{log_end(logs, clip, 'pose_node')}")
+            end = log_end(logs, clip, "pose_node")
+            raise RuntimeError(f"the nodes of {clip.name} did not answer in {TIMEOUT_S:g} s:\n{end}")
         time.sleep(0.05)
 
 
@@ -217,9 +217,8 @@ def wait_for_end(count: Callable[[], int], nodes: dict[str, subprocess.Popen], c
     """Wait until the video has ended and the last skeletons have come, with a bar that counts them."""
     with tqdm(unit=" skeleton messages", bar_format="  {n}{unit} in {elapsed}, {rate_fmt}", mininterval=1.0) as bar:
         while nodes["video_node"].poll() is None or count() > bar.n:
-            seen = count()
-            bar.update(seen - bar.n)
-            wait_until(lambda: count() > seen or nodes["video_node"].poll() is not None, nodes, clip, logs)
+            bar.update(count() - bar.n)
+            wait_until(lambda: count() > bar.n or nodes["video_node"].poll() is not None, nodes, clip, logs)
             if nodes["video_node"].poll() is not None:
                 time.sleep(QUIET_S)
 
@@ -240,8 +239,9 @@ def print_table(reports: dict[str, dict]) -> None:
             ("P-MPJPE (mm)", "p_mpjpe_mm", 1), ("root error (m)", "root_error_m", 2)]
     for title, key, digits in rows:
         print(f"{title:24}" + "".join(f"{show(entry[key], digits):>14}" for entry in reports.values()))
+    print("latency, p50 / p99")
     stages = list(dict.fromkeys(stage for entry in reports.values() for stage in entry["latency_ms"]))
     for stage in stages:
         cells = [entry["latency_ms"].get(stage, {}) for entry in reports.values()]
         texts = [f"{show(c.get('p50'))} / {show(c.get('p99'))}" for c in cells]
-        print(f"{stage + ' p50 / p99 (ms)':<32}".ljust(24)[:32] + "".join(f"{text:>14}" for text in texts))
+        print(f"{stage + ' (ms)':24}" + "".join(f"{text:>14}" for text in texts))

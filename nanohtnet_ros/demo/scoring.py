@@ -12,10 +12,10 @@ from rclpy.serialization import deserialize_message
 from rosbags.rosbag2 import Reader
 from sensor_msgs.msg import Image
 
+from nanohtnet_ros.core.metrics import mpjpe_mm, p_mpjpe_mm
 from nanohtnet_ros.core.stage_times import percentiles
 from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.demo.clips import Clip, GroundTruth
-from nanohtnet_ros.core.metrics import mpjpe_mm, p_mpjpe_mm
 from nanohtnet_ros.msg import Skeleton2DArray, Skeleton3DArray
 from nanohtnet_ros.ros.messages import joints_from_msg, keypoints_from_msg, root_from_msg, stamp_ns
 
@@ -70,8 +70,8 @@ class Recording:
 
     def latency_ms(self) -> dict[str, dict[str, float]]:
         """Percentiles per stage, and from an image's arrival to its skeletons', both seen by one process."""
-        arrived = self.arrived_ns
-        both = [1e3 * (ns - arrived["image"][s]) / NS_PER_S for s, ns in arrived["skeletons"].items() if s in arrived["image"]]
+        images, skeletons = self.arrived_ns["image"], self.arrived_ns["skeletons"]
+        both = [1e3 * (skeletons[stamp] - images[stamp]) / NS_PER_S for stamp in skeletons.keys() & images.keys()]
         return {**self.stages, **({"image_to_skeletons": percentiles(both)} if both else {})}
 
 
@@ -89,7 +89,8 @@ def report(recording: Recording, clip: Clip) -> dict[str, Any]:
         "keypoint_error_px": None, "mpjpe_mm": None, "p_mpjpe_mm": None, "root_error_m": None,
     }
     if clip.truth is not None:
-        entry["people"] = [person_errors(recording, clip.truth, person) for person in range(clip.truth.joints_px.shape[1])]
+        people = range(clip.truth.joints_px.shape[1])
+        entry["people"] = [person_errors(recording, clip.truth, person) for person in people]
         entry.update({key: value for key, value in entry["people"][0].items() if key in entry})
     return entry
 

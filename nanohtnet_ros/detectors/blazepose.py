@@ -44,7 +44,7 @@ class BlazePoseConfig:
     threads: int = 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Region:
     """A rotated square in the image: centre and side in pixels, rotation in radians, clockwise as seen."""
 
@@ -74,7 +74,7 @@ class Region:
             borderMode=cv2.BORDER_REPLICATE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Landmarks:
     """What the landmark network says of one region: (33, 2) pixels, (33,) confidences, score, next region."""
 

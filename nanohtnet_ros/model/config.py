@@ -24,8 +24,9 @@ class NanoHTNetConfig:
         drop_path: stochastic depth of the first and the last mixer; linear between.
         dropout_spatial: dropout in the spatial stream's MLPs.
         dropout_temporal: dropout in the temporal stream's MLPs and in every attention projection.
-        swap_arm_tokens: write the left arm's part token to the right arm and the other way round, as the
-            authors' code does in its three-joint branch. Their checkpoints need it; ours do without.
+        swap_arm_tokens: in the three-joint branch, write the left arm's part token to the right arm and the other
+            way round. For checkpoints of code that mixed up the two; the authors' published code (commit 901020e)
+            does not, nor do our networks.
         person_view: turn and scale the window to the person before the network and turn the joints back after
             it (see `person_view.py`). Not in the paper; a published checkpoint was trained without.
         zero_root: output exactly zero for joint 0. A published checkpoint gives a value near zero that its users

@@ -131,7 +131,7 @@ class LJC(nn.Module):
 
 
 class IPC(nn.Module):
-    """Inter-part constraint: one token a limb, made from three and from two of its joints, overwrites the distal ones."""
+    """Inter-part constraint: a token per limb, made of three and of two of its joints, overwrites the distal ones."""
 
     def __init__(self, width: int, hidden: int, dropout: float, drop_path: float, swap_arm_tokens: bool) -> None:
         super().__init__()
@@ -156,7 +156,9 @@ class IPC(nn.Module):
             self.register_buffer(f"gather_{branch}", torch.tensor(limbs).flatten(), persistent=False)
             self.register_buffer(f"source_{branch}", torch.tensor(source), persistent=False)
 
-    def _branch(self, y: Tensor, conv: nn.Conv1d, norm: nn.LayerNorm, mlp: MLP, gather: Tensor, source: Tensor) -> Tensor:
+    def _branch(
+        self, y: Tensor, conv: nn.Conv1d, norm: nn.LayerNorm, mlp: MLP, gather: Tensor, source: Tensor
+    ) -> Tensor:
         part = F.gelu(conv(y[:, gather].transpose(1, 2))).transpose(1, 2)  # (B, limbs, D)
         part = part + self.drop_path(mlp(norm(part)))
         return torch.cat((y, part), dim=1)[:, source]  # (B, J, D)
@@ -292,11 +294,10 @@ def save_checkpoint(path: Path | str, model: NanoHTNet) -> None:
     torch.save({"config": asdict(model.config), "state_dict": model.state_dict()}, path)
 
 
-def infer_config(state_dict: dict[str, Tensor]) -> NanoHTNetConfig:
+def infer_config(state_dict: dict[str, Tensor], swap_arm_tokens: bool = False) -> NanoHTNetConfig:
     """Read a network's sizes off its tensors.
 
-    The number of heads, the dropout rates and the arm quirk leave no trace in the tensors: the published
-    network's are taken, with the quirk, since a bare state dict is the published layout.
+    The number of heads and the dropout rates leave no trace in the tensors: the published network's are taken.
 
     Raises:
         ValueError: a tensor that tells a size is missing or is no matrix; the message names it.
@@ -322,18 +323,20 @@ def infer_config(state_dict: dict[str, Tensor]) -> NanoHTNetConfig:
         mlp_hidden=shape("Transformer.blocks.0.mlp.fc1.weight", 2)[0],
         gcn_hidden=shape("Transformer.blocks.0.lgc.gcn1.M", 2)[1],
         joint_features=shape("fc.weight", 2)[1] // 2,
-        swap_arm_tokens=True,
+        swap_arm_tokens=swap_arm_tokens,
     )
 
 
-def load_checkpoint(path: Path | str) -> NanoHTNet:
+def load_checkpoint(path: Path | str, swap_arm_tokens: bool = False) -> NanoHTNet:
     """Load a network from our checkpoint or from the authors' published layout.
 
     Our files hold the configuration beside the tensors. A bare state dict is the published layout: sizes are
-    inferred from the tensors, a `module.` prefix (DataParallel) is taken off, and the arm quirk is on.
+    inferred from the tensors and a `module.` prefix (DataParallel) is taken off.
 
     Args:
         path: a `.pth` file; it is read with `weights_only=True`, so it cannot run code.
+        swap_arm_tokens: for a bare state dict, see `NanoHTNetConfig.swap_arm_tokens`. It leaves no trace in the
+            tensors; with it off the outputs are those of the authors' published code.
     Returns:
         The network in evaluation mode, on the CPU.
     Raises:
@@ -354,7 +357,10 @@ def load_checkpoint(path: Path | str) -> NanoHTNet:
     if strays:
         raise ValueError(f"{path}: {', '.join(strays)}: not tensors, expected a state dict")
     state_dict = {name.removeprefix("module."): tensor for name, tensor in state_dict.items()}
-    config = NanoHTNetConfig(**content["config"]) if "config" in content else infer_config(state_dict)
+    if "config" in content:
+        config = NanoHTNetConfig(**content["config"])
+    else:
+        config = infer_config(state_dict, swap_arm_tokens)
     model = NanoHTNet(config)
     expected = model.state_dict()
     problems = [f"missing '{name}'" for name in expected.keys() - state_dict.keys()]

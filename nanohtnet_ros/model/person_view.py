@@ -57,4 +57,5 @@ def look_back(joints_m: Tensor, rotation: Tensor) -> Tensor:
         (B, n, J, 3) in the camera's optical axes.
     """
     rows = rotation[:, None, None]  # (B, 1, 1, 3, 3)
-    return joints_m[..., 0:1] * rows[..., 0, :] + joints_m[..., 1:2] * rows[..., 1, :] + joints_m[..., 2:3] * rows[..., 2, :]
+    x, y, z = joints_m[..., 0:1], joints_m[..., 1:2], joints_m[..., 2:3]
+    return x * rows[..., 0, :] + y * rows[..., 1, :] + z * rows[..., 2, :]

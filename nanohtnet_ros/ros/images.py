@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import array
+import contextlib
+import io
 
 import numpy as np
 from sensor_msgs.msg import Image
 
-try:  # the binary of cv_bridge breaks, in several ways, beside a NumPy that it was not built for
-    from cv_bridge import CvBridge
+# The binary of cv_bridge breaks, in several ways and with pages on stderr, beside a NumPy it was not built for.
+try:
+    with contextlib.redirect_stderr(io.StringIO()):
+        from cv_bridge import CvBridge
 
-    CvBridge().cv2_to_imgmsg(np.zeros((1, 1, 3), np.uint8), "bgr8")
+        CvBridge().imgmsg_to_cv2(CvBridge().cv2_to_imgmsg(np.zeros((1, 1, 3), np.uint8), "rgb8"), "bgr8")
     CONVERTER = "cv_bridge"
 except Exception:
     CvBridge = None
@@ -43,7 +47,8 @@ def image_from_msg(msg: Image) -> np.ndarray:
     encoding = COLOURLESS.get(msg.encoding, msg.encoding)
     bgr = _by_cv_bridge(msg, encoding) if CvBridge else _by_rosbags(msg, encoding)
     if bgr.shape != (msg.height, msg.width, 3):
-        raise ImageError(f"'{msg.encoding}' became an array of shape {bgr.shape}, expected {(msg.height, msg.width, 3)}")
+        expected = (msg.height, msg.width, 3)
+        raise ImageError(f"an image of encoding '{msg.encoding}' became {bgr.shape}, expected {expected}")
     return bgr
 
 
@@ -54,7 +59,7 @@ def _by_cv_bridge(msg: Image, encoding: str) -> np.ndarray:
     try:
         return CvBridge().imgmsg_to_cv2(named, "bgr8")
     except Exception as error:  # CvBridgeError and whatever NumPy raises on a wrong step
-        raise ImageError(f"an image of encoding '{msg.encoding}', step {msg.step}, cannot be converted: {error}") from error
+        raise ImageError(f"encoding '{msg.encoding}', step {msg.step} cannot be converted to bgr8: {error}") from error
 
 
 def _by_rosbags(msg: Image, encoding: str) -> np.ndarray:

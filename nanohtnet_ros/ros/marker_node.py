@@ -20,6 +20,7 @@ from nanohtnet_ros.ros.spin import spin
 
 NAMESPACES = ("joints", "bones", "label")
 GOLDEN_RATIO = 0.618034
+LABEL_HEIGHT_M = 1.0  # above the root
 
 
 def track_colour(track_id: int) -> np.ndarray:
@@ -60,8 +61,8 @@ def skeleton_markers(skeleton: Skeleton3D, header: Header, style) -> list[Marker
     label.text = str(skeleton.track_id)
     label.scale.z = 0.2
     label.color = confidence_colour(skeleton.track_id, 1.0)
-    top = joints[known].mean(axis=0) if known.any() else root_from_msg(skeleton)
-    label.pose.position = Point(x=float(top[0]), y=float(np.nanmin(joints[:, 1], initial=top[1])) - 0.2, z=float(top[2]))
+    x, y, z = root_from_msg(skeleton)
+    label.pose.position = Point(x=x, y=y - LABEL_HEIGHT_M, z=z)
     return [balls, bones, label]
 
 

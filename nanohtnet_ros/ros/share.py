@@ -19,4 +19,5 @@ def share_file(name: str) -> Path:
         if (prefix / "share" / PACKAGE / name).is_file():
             return prefix / "share" / PACKAGE / name
     raise FileNotFoundError(
-        f"share/{PACKAGE}/{name} is in none of the sourced ROS prefixes: build with colcon and source install/setup.bash")
+        f"share/{PACKAGE}/{name} is in none of the sourced ROS prefixes: "
+        "build with colcon and source install/setup.bash")

@@ -65,12 +65,12 @@ class VideoNode(Node):
         self._source: VideoSource | None = None
         self._published = 0
         self._first_stamp: Time | None = None
-        self._clock = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = self.create_timer(WEBCAM_PERIOD_S, self._open, clock=self._clock)
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = self.create_timer(WEBCAM_PERIOD_S, self._open, clock=self._steady)
 
     def _replace_timer(self, period_s: float, callback) -> None:
         self.destroy_timer(self._timer)
-        self._timer = self.create_timer(period_s, callback, clock=self._clock)
+        self._timer = self.create_timer(period_s, callback, clock=self._steady)
 
     def _open(self) -> None:
         try:

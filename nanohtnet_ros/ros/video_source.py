@@ -39,7 +39,7 @@ class VideoSource:
         if not self.live and path.is_dir():
             self._images = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
             if not self._images:
-                raise ValueError(f"{path} holds no images, expected files that end in {', '.join(sorted(IMAGE_SUFFIXES))}")
+                raise ValueError(f"{path} holds no images, expected files in {', '.join(sorted(IMAGE_SUFFIXES))}")
             self.frame_rate_hz = default_rate_hz
             return
         if not self.live and not path.is_file():

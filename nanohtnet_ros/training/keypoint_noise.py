@@ -45,8 +45,8 @@ class KeypointNoise:
         Returns:
             (B, T, 17, 2) at 50 Hz.
         """
-        B, T = keypoints.shape[:2]
-        choice = torch.multinomial(torch.tensor(self.camera_rate_weights), B, replacement=True, generator=rng)
+        weights = torch.tensor(self.camera_rate_weights)
+        choice = torch.multinomial(weights, len(keypoints), replacement=True, generator=rng)
         noisy = torch.empty_like(keypoints)
         for i, rate_hz in enumerate(self.camera_rates_hz):
             chosen = torch.nonzero(choice == i)[:, 0]

@@ -10,7 +10,14 @@ from torch import Tensor
 from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.training.keypoint_noise import KeypointNoise
 from nanohtnet_ros.training.mocap import MotionCapture
-from nanohtnet_ros.training.virtual_camera import BodyVariation, JointDefinitions, RobotCameras, mirror, project, uniform
+from nanohtnet_ros.training.virtual_camera import (
+    BodyVariation,
+    JointDefinitions,
+    RobotCameras,
+    mirror,
+    project,
+    uniform,
+)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from nanohtnet_ros.model.config import NanoHTNetConfig
-from nanohtnet_ros.model.nanohtnet import NanoHTNet, load_checkpoint, save_checkpoint
+from nanohtnet_ros.model.nanohtnet import NanoHTNet, save_checkpoint
 from nanohtnet_ros.training.evaluate import score, torch_lift
 from nanohtnet_ros.training.mocap import MotionCapture
 from nanohtnet_ros.training.synthesis import EvaluationSet, Synthesis

@@ -137,7 +137,8 @@ class RobotCameras:
         roll = math.radians(self.roll_deg) * torch.randn(B, generator=rng)
         ray = torch.stack((elevation.cos() * azimuth.cos(), elevation.cos() * azimuth.sin(), rise), dim=-1)
         centre = pelvis - distance[:, None] * ray
-        return (joints_world_m - centre[:, None, None]) @ optical_from_world(azimuth + pan, pitch, roll).transpose(1, 2)[:, None]
+        rotation = optical_from_world(azimuth + pan, pitch, roll)
+        return (joints_world_m - centre[:, None, None]) @ rotation.transpose(1, 2)[:, None]
 
 
 def optical_from_world(yaw: Tensor, pitch: Tensor, roll: Tensor) -> Tensor:

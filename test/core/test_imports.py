@@ -1,0 +1,32 @@
+"""The core runs where ROS, PyTorch and the runtimes are not installed."""
+
+import subprocess
+import sys
+
+import pytest
+
+BLOCK = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {blocked!r}:
+            raise ModuleNotFoundError(name + " must not be imported here")
+sys.meta_path.insert(0, Blocked())
+import importlib
+for module in {modules!r}:
+    importlib.import_module(module)
+"""
+CORE = tuple(f"nanohtnet_ros.core.{m}" for m in (
+    "camera", "lifter", "metrics", "pipeline", "placement", "poses", "skeleton", "stage_times", "tracker", "window"))
+
+
+@pytest.mark.parametrize(("blocked", "modules"), [
+    (("rclpy", "torch", "onnxruntime", "tensorrt", "ai_edge_litert", "sensor_msgs"), CORE),
+    (("rclpy", "torch"), ("nanohtnet_ros.detectors.open", "nanohtnet_ros.runtime.onnx_session", "nanohtnet_ros.cli")),
+    (("torch", "onnx"), ("nanohtnet_ros.ros.pose_node", "nanohtnet_ros.demo.run")),
+    (("rclpy", "onnxruntime"), ("nanohtnet_ros.model.nanohtnet",)),
+])
+def test_imports_stay_within_their_layer(blocked, modules):
+    code = BLOCK.format(blocked=blocked, modules=modules)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr

@@ -1,0 +1,89 @@
+import json
+
+import numpy as np
+import pytest
+
+from nanohtnet_ros.core.lifter import Lifter, ModelCard
+from nanohtnet_ros.core.window import Window
+
+from factories import STANDING_M, FakeSession
+
+CARD = {
+    "window_length": 9, "frame_rate_hz": 50.0, "output_offsets": [-2, -1, 0], "look_ahead": 0, "skeleton": "h36m_17",
+    "focal_norm": 2.29, "metrics": {}, "training": {},
+}
+
+
+def card(tmp_path, **changes) -> ModelCard:
+    path = tmp_path / "card.json"
+    path.write_text(json.dumps({k: v for k, v in {**CARD, **changes}.items() if v is not None}))
+    return ModelCard.load(path)
+
+
+def window(value: float = 0.0, length: int = 9, stamp_ns: int = 5) -> Window:
+    return Window(np.full((length, 17, 2), value, np.float32), np.ones(17, bool), stamp_ns)
+
+
+def test_all_people_go_in_one_batch_and_joint_zero_is_the_root(tmp_path):
+    session = FakeSession()
+    poses = Lifter(session, card(tmp_path)).lift([window(0.1, stamp_ns=1), window(0.2, stamp_ns=2)])
+    assert [batch.shape for batch in session.batches] == [(2, 9, 17, 2)]
+    assert [pose.stamp_ns for pose in poses] == [1, 2]
+    np.testing.assert_allclose(poses[0].joints_rel_m, STANDING_M)
+    assert Lifter(session, card(tmp_path)).lift([]) == []
+
+
+def test_the_networks_own_value_at_joint_zero_is_overwritten_not_subtracted(tmp_path):
+    class Offset(FakeSession):
+        def run(self, x):
+            out = super().run(x)
+            out[:, :, 0] = 0.3
+            return out
+
+    pose = Lifter(Offset(), card(tmp_path)).lift([window()])[0]
+    np.testing.assert_allclose(pose.joints_rel_m, STANDING_M)
+
+
+def test_a_network_of_another_scale_gets_its_own_coordinates(tmp_path):
+    session = FakeSession()
+    Lifter(session, card(tmp_path, focal_norm=4.58)).lift([window(0.1)])
+    np.testing.assert_allclose(session.batches[0], 0.2)
+
+
+def test_the_newest_output_is_taken_wherever_it_is(tmp_path):
+    class Marked(FakeSession):
+        def run(self, x):
+            out = super().run(x)
+            out[:] = np.arange(3, dtype=np.float32)[None, :, None, None]
+            return out
+
+    pose = Lifter(Marked(), card(tmp_path, output_offsets=[0, -1, -2])).lift([window()])[0]
+    assert (pose.joints_rel_m[1:] == 0.0).all()
+
+
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"skeleton": "coco_17"}, "expected 'h36m_17'"),
+    ({"window_length": None}, "no field 'window_length'"),
+    ({"output_offsets": "newest"}, "no model card"),
+    ({"frame_rate_hz": 0.0}, "must be positive"),
+])
+def test_bad_cards_are_refused(tmp_path, changes, message):
+    with pytest.raises(ValueError, match=message):
+        card(tmp_path, **changes)
+
+
+def test_a_card_that_is_not_there_or_no_json(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nanohtnet export"):
+        ModelCard.load(tmp_path / "none.json")
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(ValueError, match="no model card"):
+        ModelCard.load(tmp_path / "x.json")
+
+
+def test_network_and_card_must_belong_together(tmp_path):
+    with pytest.raises(ValueError, match="belong together"):
+        Lifter(FakeSession(window_length=27), card(tmp_path))
+    with pytest.raises(ValueError, match="streaming"):
+        Lifter(FakeSession(), card(tmp_path, output_offsets=[-5, -4, -3]))
+    with pytest.raises(ValueError, match="window has 8 frames, model expects 9"):
+        Lifter(FakeSession(), card(tmp_path)).lift([window(length=8)])

@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+
+from nanohtnet_ros.core.camera import Camera
+from nanohtnet_ros.core.lifter import Lifter, ModelCard
+from nanohtnet_ros.core.pipeline import Pipeline, StaleFrameError
+from nanohtnet_ros.core.poses import Keypoints
+from nanohtnet_ros.core.tracker import Tracker
+from nanohtnet_ros.core.window import NS_PER_S
+
+from factories import STANDING_M, FakeSession, ScriptedDetector
+
+IMAGE = np.zeros((480, 640, 3), np.uint8)
+
+
+def make(frames) -> tuple[Pipeline, FakeSession, ScriptedDetector]:
+    session, detector = FakeSession(), ScriptedDetector(frames)
+    card = ModelCard(9, 50.0, (-2, -1, 0), 0, "h36m_17", 2.29)
+    return Pipeline(detector, Tracker(), Lifter(session, card)), session, detector
+
+
+def ns(seconds: float) -> int:
+    return round(seconds * NS_PER_S)
+
+
+def test_people_come_out_with_pose_place_and_confidence(make_keypoints, camera):
+    confidence = np.linspace(0.2, 1.0, 17, dtype=np.float32)
+    pipeline, _, _ = make([[make_keypoints((0.5, 0.1, 4.0), confidence)]])
+    (person,) = pipeline.step(IMAGE, ns(1.0), camera)
+    np.testing.assert_allclose(person.joints_rel_m, STANDING_M)
+    np.testing.assert_allclose(person.root_cam_m, (0.5, 0.1, 4.0), atol=1e-3)
+    np.testing.assert_allclose(person.confidence, confidence)
+    assert person.track_id == 1 and person.age_s == 0.0
+
+
+def test_a_missing_joint_is_nan_with_confidence_zero(make_keypoints, camera):
+    confidence = np.ones(17, np.float32)
+    confidence[[3, 13]] = 0.0
+    pipeline, session, _ = make([[make_keypoints(confidence=confidence)]])
+    (person,) = pipeline.step(IMAGE, ns(1.0), camera)
+    assert np.isnan(person.joints_rel_m[[3, 13]]).all() and (person.confidence[[3, 13]] == 0).all()
+    assert np.isfinite(person.joints_rel_m[[2, 12]]).all()
+    assert np.isfinite(session.batches[0]).all()
+
+
+def test_nobody_is_an_empty_list(camera):
+    pipeline, _, _ = make([[], []])
+    assert pipeline.step(IMAGE, ns(1.0), camera) == []
+
+
+def test_windows_are_never_shared_between_ids(make_keypoints, camera):
+    left = [make_keypoints((-1.0, 0, 4.0))] * 6
+    right = [make_keypoints((1.0, 0, 4.0))] * 6
+    frames = [[a, b] if i % 2 else [b, a] for i, (a, b) in enumerate(zip(left, right, strict=True))]
+    pipeline, session, _ = make(frames)
+    sides = {}
+    for i in range(6):
+        people = pipeline.step(IMAGE, ns(1 + i / 25), camera)
+        for row, person in enumerate(people):
+            x = session.batches[-1][row, :, 0, 0]
+            assert np.ptp(x) < 1e-6  # nobody moved, so no window holds both
+            assert sides.setdefault(person.track_id, np.sign(x[0])) == np.sign(x[0])
+    assert len(sides) == 2
+
+
+def test_a_new_person_starts_with_a_window_of_their_own(make_keypoints, camera):
+    frames = [[make_keypoints((-1.0, 0, 4.0))]] * 3 + [[]] * 40 + [[make_keypoints((-1.0, 0, 4.0))]]
+    pipeline, _, _ = make(frames)
+    ids = [[p.track_id for p in pipeline.step(IMAGE, ns(1 + i / 25), camera)] for i in range(len(frames))]
+    assert ids[0] == [1] and ids[-1] == [2]
+    assert len(pipeline._windows) == 1
+
+
+def test_stale_frames_are_refused_and_change_nothing(make_keypoints, camera):
+    pipeline, _, detector = make([[make_keypoints()]] * 3)
+    pipeline.step(IMAGE, ns(1.0), camera)
+    for stamp in (1.0, 0.9):
+        with pytest.raises(StaleFrameError, match="stamp each image"):
+            pipeline.step(IMAGE, ns(stamp), camera)
+    assert [p.track_id for p in pipeline.step(IMAGE, ns(1.04), camera)] == [1]
+    assert detector.resets == 0
+
+
+def test_a_looped_bag_starts_everything_anew(make_keypoints, camera):
+    pipeline, session, detector = make([[make_keypoints((-0.5, 0, 3))], [make_keypoints((0.5, 0, 3))]])
+    pipeline.step(IMAGE, ns(100.0), camera)
+    (person,) = pipeline.step(IMAGE, ns(10.0), camera)
+    assert person.track_id == 2 and detector.resets == 1
+    assert np.ptp(session.batches[-1][0, :, 0, 0]) == 0.0
+
+
+def test_a_camera_that_stalls_and_returns(make_keypoints, camera):
+    pipeline, session, detector = make([[make_keypoints((-0.5, 0, 3))], [make_keypoints((0.5, 0, 3))]])
+    pipeline.step(IMAGE, ns(1.0), camera)
+    (person,) = pipeline.step(IMAGE, ns(60.0), camera)
+    assert person.track_id == 2 and detector.resets == 1
+    assert np.ptp(session.batches[-1][0, :, 0, 0]) == 0.0
+
+
+def test_another_calibration_restarts_the_window_another_size_everything(make_keypoints, camera):
+    pipeline, session, detector = make([[make_keypoints()]] * 3)
+    pipeline.step(IMAGE, ns(1.0), camera)
+    other = Camera(640, 480, 500.0, 500.0, 300.0, 200.0)
+    (person,) = pipeline.step(IMAGE, ns(1.02), other)
+    assert person.track_id == 1 and np.ptp(session.batches[-1][0, :, 0, 0]) == 0.0
+    (person,) = pipeline.step(IMAGE, ns(1.04), Camera(320, 240, 300.0, 300.0, 159.5, 119.5))
+    assert person.track_id == 2 and detector.resets == 1
+
+
+def test_stage_times_are_kept(make_keypoints, camera):
+    pipeline, _, _ = make([[make_keypoints()]] * 2)
+    for i in range(2):
+        pipeline.step(IMAGE, ns(1 + i), camera)
+    latency = pipeline.times.latency_ms()
+    assert list(latency) == ["detect", "track", "lift"]
+    assert all(0 <= stage["p50"] <= stage["p99"] for stage in latency.values())
+
+
+def test_a_person_whose_root_cannot_be_placed_has_none(make_keypoints, camera):
+    only_head = np.where(np.arange(17) == 10, 1.0, 0.0)
+    pipeline, _, _ = make([[make_keypoints(confidence=only_head)]])
+    (person,) = pipeline.step(IMAGE, ns(1.0), camera)
+    assert person.root_cam_m is None
+    assert isinstance(person.keypoints, Keypoints)

@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from nanohtnet_ros.core.placement import place_root
+
+from factories import STANDING_M
+
+ROOTS = [(0.0, 0.0, 2.0), (1.5, -0.3, 6.0), (-2.0, 0.4, 3.0)]
+
+
+def tangents(root) -> np.ndarray:
+    joints = STANDING_M + np.asarray(root)
+    return joints[:, :2] / joints[:, 2:]
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_exact_keypoints_give_the_exact_root(root):
+    np.testing.assert_allclose(place_root(STANDING_M, tangents(root), np.ones(17)), root, atol=1e-5)
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_a_pose_twice_as_large_stands_twice_as_far(root):
+    np.testing.assert_allclose(place_root(2 * STANDING_M, tangents(root), np.ones(17)), 2 * np.array(root), atol=1e-4)
+
+
+def test_a_joint_without_confidence_does_not_count():
+    uv = tangents(ROOTS[0])
+    uv[13] += 0.5
+    weight = np.ones(17)
+    weight[13] = 0.0
+    np.testing.assert_allclose(place_root(STANDING_M, uv, weight), ROOTS[0], atol=1e-5)
+    weight[13] = 1e-4
+    assert np.linalg.norm(place_root(STANDING_M, uv, weight) - ROOTS[0]) < 0.01
+
+
+def test_depth_is_not_invented():
+    uv = tangents(ROOTS[0])
+    few = np.where(np.arange(17) < 5, 1.0, 0.0)
+    assert place_root(STANDING_M, uv, few) is None
+    assert place_root(STANDING_M, np.full((17, 2), np.nan), np.ones(17)) is None
+    assert place_root(STANDING_M, np.zeros((17, 2)), np.ones(17)) is None  # all in one point: any depth fits
+    assert place_root(STANDING_M, -uv, np.ones(17)) is None  # behind the camera
+    assert place_root(STANDING_M, tangents((0, 0, 200.0)), np.ones(17)) is None

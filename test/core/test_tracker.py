@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+
+from nanohtnet_ros.core.poses import Keypoints
+from nanohtnet_ros.core.tracker import Tracker, TrackerConfig, object_keypoint_similarity
+
+FRAME_NS = 40_000_000
+
+
+def ids_over(tracker: Tracker, frames, start: int = 0) -> list[list[int]]:
+    return [
+        [track.track_id for track in tracker.update(people, (start + i) * FRAME_NS)] for i, people in enumerate(frames)]
+
+
+def test_similarity_is_one_for_itself_and_falls_with_distance(make_keypoints):
+    person, weight = make_keypoints().xy_px, np.ones(17)
+    assert object_keypoint_similarity(person, person, weight) == pytest.approx(1.0)
+    values = [object_keypoint_similarity(person, person + shift, weight) for shift in (0, 5, 20, 80, 300)]
+    assert values == sorted(values, reverse=True) and values[-1] < 0.01
+    assert object_keypoint_similarity(np.full((17, 2), np.nan), person, weight) == 0.0
+
+
+def test_the_same_shift_matters_less_on_a_larger_person(make_keypoints):
+    near, far = make_keypoints((0, 0, 2)).xy_px, make_keypoints((0, 0, 8)).xy_px
+    weight = np.ones(17)
+    assert object_keypoint_similarity(near, near + 10, weight) > object_keypoint_similarity(far, far + 10, weight)
+
+
+def test_a_walking_person_keeps_their_id_and_ages(walking_track):
+    tracker = Tracker()
+    people = walking_track(40)
+    assert ids_over(tracker, [[p] for p in people]) == [[1]] * 40
+    assert tracker.tracks[0].age_s == pytest.approx(39 * 0.04)
+
+
+def test_two_people_who_cross_keep_their_ids(walking_track):
+    right = walking_track(60, speed_m=0.04, start_m=(-1.2, 0, 3.0))
+    left = walking_track(60, speed_m=-0.04, start_m=(1.2, 0, 4.0))
+    tracker = Tracker()
+    rng = np.random.default_rng(0)
+    for i, (a, b) in enumerate(zip(right, left, strict=True)):
+        people = [a, b] if rng.random() < 0.5 else [b, a]  # detectors give no order
+        if 26 <= i <= 31:
+            people = [a]  # the farther one is hidden behind the nearer
+        by_id = {track.track_id: track.keypoints for track in tracker.update(people, i * FRAME_NS)}
+        if i == 0:
+            id_a, id_b = (next(k for k, v in by_id.items() if v is x) for x in (a, b))
+        assert by_id[id_a] is a
+        if b in people:
+            assert by_id[id_b] is b
+
+
+def test_an_id_never_comes_back(make_keypoints):
+    tracker = Tracker(TrackerConfig(max_missed_s=0.5))
+    here = [make_keypoints()]
+    ids = ids_over(tracker, [here] * 5 + [[]] * 20 + [here] * 5)
+    assert ids == [[1]] * 5 + [[]] * 20 + [[2]] * 5
+    tracker.reset()
+    assert ids_over(tracker, [here], start=30) == [[3]]
+    assert ids_over(tracker, [here], start=0) == [[4]]  # a looped bag: time went back
+
+
+def test_a_short_absence_is_forgiven(walking_track):
+    people = [[p] for p in walking_track(30)]
+    people[10:16] = [[]] * 6
+    ids = ids_over(Tracker(), people)
+    assert ids == [[1]] * 10 + [[]] * 6 + [[1]] * 14
+
+
+def test_somebody_elsewhere_is_somebody_else(make_keypoints):
+    frames = [[make_keypoints((-1, 0, 4))]] * 3 + [[make_keypoints((1, 0, 4))]] * 3
+    assert ids_over(Tracker(), frames) == [[1]] * 3 + [[2]] * 3
+
+
+def test_one_detection_is_never_two_tracks(make_keypoints):
+    tracker = Tracker()
+    a, b = make_keypoints((-0.05, 0, 3)), make_keypoints((0.05, 0, 3))
+    tracker.update([a, b], 0)
+    seen = tracker.update([make_keypoints((0, 0, 3))], FRAME_NS)
+    assert len(seen) == 1
+
+
+def test_partly_missing_and_empty_detections(make_keypoints):
+    half = make_keypoints()
+    half = Keypoints(half.xy_px, np.where(np.arange(17) < 7, 0.0, 1.0))  # only above the hips
+    nobody = Keypoints(np.full((17, 2), np.nan), np.zeros(17))
+    assert ids_over(Tracker(), [[make_keypoints()], [half], [half], [nobody], [make_keypoints()]]) == [
+        [1], [1], [1], [], [1]]
+
+
+def test_trackers_can_share_one_numbering(make_keypoints):
+    numbers = iter(range(10, 100))
+    trackers = [Tracker(next_id=lambda: next(numbers)) for _ in range(2)]
+    assert [ids_over(tracker, [[make_keypoints()]]) for tracker in trackers] == [[[10]], [[11]]]

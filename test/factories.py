@@ -1,0 +1,43 @@
+"""A person, a network and a detector that answer as a test wants."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nanohtnet_ros.core.poses import Keypoints
+
+# A person who stands upright and looks at the camera, metres, optical axes, relative to the hip.
+STANDING_M = np.array([
+    (0, 0, 0), (-0.11, 0.02, 0), (-0.12, 0.45, 0.02), (-0.12, 0.88, 0.05), (0.11, 0.02, 0), (0.12, 0.45, 0.02),
+    (0.12, 0.88, 0.05), (0, -0.24, 0), (0, -0.48, 0.02), (0, -0.62, -0.08), (0, -0.76, 0.02), (0.18, -0.46, 0.02),
+    (0.22, -0.18, 0.04), (0.22, 0.06, -0.02), (-0.18, -0.46, 0.02), (-0.22, -0.18, 0.04), (-0.22, 0.06, -0.02),
+], np.float32)
+
+
+class FakeSession:
+    """A lifting network that answers with the standing person, whatever it sees."""
+
+    runtime = "fake"
+
+    def __init__(self, window_length: int = 9, outputs: int = 3) -> None:
+        self.input_shape = (-1, window_length, 17, 2)
+        self.outputs = outputs
+        self.batches: list[np.ndarray] = []
+
+    def run(self, x: np.ndarray) -> np.ndarray:
+        self.batches.append(x)
+        return np.broadcast_to(STANDING_M, (len(x), self.outputs, 17, 3)).copy()
+
+
+class ScriptedDetector:
+    """A detector that says what a script has for each frame."""
+
+    def __init__(self, frames: list[list[Keypoints]]) -> None:
+        self.frames = list(frames)
+        self.resets = 0
+
+    def detect(self, image_bgr: np.ndarray) -> list[Keypoints]:
+        return self.frames.pop(0)
+
+    def reset(self) -> None:
+        self.resets += 1

@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from nanohtnet_ros.core.camera import FOCAL_NORM
+from nanohtnet_ros.model.config import NanoHTNetConfig
+from nanohtnet_ros.model.nanohtnet import NanoHTNet
+from nanohtnet_ros.model.person_view import PERSON_SIZE, look_at_person, look_back
+
+from factories import STANDING_M
+
+
+def seen(root, scale: float = 1.0) -> torch.Tensor:
+    joints = scale * STANDING_M[None] + np.asarray(root, np.float32) + np.linspace(-0.2, 0, 9)[:, None, None]
+    return torch.tensor(FOCAL_NORM * joints[..., :2] / joints[..., 2:], dtype=torch.float32)[None]
+
+
+def test_the_newest_person_is_centred_and_of_fixed_size():
+    view, rotation = look_at_person(seen((1.2, -0.4, 3.0)))
+    newest = view[0, -1]
+    assert newest.mean(dim=0).abs().max() < 0.03  # the mean of tangents is not quite the tangent of the mean
+    assert newest.square().sum(dim=-1).mean().sqrt() == pytest.approx(PERSON_SIZE, rel=1e-4)
+    np.testing.assert_allclose(rotation[0] @ rotation[0].T, np.eye(3), atol=1e-6)
+    assert torch.linalg.det(rotation[0]) == pytest.approx(1.0, abs=1e-5)
+
+
+def test_turning_back_undoes_the_turn():
+    _, rotation = look_at_person(seen((1.2, -0.4, 3.0)))
+    joints = torch.randn(1, 5, 17, 3)
+    turned = joints @ rotation.transpose(1, 2)[:, None]
+    np.testing.assert_allclose(look_back(turned, rotation), joints, atol=1e-5)
+
+
+def test_a_camera_that_pans_sees_the_same_person():
+    """Panning the camera turns the joints by the same angle, and changes nothing else."""
+    torch.manual_seed(0)
+    model = NanoHTNet(NanoHTNetConfig(window_length=9, kept_frames=3, channels=48, person_view=True)).eval()
+    joints = STANDING_M[None] + np.float32((0.3, 0.0, 3.0)) + np.linspace(-0.2, 0, 9)[:, None, None]
+    outputs = []
+    for pan in (0.0, 0.3, -0.5):
+        turn = Rotation.from_euler("y", pan).as_matrix()
+        turned = joints @ turn.T
+        x = torch.tensor(FOCAL_NORM * turned[..., :2] / turned[..., 2:], dtype=torch.float32)[None]
+        with torch.no_grad():
+            outputs.append(model(x)[0].numpy() @ turn)
+    for other in outputs[1:]:  # not exact: the centre of the keypoints shifts a little with perspective
+        assert np.abs(other - outputs[0]).max() < 0.02 * np.abs(outputs[0]).max()
+
+
+def test_size_is_taken_out():
+    views = [look_at_person(seen((0, 0, 4.0), scale))[0] for scale in (0.1, 0.05)]
+    np.testing.assert_allclose(views[0][0, -1], views[1][0, -1], atol=0.02)
+
+
+def test_degenerate_windows_stay_finite():
+    for x in (torch.zeros(1, 9, 17, 2), torch.full((1, 9, 17, 2), 50.0), torch.randn(1, 9, 17, 2) * 100):
+        view, rotation = look_at_person(x)
+        assert torch.isfinite(view).all() and torch.isfinite(rotation).all()

@@ -1,0 +1,238 @@
+"""pose_node as its users meet it: another process, real DDS."""
+
+import array
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+
+from builtin_interfaces.msg import Time
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from nanohtnet_ros.msg import Skeleton2DArray, Skeleton3DArray
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from nanohtnet_ros.core.camera import Camera
+from nanohtnet_ros.demo.clips import CLIPS_DIR, packaged_clips
+from nanohtnet_ros.ros.images import image_to_msg
+from nanohtnet_ros.ros.messages import camera_to_msg, stamp_ns
+from nanohtnet_ros.runtime.model_store import detector_dir
+
+try:
+    detector_dir("blazepose")
+except FileNotFoundError as error:
+    pytest.skip(f"BlazePose's files: {error}", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def picture() -> np.ndarray:
+    """An image with one person in it."""
+    ok, image = cv2.VideoCapture(str(CLIPS_DIR / "walk.mp4")).read()
+    assert ok
+    return image
+
+
+def image(picture: np.ndarray, seconds: float, **changes) -> Image:
+    msg = image_to_msg(picture)
+    msg.header = Header(frame_id="head_camera_optical_frame", stamp=Time(
+        sec=int(seconds), nanosec=round(seconds % 1 * 1e9)))
+    for name, value in changes.items():
+        setattr(msg, name, value)
+    return msg
+
+
+@pytest.fixture
+def pose(processes, peer, wait_for):
+    """A running pose_node: `send(image)` publishes, `skeletons` and `skeletons_2d` are what came."""
+
+    class Pose:
+        def __init__(self):
+            self.skeletons = peer.listen("/pose_node/skeletons", Skeleton3DArray)
+            self.skeletons_2d = peer.listen("/pose_node/skeletons_2d", Skeleton2DArray)
+            self.diagnostics = peer.diagnostics()
+            self.process = processes.node("pose_node")
+            self._empty_images = 0
+            # A single image, sent before both sides have found each other, is lost: first until one came through.
+            self.send_empty_until(lambda: self.skeletons and self.skeletons_2d, "the connection")
+
+        def send_empty_until(self, condition, what):
+            def sent_and_met() -> bool:
+                self._empty_images += 1
+                self.send(image(np.full((480, 640, 3), 90, np.uint8), 0.05 * self._empty_images))
+                return condition()
+
+            wait_for(sent_and_met, what)
+            wait_for(lambda: stamp_ns(self.skeletons[-1].header) == round(0.05 * self._empty_images * 1e9), "the last")
+
+        def send(self, msg):
+            peer.publish("image", msg)
+
+        def send_and_wait(self, msg):
+            before = len(self.skeletons)
+            self.send(msg)
+            wait_for(lambda: len(self.skeletons) > before, "skeletons")
+            return self.skeletons[-1]
+
+        def send_info(self, msg, says):
+            peer.keep_publishing("camera_info", msg)
+            self.send_empty_until(lambda: says in self.diagnostics("pose_node"), says)
+
+        def says(self, text: str):
+            wait_for(lambda: text in self.diagnostics("pose_node"), f"'{text}' in {self.diagnostics('pose_node')}")
+
+    return Pose()
+
+
+def test_an_independent_client_gets_the_images_own_stamps_and_frames(processes, wait_for):
+    """Video, pose and client are three processes; the client knows our messages and nothing else."""
+    client = processes.start(str(Path(__file__).with_name("client.py")))
+    processes.node("pose_node")
+    video = processes.node(
+        "video_node", source=f"'{CLIPS_DIR / 'two.mp4'}'", camera_info_file=f"'{CLIPS_DIR / 'camera.yaml'}'",
+        wait_for_subscribers=2, speed=0.25, frame_id="left_optical")
+    video.wait(timeout=120)
+
+    def heard() -> dict[str, list[dict]]:
+        lines = [json.loads(line) for line in processes.log_of(client).splitlines() if line.startswith("{")]
+        return {kind: [line for line in lines if line["kind"] == kind] for kind in ("image", "3d", "2d")}
+
+    wait_for(lambda: len(heard()["3d"]) >= 60 and len(heard()["2d"]) >= 60, "60 of 85 skeleton messages")
+    images, skeletons, skeletons_2d = heard().values()
+    stamps = {tuple(msg["stamp"]) for msg in images}
+    assert len(stamps) >= 75
+    for messages in (skeletons, skeletons_2d):
+        assert sum(tuple(msg["stamp"]) in stamps for msg in messages) >= 0.9 * len(messages)
+        assert {msg["frame"] for msg in messages} == {"left_optical"}
+        assert [msg["stamp"] for msg in messages] == sorted(msg["stamp"] for msg in messages)
+    people = [person for msg in skeletons[10:] for person in msg["people"]]
+    assert len(people) >= len(skeletons[10:])
+    assert all(person["hip"] == [0, 0, 0] and person["valid"] for person in people)
+    assert np.mean([3.0 < person["root"][2] < 6.5 for person in people]) > 0.9
+    assert np.mean([person["head"][0] < -0.5 for person in people]) > 0.9  # y points down, heads are up
+    assert max(person["age"] for person in people) > 2.0
+    ids = {person["id"] for person in people}
+    assert 2 <= len(ids) <= 4
+
+
+def test_a_person_is_followed_and_measured(pose, picture):
+    walk = next(clip.truth for clip in packaged_clips() if clip.name == "walk")
+    pose.send_info(camera_to_msg(walk.camera), "calibration=640x480, fx 600.0 px")
+    arrays = [pose.send_and_wait(image(picture, 1000 + i / 25)) for i in range(5)]
+    assert [stamp_ns(a.header) for a in arrays] == [round((1000 + i / 25) * 1e9) for i in range(5)]
+    assert {a.header.frame_id for a in arrays} == {"head_camera_optical_frame"}
+    assert {s.track_id for a in arrays for s in a.skeletons} == {1}
+    assert arrays[-1].skeletons[0].track_age == pytest.approx(4 / 25, abs=1e-4)
+    root = arrays[-1].skeletons[0].root
+    assert np.linalg.norm(np.array((root.x, root.y, root.z)) - walk.joints_cam_m[0, 0, 0]) < 0.5
+    pose.says("models=nano_81_streaming by ONNX Runtime")
+    pose.says("detect p99 ms=")
+
+
+def test_nobody_in_view_is_an_empty_message(pose):
+    empty = pose.send_and_wait(image(np.full((480, 640, 3), 90, np.uint8), 1000.0))
+    assert empty.skeletons == [] and empty.header.frame_id == "head_camera_optical_frame"
+
+
+@pytest.mark.parametrize(("changes", "says"), [
+    ({"encoding": "thermal12"}, "'thermal12' is unknown"),
+    ({"step": 7}, "step is 7 bytes, expected at least"),
+    ({"step": 9_999}, "expected step * height"),
+    ({"data": array.array("B", b"abc")}, "the image has 3 bytes"),
+    ({"height": 0}, "640x0 pixels"),
+])
+def test_a_bad_image_is_a_diagnostic_and_the_node_lives_on(pose, picture, changes, says):
+    assert len(pose.send_and_wait(image(picture, 1000.0)).skeletons) == 1
+    pose.send(image(picture, 1000.04, **changes))
+    pose.says(says)
+    pose.says("images refused=1")
+    good = pose.send_and_wait(image(picture, 1000.08))
+    assert [s.track_id for s in good.skeletons] == [1]
+    assert pose.process.poll() is None
+    pose.says("image=640x480 bgr8")
+
+
+def test_without_camera_info_a_field_of_view_is_assumed_and_said(pose, picture):
+    assert pose.send_and_wait(image(picture, 1000.0)).skeletons[0].root_valid
+    pose.says("no CameraInfo on /camera_info: a horizontal field of view of 60 degrees is assumed")
+
+
+def test_camera_info_of_zeros_says_what_to_do(pose, picture):
+    pose.send_info(CameraInfo(width=640, height=480), "not calibrated, run camera_calibration")
+    before = pose.send_and_wait(image(picture, 1000.0)).skeletons[0].root.z
+    # A calibration that comes later is taken; a lens of twice the focal length puts the person twice as far.
+    far = camera_to_msg(Camera(640, 480, 1200.0, 1200.0, 319.5, 239.5))
+    pose.send_info(far, "calibration=640x480, fx 1200.0 px")
+    assert pose.send_and_wait(image(picture, 2000.0)).skeletons[0].root.z > 1.5 * before
+
+
+def test_a_bag_that_loops_and_stamps_that_repeat(pose, picture):
+    assert [s.track_id for s in pose.send_and_wait(image(picture, 1000.0)).skeletons] == [1]
+    pose.send(image(picture, 1000.0))
+    pose.says("stamps=the image's stamp is")
+    assert [s.track_id for s in pose.send_and_wait(image(picture, 500.0)).skeletons] == [2]
+    assert [s.track_id for s in pose.send_and_wait(image(picture, 500.04)).skeletons] == [2]
+    pose.says("stamps=advance")
+
+
+def test_the_resolution_may_change_in_mid_stream(pose, picture):
+    first = pose.send_and_wait(image(picture, 1000.0))
+    half = cv2.resize(picture, (320, 240), interpolation=cv2.INTER_AREA)
+    second = pose.send_and_wait(image(half, 1000.04))
+    assert len(first.skeletons) == len(second.skeletons) == 1
+    assert pose.skeletons_2d[-1].image_width == 320
+    assert second.skeletons[0].root.z == pytest.approx(first.skeletons[0].root.z, rel=0.2)
+
+
+def test_a_missing_model_leaves_a_living_node_that_says_why(processes, peer, wait_for):
+    says = peer.diagnostics()
+    node = processes.node("pose_node", model="nano_9000")
+    wait_for(lambda: "no model named 'nano_9000'" in says("pose_node"), "the diagnostic")
+    assert "this package has nano_81_streaming" in says("pose_node")
+    state = peer.call("/pose_node/get_state", GetState, GetState.Request())
+    assert state.current_state.id == State.PRIMARY_STATE_UNCONFIGURED
+    assert node.poll() is None
+
+
+def test_a_missing_detector_names_the_command(processes, peer, wait_for, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
+    says = peer.diagnostics()
+    node = processes.node("pose_node")
+    wait_for(lambda: "run 'nanohtnet models get blazepose'" in says("pose_node"), "the diagnostic")
+    assert node.poll() is None
+
+
+def test_without_autostart_a_manager_starts_and_stops_it(processes, peer, wait_for, picture):
+    skeletons = peer.listen("/pose_node/skeletons", Skeleton3DArray)
+    processes.node("pose_node", autostart="false")
+
+    def change(transition: int) -> bool:
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return peer.call("/pose_node/change_state", ChangeState, request).success
+
+    def state() -> int:
+        return peer.call("/pose_node/get_state", GetState, GetState.Request()).current_state.id
+
+    assert state() == State.PRIMARY_STATE_UNCONFIGURED
+    assert change(Transition.TRANSITION_CONFIGURE) and state() == State.PRIMARY_STATE_INACTIVE
+    assert peer.node.count_subscribers("image") == 0
+    for start in (1000.0, 2000.0):
+        assert change(Transition.TRANSITION_ACTIVATE)
+        before, sent = len(skeletons), 0
+
+        def sent_and_answered(start=start, before=before) -> bool:
+            nonlocal sent
+            sent += 1
+            peer.publish("image", image(picture, start + 0.05 * sent))
+            return len(skeletons) > before
+
+        wait_for(sent_and_answered, "skeletons")
+        assert change(Transition.TRANSITION_DEACTIVATE)
+        wait_for(lambda: peer.node.count_subscribers("image") == 0, "the subscription's end")
+        peer._publishers.clear()
+    assert [s.track_id for s in skeletons[-1].skeletons] == [2]  # ids do not come back
+    assert change(Transition.TRANSITION_CLEANUP) and change(Transition.TRANSITION_CONFIGURE)

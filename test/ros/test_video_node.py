@@ -1,0 +1,94 @@
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, Image
+
+from nanohtnet_ros.demo.clips import CLIPS_DIR
+from nanohtnet_ros.ros.images import image_from_msg
+from nanohtnet_ros.ros.messages import camera_from_msg, stamp_ns
+from nanohtnet_ros.ros.video_node import load_camera_info
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "frames"
+    path.mkdir()
+    for i in range(4):
+        cv2.imwrite(str(path / f"{i}.png"), np.full((48, 64, 3), 10 * i, np.uint8))
+    return path
+
+
+def test_images_and_calibration_at_the_sources_rate(processes, peer):
+    """Stamps are the source's even when it is played faster, and every frame comes."""
+    images, infos = peer.listen("image", Image), peer.listen("camera_info", CameraInfo)
+    started_ns = time.time_ns()
+    node = processes.node(
+        "video_node", source=f"'{CLIPS_DIR / 'two.mp4'}'", camera_info_file=f"'{CLIPS_DIR / 'camera.yaml'}'",
+        wait_for_subscribers=1, speed=2.0)
+    assert node.wait(timeout=60) == 0
+    assert len(images) == 85
+    assert started_ns < stamp_ns(images[0].header) < time.time_ns()
+    assert set(np.round(np.diff([stamp_ns(m.header) for m in images]) / 1e6).tolist()) == {40.0}
+    assert [stamp_ns(m.header) for m in infos] == [stamp_ns(m.header) for m in images]
+    assert {m.header.frame_id for m in images + infos} == {"camera_optical_frame"}
+    assert camera_from_msg(infos[0]).fx == 600.0
+    _, first = cv2.VideoCapture(str(CLIPS_DIR / "two.mp4")).read()
+    np.testing.assert_array_equal(image_from_msg(images[0]), first)
+
+
+def test_a_folder_loops_with_time_going_on(processes, peer, wait_for, folder):
+    images, infos = peer.listen("image", Image, qos_profile_sensor_data), peer.listen("camera_info", CameraInfo)
+    processes.node("video_node", source=f"'{folder}'", loop="true", frame_rate=50.0, wait_for_subscribers=1)
+    wait_for(lambda: len(images) >= 12, "three rounds")
+    shades = [int(image_from_msg(m)[0, 0, 0]) for m in images[:12]]
+    assert sorted(set(shades)) == [0, 10, 20, 30]
+    assert (np.diff([stamp_ns(m.header) for m in images]) > 0).all()
+    wait_for(lambda: infos, "camera_info")
+    assert infos[0].k[0] == 0.0 and infos[0].width == 64  # not calibrated, as REP 104's message says it
+
+
+@pytest.mark.parametrize(("make", "says"), [
+    (lambda p: "''", "no source is given"),
+    (lambda p: f"'{p}/none.mp4'", "no file or folder"),
+    (lambda p: f"'{(p / 'broken.mp4').write_bytes(b'x') and p / 'broken.mp4'}'", "no video that OpenCV can read"),
+    (lambda p: "'97'", "webcam 97 cannot be opened"),
+])
+def test_an_unreadable_source_is_a_diagnostic_and_the_node_lives_on(processes, peer, wait_for, tmp_path, make, says):
+    heard = peer.diagnostics()
+    node = processes.node("video_node", source=make(tmp_path))
+    wait_for(lambda: says in heard("video_node"), says)
+    assert node.poll() is None
+
+
+def test_a_source_that_appears_later_is_played(processes, peer, wait_for, tmp_path):
+    heard, images = peer.diagnostics(), peer.listen("image", Image)
+    node = processes.node("video_node", source=f"'{tmp_path / 'later.mp4'}'", speed=4.0)
+    wait_for(lambda: "no file or folder" in heard("video_node"), "the diagnostic")
+    part = tmp_path / "part"
+    part.write_bytes((CLIPS_DIR / "two.mp4").read_bytes())
+    part.rename(tmp_path / "later.mp4")
+    wait_for(lambda: len(images) > 10, "images")
+    assert node.wait(timeout=60) == 0
+
+
+def test_a_bad_calibration_file_is_a_diagnostic_and_images_still_come(processes, peer, wait_for, folder, tmp_path):
+    (tmp_path / "bad.yaml").write_text("image_width: 64\n")
+    heard, images = peer.diagnostics(), peer.listen("image", Image)
+    processes.node("video_node", source=f"'{folder}'", loop="true", camera_info_file=f"'{tmp_path / 'bad.yaml'}'")
+    wait_for(lambda: "lacks 'camera_matrix'" in heard("video_node"), "the diagnostic")
+    wait_for(lambda: images, "images")
+
+
+def test_reading_calibration_files(tmp_path):
+    assert load_camera_info(CLIPS_DIR / "camera.yaml").cx == 319.5
+    with pytest.raises(ValueError, match="cannot be read"):
+        load_camera_info(tmp_path / "none.yaml")
+    (tmp_path / "torn.yaml").write_text("{[")
+    with pytest.raises(ValueError, match="cannot be read"):
+        load_camera_info(tmp_path / "torn.yaml")

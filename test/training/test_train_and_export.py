@@ -1,0 +1,131 @@
+import json
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+pytest.importorskip("onnxscript", reason="onnxscript, which PyTorch exports ONNX with, is not installed")
+
+from nanohtnet_ros.cli import main
+from nanohtnet_ros.core.lifter import Lifter, ModelCard
+from nanohtnet_ros.core.window import Window
+from nanohtnet_ros.model.config import NanoHTNetConfig
+from nanohtnet_ros.model.nanohtnet import NanoHTNet, load_checkpoint, save_checkpoint
+from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
+from nanohtnet_ros.runtime.session import open_session
+from nanohtnet_ros.training.export import export_onnx
+from nanohtnet_ros.training.train import learning_rate_factor
+
+RECIPE = """
+model: {window_length: 27, kept_frames: 5, channels: 48, layers: 1, mlp_hidden: 32, gcn_hidden: 32,
+        person_view: true, zero_root: true, drop_path: [0.0, 0.0], dropout_spatial: 0.0, dropout_temporal: 0.0}
+batch_size: 32
+learning_rate: 0.01
+warmup_steps: 5
+bfloat16: false
+samples: 3200
+evaluate_every: 800
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(mocap_file, tmp_path_factory):
+    """A tiny training, from the command line to its exported file."""
+    folder = tmp_path_factory.mktemp("training")
+    (folder / "recipe.yaml").write_text(RECIPE)
+    run = folder / "run"
+    assert main(["train", str(mocap_file), str(run), "--recipe", str(folder / "recipe.yaml"), "--threads", "1"]) == 0
+    out = folder / "tiny.onnx"
+    assert main(["export", str(run / "checkpoint.pth"), str(out), "--data", str(mocap_file)]) == 0
+    return run, out
+
+
+def test_training_learns_and_keeps_its_record(trained):
+    run, _ = trained
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    assert [entry["samples"] for entry in log] == [800, 1600, 2400, 3200]
+    assert log[-1]["loss_mm"] < 0.7 * log[0]["loss_mm"]
+    assert log[-1]["clean_mpjpe_mm"] < 0.95 * log[0]["clean_mpjpe_mm"]
+    recipe = json.loads((run / "recipe.json").read_text())
+    assert recipe["samples"] == 3200 and recipe["model"]["channels"] == 48 and len(recipe["data_sha256"]) == 64
+    assert load_checkpoint(run / "checkpoint.pth").config.window_length == 27
+
+
+def test_the_sidecar_says_all_that_inference_needs(trained):
+    _, out = trained
+    card = ModelCard.load(out.with_suffix(".json"))
+    assert (card.window_length, card.frame_rate_hz, card.look_ahead) == (27, 50.0, 0)
+    assert card.output_offsets == (-4, -3, -2, -1, 0)
+    assert card.metrics["val"]["clean_mpjpe_mm"] > 0 and card.training["data_sha256"]
+    session = open_session(out)
+    window = Window(np.random.default_rng(0).normal(0, 0.2, (27, 17, 2)).astype(np.float32), np.ones(17, bool), 0)
+    (pose,) = Lifter(session, card).lift([window])
+    assert pose.joints_rel_m.shape == (17, 3) and np.isfinite(pose.joints_rel_m).all()
+
+
+def test_evaluate_repeats_the_sidecars_figures(trained, mocap_file, capsys):
+    _, out = trained
+    assert main(["evaluate", str(out), str(mocap_file)]) == 0
+    printed = dict(line.split() for line in capsys.readouterr().out.strip().splitlines())
+    measured = ModelCard.load(out.with_suffix(".json")).metrics["val"]
+    assert float(printed["clean_mpjpe_mm"]) == pytest.approx(measured["clean_mpjpe_mm"], abs=0.06)
+
+
+@pytest.mark.parametrize("flags", [
+    {}, {"swap_arm_tokens": True}, {"person_view": True, "zero_root": True}])
+def test_onnx_runtime_agrees_with_pytorch(tmp_path, flags):
+    torch.manual_seed(0)
+    model = NanoHTNet(NanoHTNetConfig(window_length=27, kept_frames=5, channels=96, **flags)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    path = tmp_path / "model.onnx"
+    export_onnx(model, path)
+    session = open_session(path)
+    for people in (1, 2, 7):
+        x = torch.randn(people, 27, 17, 2) * 0.3
+        with torch.no_grad():
+            expected = model(x).numpy()
+        np.testing.assert_allclose(session.run(x.numpy()), expected, atol=1e-4)
+
+
+def test_exported_files_name_their_tensors_and_hold_no_paths(trained):
+    import onnx
+
+    _, out = trained
+    graph = onnx.load(out).graph
+    assert [i.name for i in graph.input] == ["keypoints"] and [o.name for o in graph.output] == ["joints"]
+    for path in (out, find_model(DEFAULT_MODEL)):
+        content = path.read_bytes()
+        assert b"site-packages" not in content and b".py" not in content
+
+
+def test_parity_is_checked_at_export(tmp_path, monkeypatch):
+    from nanohtnet_ros.training import export as module
+
+    model = NanoHTNet(NanoHTNetConfig(window_length=27, kept_frames=5, channels=48))
+    honest = module.torch_lift
+
+    def off_by_a_millimetre(m):
+        lift = honest(m)
+        return lambda x: lift(x) + 1e-3
+
+    monkeypatch.setattr(module, "torch_lift", off_by_a_millimetre)
+    with pytest.raises(RuntimeError, match="differ from PyTorch"):
+        export_onnx(model, tmp_path / "model.onnx")
+
+
+def test_mistakes_are_errors_with_a_remedy(tmp_path, mocap_file, capsys):
+    save_checkpoint(tmp_path / "c.pth", NanoHTNet(NanoHTNetConfig(window_length=27, kept_frames=5, channels=48)))
+    assert main(["export", str(tmp_path / "c.pth"), str(tmp_path / "model.bin")]) == 1
+    assert "ends in .onnx" in capsys.readouterr().err
+    assert main(["train", str(tmp_path / "none.npz"), str(tmp_path)]) == 1
+    assert "no motion data" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["train", str(mocap_file), str(tmp_path), "--recipe.learning_rat", "1"])
+
+
+def test_the_learning_rate_rises_then_falls_to_zero():
+    factors = [learning_rate_factor(step, 1000, 50) for step in range(1001)]
+    assert factors[0] < 0.05 and max(factors) > 0.99 and factors[1000] == pytest.approx(0.0)
+    assert np.argmax(factors) in range(45, 60)
