@@ -10,13 +10,14 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.serialization import deserialize_message
 from rosbags.rosbag2 import Reader
+from scipy.optimize import linear_sum_assignment
 from sensor_msgs.msg import Image
 
 from nanohtnet_ros.core.metrics import mpjpe_mm, p_mpjpe_mm
 from nanohtnet_ros.core.stage_times import percentiles
 from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.demo.clips import Clip, GroundTruth
-from nanohtnet_ros.msg import Skeleton2DArray, Skeleton3DArray
+from nanohtnet_ros.msg import Skeleton2D, Skeleton2DArray, Skeleton3DArray
 from nanohtnet_ros.ros.messages import joints_from_msg, keypoints_from_msg, root_from_msg, stamp_ns
 
 MATCH_PX = 40.0
@@ -95,18 +96,20 @@ def report(recording: Recording, clip: Clip) -> dict[str, Any]:
     return entry
 
 
-def matched_track(skeletons_2d: Skeleton2DArray, truth_px: np.ndarray) -> int | None:
-    """The track whose keypoints lie closest to a person's true ones, if close enough.
+def match_people(skeletons_2d: Skeleton2DArray, truth_px: np.ndarray) -> dict[int, Skeleton2D]:
+    """Which skeleton is which person: at most one each, so that distances add up to the least.
 
     Args:
-        truth_px: (17, 2).
+        truth_px: (P, 17, 2) everybody's true keypoints.
+    Returns:
+        The skeleton of each person who has one, by the person's index.
     """
-    best, best_px = None, MATCH_PX
-    for skeleton in skeletons_2d.skeletons:
-        distance_px = np.nanmean(np.linalg.norm(keypoints_from_msg(skeleton) - truth_px, axis=1))
-        if distance_px < best_px:
-            best, best_px = skeleton.track_id, distance_px
-    return best
+    found = skeletons_2d.skeletons
+    distance_px = np.array([
+        [np.nanmean(np.linalg.norm(keypoints_from_msg(skeleton) - person, axis=1)) for skeleton in found]
+        for person in truth_px]).reshape(len(truth_px), len(found))
+    pairs = zip(*linear_sum_assignment(np.minimum(distance_px, MATCH_PX)), strict=True)
+    return {person: found[i] for person, i in pairs if distance_px[person, i] < MATCH_PX}
 
 
 def person_errors(recording: Recording, truth: GroundTruth, person: int) -> dict[str, Any]:
@@ -115,11 +118,11 @@ def person_errors(recording: Recording, truth: GroundTruth, person: int) -> dict
     for frame, stamp in enumerate(sorted(recording.images)):
         if stamp not in recording.skeletons or stamp not in recording.skeletons_2d or frame >= len(truth.joints_px):
             continue
-        track = matched_track(recording.skeletons_2d[stamp], truth.joints_px[frame, person])
+        keypoints = match_people(recording.skeletons_2d[stamp], truth.joints_px[frame]).get(person)
         skeletons = {s.track_id: s for s in recording.skeletons[stamp].skeletons}
-        if track not in skeletons:
+        if keypoints is None or keypoints.track_id not in skeletons:
             continue
-        keypoints = next(s for s in recording.skeletons_2d[stamp].skeletons if s.track_id == track)
+        track = keypoints.track_id
         joints_cam = truth.joints_cam_m[frame, person]
         predicted.append(joints_from_msg(skeletons[track]))
         target.append(joints_cam - joints_cam[:1])

@@ -21,6 +21,9 @@ from nanohtnet_ros.runtime.tflite_session import TfliteSession
 DETECTOR_FILE = "pose_detection.tflite"
 LANDMARK_FILE = "pose_landmark_full.tflite"
 
+GREY = (127, 127, 127)
+COVERED_WIDTH = 0.6  # of a known person's box is covered; arms and legs that stick out would cover their neighbours
+
 
 @dataclass(frozen=True)
 class BlazePoseConfig:
@@ -155,10 +158,10 @@ class BlazePoseDetector:
         to_input = np.array([[scale, 0, pad[0]], [0, scale, pad[1]]])
         x = cv2.warpAffine(image_rgb, to_input, (size, size), flags=cv2.INTER_LINEAR)
         for person in known:
-            hull = cv2.minAreaRect(person.xy_px.astype(np.float32))
-            (cx, cy), (w, h), angle = hull
-            grown = ((cx * scale + pad[0], cy * scale + pad[1]), (w * scale * 1.2, h * scale * 1.2), angle)
-            cv2.fillConvexPoly(x, cv2.boxPoints(grown).astype(np.int32), (127, 127, 127))
+            low, high = (xy * scale + pad for xy in (person.xy_px.min(axis=0), person.xy_px.max(axis=0)))
+            narrower = (0.5 - 0.5 * COVERED_WIDTH) * (high - low) * (1, 0)
+            corners = np.rint((low + narrower, high - narrower)).astype(int).tolist()
+            cv2.rectangle(x, *corners, GREY, -1)
         out = self._detector.run(x[None].astype(np.float32) / 127.5 - 1.0)
         scores = sigmoid(out["Identity_1"][0, :, 0])
         likely = np.flatnonzero(scores >= self.config.detection_threshold)

@@ -1,0 +1,98 @@
+"""The package as colcon installs it, and its launch files."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+
+ROOT = Path(__file__).resolve().parent.parent
+EXECUTABLES = ("pose_node", "marker_node", "video_node", "nanohtnet")
+SHARED = (
+    "launch/pose.launch.py", "launch/demo.launch.py", "config/pose.yaml", "config/fastdds.xml", "rviz/pose.rviz",
+    "models/nano_81_streaming.onnx", "models/nano_81_streaming.json", "msg/Skeleton3D.msg", "package.xml")
+IMPORTS = """
+import nanohtnet_ros.msg, nanohtnet_ros.core.pipeline, nanohtnet_ros.demo.clips
+from nanohtnet_ros.runtime.model_store import find_model
+assert nanohtnet_ros.__file__.startswith({prefix!r}), nanohtnet_ros.__file__
+assert str(find_model("nano_81_streaming")).startswith({prefix!r})
+assert nanohtnet_ros.demo.clips.packaged_clips()
+print(nanohtnet_ros.msg.Skeleton3D.R_WRIST)
+"""
+
+
+@pytest.mark.skipif(not shutil.which("colcon"), reason="colcon is not installed")
+@pytest.mark.parametrize("links", [True, False], ids=["symlink-install", "plain"])
+def test_colcon_build_gives_the_whole_package(tmp_path, links):
+    source = tmp_path / "src" / "nanohtnet_ros"
+    ignored = shutil.ignore_patterns(".git", ".venv", "build", "install", "log", "demo_output", "__pycache__")
+    shutil.copytree(ROOT, source, ignore=ignored)
+    command = [
+        "colcon", "--log-base", str(tmp_path / "log"), "build", "--base-paths", str(tmp_path / "src"),
+        "--build-base", str(tmp_path / "build"), "--install-base", str(tmp_path / "install"),
+        "--cmake-args", f"-DPython3_EXECUTABLE={sys.executable}", f"-DPYTHON_EXECUTABLE={sys.executable}", "-Wno-dev"]
+    built = subprocess.run(command + ["--symlink-install"] * links, capture_output=True, text=True, cwd=tmp_path)
+    assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
+    prefix = tmp_path / "install" / "nanohtnet_ros"
+    for executable in EXECUTABLES:
+        assert os.access(prefix / "lib" / "nanohtnet_ros" / executable, os.X_OK)
+    for file in SHARED:
+        assert (prefix / "share" / "nanohtnet_ros" / file).is_file(), file
+    script = f". {tmp_path / 'install' / 'local_setup.sh'} && cd / && exec {sys.executable} -c \"$CODE\""
+    environment = {**os.environ, "CODE": IMPORTS.format(prefix=str(prefix)),
+                   "COLCON_CURRENT_PREFIX": str(tmp_path / "install")}
+    environment.pop("PYTHONPATH", None)
+    environment["AMENT_PREFIX_PATH"] = os.pathsep.join(
+        p for p in environment["AMENT_PREFIX_PATH"].split(os.pathsep) if not p.endswith("nanohtnet_ros"))
+    result = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env=environment)
+    assert result.stdout.strip() == "16", result.stderr
+    # The executables start by themselves, as `ros2 run` starts them.
+    help_text = subprocess.run(
+        ["sh", "-c", f". {tmp_path / 'install' / 'local_setup.sh'} && {prefix}/lib/nanohtnet_ros/nanohtnet"],
+        capture_output=True, text=True, env=environment)
+    assert "models get" in help_text.stdout, help_text.stderr
+
+
+def test_the_checkout_finds_its_messages_too():
+    code = "import nanohtnet_ros.msg as m, nanohtnet_ros.core.skeleton as s; print(s.__file__)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert result.stdout.startswith(str(ROOT / "nanohtnet_ros")), result.stderr
+
+
+def test_versions_and_licence_agree():
+    manifest, project = (ROOT / "package.xml").read_text(), (ROOT / "pyproject.toml").read_text()
+    version = manifest.split("<version>")[1].split("<")[0]
+    assert f'version = "{version}"' in project
+    assert "<license>Apache-2.0</license>" in manifest and "Apache License" in (ROOT / "LICENSE").read_text()
+
+
+def test_the_parameter_file_holds_every_parameter_at_its_default():
+    from nanohtnet_ros.ros import parameters
+
+    content = yaml.safe_load((ROOT / "config" / "pose.yaml").read_text())
+    for node, table in (("pose_node", parameters.POSE_NODE), ("marker_node", parameters.MARKER_NODE)):
+        assert content[f"/**/{node}"]["ros__parameters"] == {p.name: p.default for p in table}
+
+
+def test_rviz_file_is_yaml_and_shows_our_topics():
+    content = yaml.safe_load((ROOT / "rviz" / "pose.rviz").read_text())
+    displays = content["Visualization Manager"]["Displays"]
+    assert {"markers", "image"} <= {d["Topic"]["Value"] for d in displays if "Topic" in d}
+
+
+@pytest.mark.parametrize("name", ["pose", "demo"])
+def test_launch_files_load_and_describe_their_arguments(name):
+    launch = pytest.importorskip("launch", reason="launch is not on PyPI; installed with ROS from apt")
+    pytest.importorskip("launch_ros", reason="launch_ros is not on PyPI; installed with ROS from apt")
+    from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+    source = PythonLaunchDescriptionSource(str(ROOT / "launch" / f"{name}.launch.py"))
+    description = source.get_launch_description(launch.LaunchContext())
+    arguments = {argument.name: argument for argument in description.get_launch_arguments()}
+    assert {"namespace", "use_rviz"} <= set(arguments)
+    assert all(len(argument.description) > 10 for argument in arguments.values())
