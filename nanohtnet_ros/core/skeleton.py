@@ -74,19 +74,30 @@ BLAZEPOSE_33 = Skeleton(
 
 
 def _blazepose_to_h36m_weights() -> np.ndarray:
-    """(17, 33) weights of BlazePose landmarks in each Human3.6M joint; every row sums to one."""
+    """(17, 33) weights of BlazePose landmarks in each Human3.6M joint; every row sums to one.
+
+    Limb joints are the landmarks themselves, the others are made of them. BlazePose marks shoulders on top and hips
+    low, where motion capture means the joints' centres; the shares of the trunk's length that they are moved by, and
+    those that place the crown, were measured on the two rendered people of the demo (a man and a woman).
+    """
     index = {name: i for i, name in enumerate(BLAZEPOSE_33.joint_names)}
-    shoulders = {"l_shoulder": 0.5, "r_shoulder": 0.5}
-    hips = {"l_hip": 0.5, "r_hip": 0.5}
-    # The crown lies about half the distance from the shoulders' middle to the ears' above the ears.
-    head = {"l_ear": 0.75, "r_ear": 0.75, "l_shoulder": -0.25, "r_shoulder": -0.25}
-    middle = {"l_shoulder": 0.25, "r_shoulder": 0.25, "l_hip": 0.25, "r_hip": 0.25}
-    made = {"hip": hips, "spine": middle, "thorax": shoulders, "neck": {"nose": 1.0}, "head": head}
-    weights = np.zeros((len(H36M_17), len(BLAZEPOSE_33)), np.float32)
-    for row, joint in enumerate(H36M_17.joint_names):
-        for landmark, weight in made.get(joint, {joint: 1.0}).items():
-            weights[row, index[landmark]] = weight
-    return weights
+
+    def middle(left: str, right: str) -> np.ndarray:
+        return (landmark(left) + landmark(right)) / 2
+
+    def landmark(name: str) -> np.ndarray:
+        return np.eye(len(index), dtype=np.float32)[index[name]]
+
+    shoulders, hips, ears = (middle(f"l_{part}", f"r_{part}") for part in ("shoulder", "hip", "ear"))
+    trunk = shoulders - hips
+    hip, thorax = hips + 0.03 * trunk, shoulders + 0.05 * trunk
+    made = {
+        "hip": hip, "spine": (hip + thorax) / 2, "thorax": thorax, "neck": landmark("nose"),
+        "head": ears + 0.6 * (ears - shoulders) + 0.3 * (ears - landmark("nose")),
+        **{f"{side}_hip": landmark(f"{side}_hip") + 0.03 * trunk for side in "lr"},
+        **{f"{side}_shoulder": landmark(f"{side}_shoulder") - 0.05 * trunk for side in "lr"},
+    }
+    return np.stack([made[name] if name in made else landmark(name) for name in H36M_17.joint_names])
 
 
 BLAZEPOSE_TO_H36M = _blazepose_to_h36m_weights()
@@ -95,14 +106,15 @@ BLAZEPOSE_TO_H36M = _blazepose_to_h36m_weights()
 def blazepose_to_h36m(xy_px: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Convert one person's BlazePose landmarks to Human3.6M joints.
 
-    Limb joints are the landmarks themselves; hip, spine, thorax and head are made from shoulders, hips and ears.
+    Knees, ankles, elbows, wrists and nose are the landmarks themselves; the others are made of several.
 
     Args:
         xy_px: (33, 2) pixels.
         confidence: (33,) in [0, 1].
     Returns:
-        (17, 2) float32 pixels, and (17,) float32 confidences: the lowest of the landmarks that a joint is made of.
+        (17, 2) float32 pixels, and (17,) float32 confidences: the lowest of the landmarks that a joint is mostly
+        made of.
     """
     joints = BLAZEPOSE_TO_H36M @ np.asarray(xy_px, np.float32)
-    used = np.where(BLAZEPOSE_TO_H36M != 0, np.asarray(confidence, np.float32)[None, :], np.inf)
+    used = np.where(np.abs(BLAZEPOSE_TO_H36M) > 0.1, np.asarray(confidence, np.float32)[None, :], np.inf)
     return joints.astype(np.float32), used.min(axis=1).astype(np.float32)

@@ -37,10 +37,13 @@ def test_blazepose_joints_come_from_their_landmarks():
     def joint(name):
         return joints[H36M_17.joint_names.index(name)]
 
-    for name in ("l_knee", "r_ankle", "l_wrist", "r_shoulder"):
+    for name in ("l_knee", "r_ankle", "l_wrist", "r_elbow"):
         np.testing.assert_allclose(joint(name), landmark(name))
     np.testing.assert_allclose(joint("neck"), landmark("nose"))
-    np.testing.assert_allclose(joint("hip"), (landmark("l_hip") + landmark("r_hip")) / 2, atol=1e-3)
+    np.testing.assert_allclose(joint("hip"), (joint("l_hip") + joint("r_hip")) / 2, atol=1e-3)
+    trunk = (landmark("l_shoulder") + landmark("r_shoulder") - landmark("l_hip") - landmark("r_hip")) / 2
+    np.testing.assert_allclose(joint("l_hip"), landmark("l_hip") + 0.03 * trunk, atol=1e-3)
+    np.testing.assert_allclose(joint("r_shoulder"), landmark("r_shoulder") - 0.05 * trunk, atol=1e-3)
     np.testing.assert_allclose(joint("spine"), (joint("hip") + joint("thorax")) / 2, atol=1e-3)
     assert sure[H36M_17.joint_names.index("hip")] == pytest.approx(0.2)
     assert sure[H36M_17.joint_names.index("spine")] == pytest.approx(0.2)
