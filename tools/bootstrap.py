@@ -18,10 +18,13 @@ import sysconfig
 import time
 from pathlib import Path
 
+import toolchain
+
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 MARKS = VENV / "bootstrap"
+TOOLCHAIN = VENV / "toolchain"
 SYSTEM_ROS = os.environ.get("ROS_DISTRO", "") if not os.environ.get("NANOHTNET_ROS_FROM_PIP") else ""
 
 
@@ -29,7 +32,7 @@ def fail(message: str) -> None:
     sys.exit(f"\nset-up: {message}")
 
 
-def run(title: str, command: list[str], env: dict[str, str] | None = None) -> None:
+def run(title: str, command: list[str], env: dict[str, str] | None = None, cwd: Path = ROOT) -> None:
     """Run a command with its progress on one line; its whole output goes to a log and is shown if it fails."""
     log = MARKS / (re.sub(r"\W+", "_", title) + ".log")
     started, shown = time.monotonic(), 0.0
@@ -37,7 +40,7 @@ def run(title: str, command: list[str], env: dict[str, str] | None = None) -> No
     lines: list[str] = []
     with log.open("w") as out:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+            command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
         for line in process.stdout:
             out.write(line)
             lines.append(line.rstrip())
@@ -104,11 +107,11 @@ def install(*names: str) -> None:
 
 def mend_cmake_paths() -> None:
     """The wheels' CMake files name folders of the machine that built them: put this interpreter's in their place."""
-    include, site = sysconfig.get_path("include"), Path(sysconfig.get_path("purelib", vars={"base": str(VENV)}))
+    include, site = str(toolchain.include_dir(TOOLCHAIN)), sysconfig.get_path("purelib", vars={"base": str(VENV)})
     for file in (VENV / "share").rglob("*.cmake"):
         text = file.read_text()
         mended = re.sub(r"/opt/python/[^/;\"]+/include/python3\.\d+", include, text)
-        mended = re.sub(r"/opt/python/[^/;\"]+/lib/python3\.\d+/site-packages", str(site), mended)
+        mended = re.sub(r"/opt/python/[^/;\"]+/lib/python3\.\d+/site-packages", site, mended)
         if mended != text:
             file.write_text(mended)
 
@@ -136,12 +139,19 @@ def build() -> None:
     for tool in ("cmake", "make"):
         if not shutil.which(tool):
             fail(f"{tool} is missing: sudo apt install {tool}")
+    try:
+        toolchain.prepare(TOOLCHAIN, run)
+    except toolchain.MissingToolsError as error:
+        fail(str(error))
+    if not SYSTEM_ROS:
+        mend_cmake_paths()
     shutil.rmtree(ROOT / "build", ignore_errors=True)
     shutil.rmtree(ROOT / "install", ignore_errors=True)
     run("messages and package (colcon)", [
         "colcon", "build", "--symlink-install", "--paths", ".", "--event-handlers", "console_direct+",
-        "--cmake-args", f"-DPython3_EXECUTABLE={PYTHON}", f"-DPYTHON_EXECUTABLE={PYTHON}", "-Wno-dev",
-    ], ros_environment())
+        "--cmake-args", f"-DPython3_EXECUTABLE={PYTHON}", f"-DPYTHON_EXECUTABLE={PYTHON}",
+        f"-DPython3_INCLUDE_DIR={toolchain.include_dir(TOOLCHAIN)}", "-Wno-dev",
+    ], {**ros_environment(), **toolchain.environment(TOOLCHAIN)})
     mark("build", state)
 
 
@@ -160,7 +170,6 @@ def main() -> None:
         install("system-ros")
     else:
         install("ros-jazzy", "runtime")
-        mend_cmake_paths()
     if args.test:
         install("test")
     build()
