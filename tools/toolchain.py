@@ -36,8 +36,6 @@ def missing_packages() -> list[str]:
         packages += [f"g++-{major}", f"libstdc++-{major}-dev"]
     if not (Path(sysconfig.get_path("include")) / "Python.h").is_file():
         packages.append(f"libpython{sysconfig.get_python_version()}-dev")
-    if packages and not Path("/usr/include/stdio.h").is_file():
-        packages += ["libc6-dev", "linux-libc-dev", "libcrypt-dev"]
     return packages
 
 
@@ -52,6 +50,8 @@ def prepare(folder: Path, run: Run) -> None:
     """
     if not shutil.which("gcc"):
         raise MissingToolsError("gcc is missing: sudo apt install build-essential")
+    if not Path("/usr/include/stdio.h").is_file():
+        raise MissingToolsError("gcc has no C library to build with: sudo apt install libc6-dev")
     packages = missing_packages()
     if not packages:
         return
@@ -74,7 +74,7 @@ def prepare(folder: Path, run: Run) -> None:
 
 
 def mend_links(root: Path) -> None:
-    """Links that lead to files of packages which are installed, and so not in our folder, lead to the installed ones."""
+    """Links to files of packages that are installed, and so not in our folder, lead to the installed ones."""
     for link in root.rglob("*"):
         if link.is_symlink() and not link.exists():
             target = Path(os.path.normpath(link.parent / os.readlink(link)))
