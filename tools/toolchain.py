@@ -86,9 +86,10 @@ def mend_links(root: Path) -> None:
 def make_compiler(folder: Path) -> None:
     """A `g++` that finds its own parts in our folder and everything else where the installed gcc has it."""
     (driver,) = (path for path in (folder / "root" / "usr" / "bin").glob("*-linux-gnu-g++-*") if path.is_file())
+    library = subprocess.run(["gcc", "-print-libgcc-file-name"], capture_output=True, text=True, check=True).stdout
     script = folder / "bin" / "g++"
     script.parent.mkdir(exist_ok=True)
-    script.write_text(f'#!/bin/sh\nexec "{driver}" "$@"\n')
+    script.write_text(f'#!/bin/sh\nexec "{driver}" -B"{Path(library.strip()).parent}/" "$@"\n')
     script.chmod(0o755)
 
 
