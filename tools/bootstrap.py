@@ -14,7 +14,6 @@ import re
 import shutil
 import subprocess
 import sys
-import sysconfig
 import time
 from pathlib import Path
 
@@ -107,7 +106,9 @@ def install(*names: str) -> None:
 
 def mend_cmake_paths() -> None:
     """The wheels' CMake files name folders of the machine that built them: put this interpreter's in their place."""
-    include, site = str(toolchain.include_dir(TOOLCHAIN)), sysconfig.get_path("purelib", vars={"base": str(VENV)})
+    include = str(toolchain.include_dir(TOOLCHAIN))
+    ask = [str(PYTHON), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    site = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
     for file in (VENV / "share").rglob("*.cmake"):
         text = file.read_text()
         mended = re.sub(r"/opt/python/[^/;\"]+/include/python3\.\d+", include, text)
