@@ -111,8 +111,8 @@ def mend_cmake_paths() -> None:
     site = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
     for file in (VENV / "share").rglob("*.cmake"):
         text = file.read_text()
-        mended = re.sub(r"/opt/python/[^/;\"]+/include/python3\.\d+", include, text)
-        mended = re.sub(r"/opt/python/[^/;\"]+/lib/python3\.\d+/site-packages", site, mended)
+        mended = re.sub(r"/[^;\"]*/include/python3\.\d+", include, text)
+        mended = re.sub(r"/[^;\"]*/(site|dist)-packages(?=/numpy/)", site, mended)
         if mended != text:
             file.write_text(mended)
 
