@@ -15,5 +15,9 @@ test:
 setup:
 	@$(PYTHON) tools/bootstrap.py
 
+lint:
+	@$(PYTHON) tools/bootstrap.py --test
+	@.venv/bin/ruff check .
+
 clean:
 	rm -rf .venv build install log demo_output

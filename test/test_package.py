@@ -1,5 +1,6 @@
 """The package as colcon installs it, and its launch files."""
 
+import importlib
 import os
 import shutil
 import subprocess
@@ -28,7 +29,7 @@ print(nanohtnet_ros.msg.Skeleton3D.R_WRIST)
 
 @pytest.mark.skipif(not shutil.which("colcon"), reason="colcon is not installed")
 @pytest.mark.parametrize("links", [True, False], ids=["symlink-install", "plain"])
-def test_colcon_build_gives_the_whole_package(tmp_path, links):
+def test_colcon_build_gives_the_whole_package(tmp_path, monkeypatch, links):
     source = tmp_path / "src" / "nanohtnet_ros"
     ignored = shutil.ignore_patterns(".git", ".venv", "build", "install", "log", "demo_output", "__pycache__")
     shutil.copytree(ROOT, source, ignore=ignored)
@@ -36,7 +37,14 @@ def test_colcon_build_gives_the_whole_package(tmp_path, links):
         "colcon", "--log-base", str(tmp_path / "log"), "build", "--base-paths", str(tmp_path / "src"),
         "--build-base", str(tmp_path / "build"), "--install-base", str(tmp_path / "install"),
         "--cmake-args", f"-DPython3_EXECUTABLE={sys.executable}", f"-DPYTHON_EXECUTABLE={sys.executable}", "-Wno-dev"]
-    built = subprocess.run(command + ["--symlink-install"] * links, capture_output=True, text=True, cwd=tmp_path)
+    # As the set-up does, on a machine without a C++ compiler or Python's headers.
+    brought = Path(sys.prefix) / "toolchain"
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    toolchain = importlib.import_module("toolchain")
+    command.append(f"-DPython3_INCLUDE_DIR={toolchain.include_dir(brought)}")
+    built = subprocess.run(
+        command + ["--symlink-install"] * links, capture_output=True, text=True, cwd=tmp_path,
+        env={**os.environ, **toolchain.environment(brought)})
     assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
     prefix = tmp_path / "install" / "nanohtnet_ros"
     for executable in EXECUTABLES:

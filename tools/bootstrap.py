@@ -93,14 +93,14 @@ def make_venv() -> None:
     print(f"  virtual environment in {VENV.relative_to(ROOT)}", flush=True)
 
 
-def install(*names: str) -> None:
-    """Install requirement files, each set as one resolution."""
+def install(*names: str, options: tuple[str, ...] = ()) -> None:
+    """Install requirement files together, with further options of pip."""
     files = [ROOT / "requirements" / f"{name}.txt" for name in names]
     step, state = "-".join(names), digest(*files)
     if done(step, state):
         return
     command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
-    run(f"Python packages: {', '.join(names)}", command + [arg for file in files for arg in ("-r", str(file))])
+    run(f"Python packages: {', '.join(names)}", [*command, *options, *(f"--requirement={file}" for file in files)])
     mark(step, state)
 
 
@@ -173,6 +173,7 @@ def main() -> None:
         install("ros-jazzy", "runtime")
     if args.test:
         install("test")
+        install("torch", options=("--no-deps", "--retries=1"))
     build()
     get_detector()
 
