@@ -11,6 +11,12 @@ fi
 
 VIRTUAL_ENV="$_nanohtnet_root/.venv"
 export VIRTUAL_ENV
+
+# A ROS 2 that was sourced at set-up is sourced again where it is not.
+if [ -f "$VIRTUAL_ENV/system_ros" ] && [ -z "${ROS_DISTRO:-}" ]; then
+  . "$(cat "$VIRTUAL_ENV/system_ros")/setup.sh"
+fi
+
 case ":$PATH:" in *":$VIRTUAL_ENV/bin:"*) ;; *) PATH="$VIRTUAL_ENV/bin:$PATH"; export PATH ;; esac
 
 if [ -d "$VIRTUAL_ENV/share/rclpy" ]; then

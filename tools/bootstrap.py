@@ -89,6 +89,12 @@ def make_venv() -> None:
     if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
         fail("Python's venv is missing: sudo apt install python3-venv")
     MARKS.mkdir()
+    if SYSTEM_ROS:
+        prefixes = [Path(prefix) for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)]
+        ros = next((prefix for prefix in prefixes if (prefix / "share" / "rclpy").is_dir()), None)
+        if ros is None:
+            fail(f"ROS_DISTRO is {SYSTEM_ROS}, but no folder in AMENT_PREFIX_PATH holds rclpy: source its setup.bash")
+        (VENV / "system_ros").write_text(str(ros))
     mark("venv", state)
     print(f"  virtual environment in {VENV.relative_to(ROOT)}", flush=True)
 

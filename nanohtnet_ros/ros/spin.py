@@ -23,4 +23,5 @@ def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
     finally:
         if node is not None:
             node.destroy_node()
-        rclpy.try_shutdown()
+        if rclpy.ok():
+            rclpy.shutdown()

@@ -124,7 +124,8 @@ class Peer:
         self._executor.shutdown()
         self._thread.join(timeout=5)
         self.node.destroy_node()
-        rclpy.try_shutdown()
+        if rclpy.ok():
+            rclpy.shutdown()
 
 
 @pytest.fixture
