@@ -152,13 +152,16 @@ def build() -> None:
         fail(str(error))
     if not SYSTEM_ROS:
         mend_cmake_paths()
+    environment = {**ros_environment(), **toolchain.environment(TOOLCHAIN)}
+    if not shutil.which("colcon", path=environment["PATH"]):
+        fail("colcon is missing: sudo apt install python3-colcon-common-extensions")
     shutil.rmtree(ROOT / "build", ignore_errors=True)
     shutil.rmtree(ROOT / "install", ignore_errors=True)
     run("messages and package (colcon)", [
         "colcon", "build", "--symlink-install", "--paths", ".", "--event-handlers", "console_direct+",
         "--cmake-args", f"-DPython3_EXECUTABLE={PYTHON}", f"-DPYTHON_EXECUTABLE={PYTHON}",
         f"-DPython3_INCLUDE_DIR={toolchain.include_dir(TOOLCHAIN)}", "-Wno-dev",
-    ], {**ros_environment(), **toolchain.environment(TOOLCHAIN)})
+    ], environment)
     mark("build", state)
 
 
