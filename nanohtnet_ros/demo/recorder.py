@@ -16,7 +16,7 @@ from rosbags.typesys.store import Typestore
 
 from nanohtnet_ros.ros.share import share_file
 
-FOREVER = QosTime(2147483647, 4294967295)
+FOREVER = QosTime(9223372036, 854775807)
 """What rosbag2 writes for a deadline, lifespan or lease that is not limited."""
 
 

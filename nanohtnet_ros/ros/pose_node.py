@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from sensor_msgs.msg import CameraInfo, Image
@@ -36,7 +37,8 @@ class PoseNode(LifecycleNode):
         self._camera_info: CameraInfo | None = None
         self._image_subscription = self._camera_info_subscription = None
         self._last_image_s = time.monotonic()
-        self._counts = {"images": 0, "images refused": 0, "stale images": 0, "skeleton messages": 0}
+        self._counts = {"images": 0, "images refused": 0, "images failed": 0, "stale images": 0,
+                        "skeleton messages": 0}
         self._diagnostics = Diagnostics(self, self._refresh_diagnostics)
         self._skeletons = self.create_publisher(Skeleton3DArray, "~/skeletons", RESULTS)
         self._skeletons_2d = self.create_publisher(Skeleton2DArray, "~/skeletons_2d", RESULTS)
@@ -105,8 +107,15 @@ class PoseNode(LifecycleNode):
             self._counts["images refused"] += 1
             self._diagnostics.set("image", ERROR, str(error))
             return
+        except Exception as error:  # whatever it is, the next image may be fine, and the node lives on
+            self._counts["images failed"] += 1
+            self._diagnostics.set("processing", ERROR, f"{type(error).__name__}: {error}")
+            self.get_logger().error(traceback.format_exc(), throttle_duration_sec=10.0)
+            self._pipeline.reset()
+            return
         self._diagnostics.set("image", OK, f"{msg.width}x{msg.height} {msg.encoding}")
         self._diagnostics.set("stamps", OK, "advance")
+        self._diagnostics.set("processing", OK, "as it should")
         self._skeletons.publish(skeletons_to_msg(people, msg.header))
         self._skeletons_2d.publish(skeletons_2d_to_msg(people, msg.header, camera))
         self._counts["skeleton messages"] += 1

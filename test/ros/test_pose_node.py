@@ -21,7 +21,10 @@ from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.demo.clips import CLIPS_DIR, packaged_clips
 from nanohtnet_ros.ros.images import image_to_msg
 from nanohtnet_ros.ros.messages import camera_to_msg, stamp_ns
+from nanohtnet_ros.ros.pose_node import PoseNode
 from nanohtnet_ros.runtime.model_store import detector_dir
+
+CONFIG = Path(__file__).resolve().parents[2] / "config"
 
 try:
     detector_dir("blazepose")
@@ -186,6 +189,43 @@ def test_the_resolution_may_change_in_mid_stream(pose, picture):
     assert len(first.skeletons) == len(second.skeletons) == 1
     assert pose.skeletons_2d[-1].image_width == 320
     assert second.skeletons[0].root.z == pytest.approx(first.skeletons[0].root.z, rel=0.2)
+
+
+def test_whatever_goes_wrong_inside_the_node_lives_on(peer, picture):
+    node = PoseNode()
+    try:
+        detect = node._pipeline._detector.detect
+
+        def fail(image_bgr):
+            raise FloatingPointError("a detector's bad day")
+
+        node._pipeline._detector.detect = fail
+        node._on_image(image(picture, 1.0))
+        assert node._counts["images failed"] == 1 and node._counts["skeleton messages"] == 0
+        assert node._diagnostics._conditions["processing"][1] == "FloatingPointError: a detector's bad day"
+        node._pipeline._detector.detect = detect
+        node._on_image(image(picture, 1.04))
+        assert node._counts["skeleton messages"] == 1
+        assert node._diagnostics._conditions["processing"][1] == "as it should"
+    finally:
+        node.destroy_node()
+
+
+def test_parameters_come_from_a_file_in_any_namespace(processes, peer, wait_for, picture, tmp_path):
+    content = (CONFIG / "pose.yaml").read_text()
+    (tmp_path / "mine.yaml").write_text(content.replace("horizontal_fov_deg: 60.0", "horizontal_fov_deg: 75.0"))
+    says, skeletons = peer.diagnostics(), peer.listen("/left/pose_node/skeletons", Skeleton3DArray)
+    processes.node("pose_node", "-r", "__ns:=/left", "--params-file", str(tmp_path / "mine.yaml"))
+    sent = 0
+
+    def sent_and_answered() -> bool:
+        nonlocal sent
+        sent += 1
+        peer.publish("/left/image", image(picture, 1000 + 0.05 * sent))
+        return bool(skeletons)
+
+    wait_for(sent_and_answered, "skeletons")
+    wait_for(lambda: "field of view of 75 degrees" in says("left/pose_node"), "the file's field of view")
 
 
 def test_a_missing_model_leaves_a_living_node_that_says_why(processes, peer, wait_for):
