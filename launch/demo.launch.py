@@ -12,7 +12,7 @@ from launch_ros.substitutions import FindPackageShare
 from nanohtnet_ros.demo.clips import CLIPS_DIR
 
 ARGUMENTS = {
-    "source": (str(CLIPS_DIR / "walk.mp4"), "video file, folder of images, or number of a webcam"),
+    "source": (str(CLIPS_DIR / "rendered_walk.mp4"), "video file, folder of images, or number of a webcam"),
     "camera_info_file": (str(CLIPS_DIR / "camera.yaml"), "the camera's calibration; empty for none"),
     "loop": ("true", "start again after the last frame"),
     "speed": ("1.0", "play a file this much faster"),

@@ -59,5 +59,5 @@ def packaged_clips() -> list[Clip]:
     """The two rendered clips of this package."""
     return [
         Clip(name, CLIPS_DIR / f"{name}.mp4", CLIPS_DIR / "camera.yaml", GroundTruth.load(CLIPS_DIR / f"{name}.npz"))
-        for name in ("walk", "two")
+        for name in ("rendered_walk", "rendered_two")
     ]

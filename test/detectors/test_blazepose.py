@@ -90,9 +90,9 @@ def test_missing_files_name_the_command(tmp_path):
 
 @needs_models
 def test_one_person_is_found_in_every_frame():
-    (clip,) = (clip for clip in packaged_clips() if clip.name == "walk")
+    (clip,) = (clip for clip in packaged_clips() if clip.name == "rendered_walk")
     detector, errors = BlazePoseDetector(MODELS), []
-    for image, truth in zip(frames("walk")[::3], clip.truth.joints_px[::3, 0], strict=True):
+    for image, truth in zip(frames("rendered_walk")[::3], clip.truth.joints_px[::3, 0], strict=True):
         people = detector.detect(image)
         assert len(people) == 1
         errors += matches(people, truth)
@@ -101,10 +101,10 @@ def test_one_person_is_found_in_every_frame():
 
 @needs_models
 def test_two_people_who_cross_are_both_found():
-    (clip,) = (clip for clip in packaged_clips() if clip.name == "two")
+    (clip,) = (clip for clip in packaged_clips() if clip.name == "rendered_two")
     detector = BlazePoseDetector(MODELS)
     recall, extra = np.zeros(2), 0
-    images = frames("two")
+    images = frames("rendered_two")
     for image, truth in zip(images, clip.truth.joints_px, strict=True):
         people = detector.detect(image)
         found = [any(px < 40.0 for px in matches(people, truth[p])) for p in range(2)]
@@ -125,7 +125,7 @@ def test_nobody_is_found_in_an_empty_room_and_odd_images_do_no_harm():
 
 @needs_models
 def test_limits_are_kept():
-    image = frames("two")[10]
+    image = frames("rendered_two")[10]
     assert len(BlazePoseDetector(MODELS, BlazePoseConfig(max_people=1)).detect(image)) == 1
     detector = BlazePoseDetector(MODELS, BlazePoseConfig(detect_every=5))
     assert len(detector.detect(image)) == 2

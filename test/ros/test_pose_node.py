@@ -35,7 +35,7 @@ except FileNotFoundError as error:
 @pytest.fixture(scope="module")
 def picture() -> np.ndarray:
     """An image with one person in it."""
-    ok, image = cv2.VideoCapture(str(CLIPS_DIR / "walk.mp4")).read()
+    ok, image = cv2.VideoCapture(str(CLIPS_DIR / "rendered_walk.mp4")).read()
     assert ok
     return image
 
@@ -96,7 +96,7 @@ def test_an_independent_client_gets_the_images_own_stamps_and_frames(processes, 
     client = processes.start(str(Path(__file__).with_name("client.py")))
     processes.node("pose_node")
     video = processes.node(
-        "video_node", source=f"'{CLIPS_DIR / 'two.mp4'}'", camera_info_file=f"'{CLIPS_DIR / 'camera.yaml'}'",
+        "video_node", source=f"'{CLIPS_DIR / 'rendered_two.mp4'}'", camera_info_file=f"'{CLIPS_DIR / 'camera.yaml'}'",
         wait_for_subscribers=2, speed=0.25, frame_id="left_optical")
     video.wait(timeout=120)
 
@@ -123,7 +123,7 @@ def test_an_independent_client_gets_the_images_own_stamps_and_frames(processes, 
 
 
 def test_a_person_is_followed_and_measured(pose, picture):
-    walk = next(clip.truth for clip in packaged_clips() if clip.name == "walk")
+    walk = next(clip.truth for clip in packaged_clips() if clip.name == "rendered_walk")
     pose.send_info(camera_to_msg(walk.camera), "calibration=640x480, fx 600.0 px")
     arrays = [pose.send_and_wait(image(picture, 1000 + i / 25)) for i in range(5)]
     assert [stamp_ns(a.header) for a in arrays] == [round((1000 + i / 25) * 1e9) for i in range(5)]

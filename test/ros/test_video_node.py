@@ -29,7 +29,7 @@ def test_images_and_calibration_at_the_sources_rate(processes, peer):
     images, infos = peer.listen("image", Image), peer.listen("camera_info", CameraInfo)
     started_ns = time.time_ns()
     node = processes.node(
-        "video_node", source=f"'{CLIPS_DIR / 'two.mp4'}'", camera_info_file=f"'{CLIPS_DIR / 'camera.yaml'}'",
+        "video_node", source=f"'{CLIPS_DIR / 'rendered_two.mp4'}'", camera_info_file=f"'{CLIPS_DIR / 'camera.yaml'}'",
         wait_for_subscribers=1, speed=2.0)
     assert node.wait(timeout=60) == 0
     assert len(images) == 85
@@ -38,7 +38,7 @@ def test_images_and_calibration_at_the_sources_rate(processes, peer):
     assert [stamp_ns(m.header) for m in infos] == [stamp_ns(m.header) for m in images]
     assert {m.header.frame_id for m in images + infos} == {"camera_optical_frame"}
     assert camera_from_msg(infos[0]).fx == 600.0
-    _, first = cv2.VideoCapture(str(CLIPS_DIR / "two.mp4")).read()
+    _, first = cv2.VideoCapture(str(CLIPS_DIR / "rendered_two.mp4")).read()
     np.testing.assert_array_equal(image_from_msg(images[0]), first)
 
 
@@ -71,7 +71,7 @@ def test_a_source_that_appears_later_is_played(processes, peer, wait_for, tmp_pa
     node = processes.node("video_node", source=f"'{tmp_path / 'later.mp4'}'", speed=4.0)
     wait_for(lambda: "no file or folder" in heard("video_node"), "the diagnostic")
     part = tmp_path / "part"
-    part.write_bytes((CLIPS_DIR / "two.mp4").read_bytes())
+    part.write_bytes((CLIPS_DIR / "rendered_two.mp4").read_bytes())
     part.rename(tmp_path / "later.mp4")
     wait_for(lambda: len(images) > 10, "images")
     assert node.wait(timeout=60) == 0

@@ -15,7 +15,7 @@ def folder(tmp_path):
 
 
 def test_a_video_file_gives_all_its_frames_at_its_rate():
-    source = VideoSource(str(CLIPS_DIR / "two.mp4"))
+    source = VideoSource(str(CLIPS_DIR / "rendered_two.mp4"))
     assert source.frame_rate_hz == 25.0 and not source.live
     first = source.read()
     frames = 1
