@@ -43,6 +43,8 @@ def main(argv: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         print(f"nanohtnet {words}: {error}: install it or the extra that holds it (README, 'Install')", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # the reader of our output has seen enough
+        return 0
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         print(f"nanohtnet {words}: {error}", file=sys.stderr)
         return 1
