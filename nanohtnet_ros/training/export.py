@@ -15,6 +15,7 @@ from nanohtnet_ros.runtime.session import open_session
 from nanohtnet_ros.training.evaluate import score, torch_lift
 from nanohtnet_ros.training.mocap import FRAME_RATE_HZ, MotionCapture
 from nanohtnet_ros.training.synthesis import EvaluationSet
+from nanohtnet_ros.training.train import record_of
 
 OPSET = 18
 PARITY_M = 1e-4
@@ -49,7 +50,7 @@ def export(checkpoint: Path, out: Path, data: Path | None = None, split: str = "
     """Export a streaming network: ONNX file and JSON sidecar of the same name.
 
     Args:
-        checkpoint: `checkpoint.pth` of a training; its `recipe.json` is read from the same folder, if there.
+        checkpoint: `checkpoint.pth` of a training; the record beside it goes into the sidecar.
         out: the .onnx file to write.
         data: motion file (.npz) to measure the errors on that the sidecar states; without it, it states none.
         split: which part of the file.
@@ -63,7 +64,6 @@ def export(checkpoint: Path, out: Path, data: Path | None = None, split: str = "
     if data is not None:
         held_out = EvaluationSet.build(MotionCapture.load(data, split), model.config.window_length)
         metrics[split] = {"windows": len(held_out.clean), **score(open_session(out).run, held_out)}
-    recipe = checkpoint.with_name("recipe.json")
     card = {
         "window_length": model.config.window_length,
         "frame_rate_hz": FRAME_RATE_HZ,
@@ -74,7 +74,7 @@ def export(checkpoint: Path, out: Path, data: Path | None = None, split: str = "
         "output": "joints (B, len(output_offsets), 17, 3): metres, camera's optical axes, relative to joint 0",
         "focal_norm": FOCAL_NORM,
         "metrics": metrics,
-        "training": json.loads(recipe.read_text()) if recipe.is_file() else {},
+        "training": record_of(checkpoint),
     }
     out.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
     for name, value in metrics.get(split, {}).items():

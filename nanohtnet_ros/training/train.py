@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from nanohtnet_ros.model.config import NanoHTNetConfig
-from nanohtnet_ros.model.nanohtnet import NanoHTNet, save_checkpoint
+from nanohtnet_ros.model.nanohtnet import NanoHTNet, load_checkpoint, save_checkpoint
 from nanohtnet_ros.training.evaluate import score, torch_lift
 from nanohtnet_ros.training.mocap import MotionCapture
 from nanohtnet_ros.training.synthesis import EvaluationSet, Synthesis
@@ -91,7 +91,16 @@ def update_average(average: nn.Module, model: nn.Module, decay: float) -> None:
         mean.lerp_(new, 1.0 - decay)
 
 
-def train(data: Path, out: Path, recipe: Recipe, threads: int = 0) -> None:
+def record_of(checkpoint: Path) -> dict:
+    """What the files beside a checkpoint say of its training: the recipe, and how far it had come."""
+    recipe, log = checkpoint.with_name("recipe.json"), checkpoint.with_name("log.jsonl")
+    record = json.loads(recipe.read_text()) if recipe.is_file() else {}
+    if log.is_file():
+        record["reached"] = json.loads(log.read_text().splitlines()[-1])
+    return record
+
+
+def train(data: Path, out: Path, recipe: Recipe, threads: int = 0, start: Path | None = None) -> None:
     """Train NanoHTNet on recorded motion seen through random virtual cameras.
 
     Writes `OUT/checkpoint.pth` (averaged weights) and `OUT/log.jsonl` at every evaluation, and `OUT/recipe.json`.
@@ -101,18 +110,25 @@ def train(data: Path, out: Path, recipe: Recipe, threads: int = 0) -> None:
         out: folder for the results.
         recipe: what to train and how.
         threads: CPU threads, 0 for all.
+        start: checkpoint of an earlier training to go on from, its weights only; the record beside it is kept in the
+            new one. Its tensors must have the recipe's shapes.
     """
+    torch.manual_seed(recipe.seed)
+    model = NanoHTNet(recipe.model)
+    if start is not None:
+        model.load_state_dict(load_checkpoint(start).state_dict())
     out.mkdir(parents=True, exist_ok=True)
     if threads:
         torch.set_num_threads(threads)
-    torch.manual_seed(recipe.seed)
     rng = torch.Generator().manual_seed(recipe.seed)
     T, n = recipe.model.window_length, recipe.model.kept_frames
     capture, data_val = MotionCapture.load(data, "train"), MotionCapture.load(data, "val")
     held_out = EvaluationSet.build(data_val, T, stride=20, cameras=3)
-    (out / "recipe.json").write_text(json.dumps({**asdict(recipe), "data_sha256": capture.sha256}, indent=2) + "\n")
+    record = {**asdict(recipe), "data_sha256": capture.sha256}
+    if start is not None:
+        record["start"] = record_of(start)
+    (out / "recipe.json").write_text(json.dumps(record, indent=2) + "\n")
 
-    model = NanoHTNet(recipe.model)
     average = copy.deepcopy(model)
     if recipe.bfloat16:
         run_mixers_in_bfloat16(model)

@@ -51,6 +51,19 @@ def test_training_learns_and_keeps_its_record(trained):
     assert load_checkpoint(run / "checkpoint.pth").config.window_length == 27
 
 
+def test_training_goes_on_from_a_checkpoint(trained, mocap_file, tmp_path, capsys):
+    run, _ = trained
+    earlier = json.loads((run / "log.jsonl").read_text().splitlines()[0])
+    (tmp_path / "more.yaml").write_text(RECIPE.replace("samples: 3200", "samples: 800"))
+    more = ["--recipe", str(tmp_path / "more.yaml"), "--threads", "1", "--start", str(run / "checkpoint.pth")]
+    assert main(["train", str(mocap_file), str(tmp_path / "run"), *more]) == 0
+    log = json.loads((tmp_path / "run/log.jsonl").read_text())
+    assert log["loss_mm"] < 0.8 * earlier["loss_mm"], "no better start than from random weights"
+    assert json.loads((tmp_path / "run/recipe.json").read_text())["start"]["reached"]["samples"] == 3200
+    assert main(["train", str(mocap_file), str(tmp_path / "wide"), *more, "--recipe.model.channels", "96"]) == 1
+    assert "size mismatch" in capsys.readouterr().err
+
+
 def test_the_sidecar_says_all_that_inference_needs(trained):
     _, out = trained
     card = ModelCard.load(out.with_suffix(".json"))
