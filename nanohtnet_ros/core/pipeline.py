@@ -26,7 +26,7 @@ class Person:
         keypoints: 2D, pixels of the image.
         joints_rel_m: (17, 3) float32, root-relative, metres, optical axes; NaN where the keypoint is missing.
         confidence: (17,) float32 in [0, 1], 0 where a joint is missing.
-        root_cam_m: (3,) root in the camera frame, metres, or None.
+        root_m: (3,) float64 root in the same axes, from the camera or the frame transformed to, metres, or None.
     """
 
     track_id: int
@@ -34,7 +34,7 @@ class Person:
     keypoints: Keypoints
     joints_rel_m: np.ndarray
     confidence: np.ndarray
-    root_cam_m: np.ndarray | None
+    root_m: np.ndarray | None
 
 
 class StaleFrameError(ValueError):

@@ -60,8 +60,8 @@ def skeletons_to_msg(people: list[Person], header: Header) -> Skeleton3DArray:
         skeleton = Skeleton3D(
             track_id=person.track_id, track_age=person.age_s,
             joints=[Point32(x=x, y=y, z=z) for x, y, z in person.joints_rel_m.astype(float).tolist()],
-            confidence=person.confidence, root_valid=person.root_cam_m is not None)
-        root = (math.nan,) * 3 if person.root_cam_m is None else person.root_cam_m.tolist()
+            confidence=person.confidence, root_valid=person.root_m is not None)
+        root = (math.nan,) * 3 if person.root_m is None else person.root_m.tolist()
         skeleton.root = Point(x=root[0], y=root[1], z=root[2])
         array.skeletons.append(skeleton)
     return array

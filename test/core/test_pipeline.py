@@ -28,7 +28,7 @@ def test_people_come_out_with_pose_place_and_confidence(make_keypoints, camera):
     pipeline, _, _ = make([[make_keypoints((0.5, 0.1, 4.0), confidence)]])
     (person,) = pipeline.step(IMAGE, ns(1.0), camera)
     np.testing.assert_allclose(person.joints_rel_m, STANDING_M)
-    np.testing.assert_allclose(person.root_cam_m, (0.5, 0.1, 4.0), atol=1e-3)
+    np.testing.assert_allclose(person.root_m, (0.5, 0.1, 4.0), atol=1e-3)
     np.testing.assert_allclose(person.confidence, confidence)
     assert person.track_id == 1 and person.age_s == 0.0
 
@@ -120,5 +120,5 @@ def test_a_person_whose_root_cannot_be_placed_has_none(make_keypoints, camera):
     only_head = np.where(np.arange(17) == 10, 1.0, 0.0)
     pipeline, _, _ = make([[make_keypoints(confidence=only_head)]])
     (person,) = pipeline.step(IMAGE, ns(1.0), camera)
-    assert person.root_cam_m is None
+    assert person.root_m is None
     assert isinstance(person.keypoints, Keypoints)

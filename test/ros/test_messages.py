@@ -54,7 +54,7 @@ def test_3d_skeletons_survive_the_wire(person):
     assert (skeleton.track_id, skeleton.track_age, skeleton.root_valid) == (7, 1.5, True)
     np.testing.assert_array_equal(joints_from_msg(skeleton), person.joints_rel_m)
     np.testing.assert_array_equal(skeleton.confidence, person.confidence)
-    np.testing.assert_array_equal(root_from_msg(skeleton), person.root_cam_m)
+    np.testing.assert_array_equal(root_from_msg(skeleton), person.root_m)
     assert np.isnan(joints_from_msg(skeleton)[0]).all() and skeleton.confidence[0] == 0
 
 
