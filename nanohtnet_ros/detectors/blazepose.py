@@ -119,6 +119,7 @@ class BlazePoseDetector:
             self._landmark = TfliteSession(Path(model_dir) / LANDMARK_FILE, self.config.threads)
         except FileNotFoundError as error:
             raise FileNotFoundError(f"{error}: run 'nanohtnet models get blazepose'") from error
+        self.runtime = self._detector.runtime
         self._detector_size = self._detector.input_shape[1]
         self._landmark_size = self._landmark.input_shape[1]
         self._anchors = ssd_anchors(self._detector_size)

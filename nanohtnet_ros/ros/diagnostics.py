@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from threading import Lock
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
@@ -12,7 +13,10 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 
 
 class Diagnostics:
-    """Conditions that a node is in, each with a level and a sentence, and figures beside them."""
+    """Conditions that a node is in, each with a level and a sentence, and figures beside them.
+
+    Any thread may set them.
+    """
 
     def __init__(self, node: Node, refresh: Callable[[], None] = lambda: None) -> None:
         """Publish from now on.
@@ -23,6 +27,7 @@ class Diagnostics:
         """
         self._node = node
         self._refresh = refresh
+        self._lock = Lock()
         self._conditions: dict[str, tuple[bytes, str]] = {}
         self.figures: dict[str, object] = {}
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
@@ -31,8 +36,9 @@ class Diagnostics:
 
     def set(self, condition: str, level: bytes, sentence: str) -> None:
         """Set a condition; a change is logged, once."""
-        changed = self._conditions.get(condition) != (level, sentence)
-        self._conditions[condition] = (level, sentence)
+        with self._lock:
+            changed = self._conditions.get(condition) != (level, sentence)
+            self._conditions[condition] = (level, sentence)
         if not changed:
             return
         # One call a line: rclpy ties a line to one severity.
@@ -43,15 +49,22 @@ class Diagnostics:
         else:
             self._node.get_logger().error(f"{condition}: {sentence}")
 
+    def clear(self, condition: str) -> None:
+        """Forget a condition that no longer says anything."""
+        with self._lock:
+            self._conditions.pop(condition, None)
+
     def publish(self) -> None:
         """Send one message: the worst condition leads."""
         self._refresh()
-        worst = max((level for level, _ in self._conditions.values()), default=OK)
-        bad = [f"{name}: {sentence}" for name, (level, sentence) in self._conditions.items() if level == worst != OK]
+        with self._lock:
+            conditions = dict(self._conditions)
+        worst = max((level for level, _ in conditions.values()), default=OK)
+        bad = [f"{name}: {sentence}" for name, (level, sentence) in conditions.items() if level == worst != OK]
         status = DiagnosticStatus(
             name=f"{self._node.get_fully_qualified_name()[1:]}: status", hardware_id="", level=worst,
             message="; ".join(bad) or "ok")
-        status.values = [KeyValue(key=name, value=sentence) for name, (_, sentence) in self._conditions.items()]
+        status.values = [KeyValue(key=name, value=sentence) for name, (_, sentence) in conditions.items()]
         status.values += [KeyValue(key=key, value=str(value)) for key, value in self.figures.items()]
         message = DiagnosticArray(status=[status])
         message.header.stamp = self._node.get_clock().now().to_msg()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.qos import QoSDurabilityPolicy, QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
 
 NEWEST_IMAGE = QoSProfile(
     history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
@@ -13,3 +13,8 @@ CAMERA = QoSProfile(history=QoSHistoryPolicy.KEEP_LAST, depth=10, reliability=Qo
 
 RESULTS = QoSProfile(history=QoSHistoryPolicy.KEEP_LAST, depth=10, reliability=QoSReliabilityPolicy.RELIABLE)
 """Skeletons and markers."""
+
+LATCHED = QoSProfile(
+    history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=QoSReliabilityPolicy.RELIABLE,
+    durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+"""What does not change; whoever subscribes later gets it too."""

@@ -1,0 +1,94 @@
+"""2D keypoints of one or several cameras in, 3D skeletons out: the second half of `pose_node`."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+from nanohtnet_ros.core.people_lifter import Frame, PeopleLifter
+from nanohtnet_ros.core.stage_times import StageTimes
+from nanohtnet_ros.msg import Skeleton2DArray
+from nanohtnet_ros.ros import parameters
+from nanohtnet_ros.ros.inputs import CalibrationInput, DepthInput, WatchedInput
+from nanohtnet_ros.ros.messages import stamp_ns, tracked_from_msg
+from nanohtnet_ros.ros.outputs import SkeletonOutput
+from nanohtnet_ros.ros.qos import RESULTS
+from nanohtnet_ros.ros.spin import spin
+from nanohtnet_ros.ros.stage_node import StageNode
+from nanohtnet_ros.ros.stages import apply_lifting, open_lifter
+
+
+class LifterNode(StageNode):
+    """Subscribes to `skeletons_2d` and `camera_info` of each camera, publishes `~/skeletons` for each.
+
+    With the parameter `cameras` set to `[left, right]` the topics are `left/skeletons_2d`, `left/camera_info`,
+    `~/left/skeletons` and so on. All people of all cameras whose keypoints wait go through the network together.
+    """
+
+    _lifter: PeopleLifter | None = None
+
+    def __init__(self) -> None:
+        super().__init__("lifter_node", parameters.LIFTER_NODE)
+
+    def load(self, p: SimpleNamespace) -> str:
+        if len(set(p.cameras)) != len(p.cameras) or not p.cameras:
+            raise ValueError(f"cameras are {list(p.cameras)}, expected names that differ")
+        if len(p.cameras) > 1 and (p.publish_tf or p.publish_hri):
+            raise ValueError(
+                "publish_tf and publish_hri need people's ids, which every camera numbers by itself: run one lifter_node "
+                "for each camera")
+        self._lifter, description, network = open_lifter(self, p)
+        self.keep_output(description)
+        self._skeleton_outputs = {
+            name: self.keep_output(SkeletonOutput(self, self.diagnostics, p, f"{name}/" if name else ""))
+            for name in p.cameras}
+        return network
+
+    def unload(self) -> None:
+        self._lifter = None
+
+    def apply(self, p: SimpleNamespace) -> None:
+        apply_lifting(self._lifter, p)
+
+    def open_inputs(self, p: SimpleNamespace) -> list:
+        prefixes = {name: f"{name}/" if name else "" for name in p.cameras}
+        self._calibrations = {
+            name: CalibrationInput(self, self.diagnostics, prefix) for name, prefix in prefixes.items()}
+        self._depths = {
+            name: DepthInput(self, self.diagnostics, prefix) for name, prefix in prefixes.items() if p.use_depth}
+        keypoints = [
+            WatchedInput(
+                self, self.diagnostics, Skeleton2DArray, f"{prefix}skeletons_2d", partial(self.put, source=name),
+                "start the detector_node or remap 'skeletons_2d'", RESULTS, f"input {name}".strip())
+            for name, prefix in prefixes.items()]
+        return [*keypoints, *self._depths.values(), *self._calibrations.values()]
+
+    def process(self, items: dict[str, Any]) -> None:
+        frames = {name: self._frame(name, msg) for name, msg in items.items()}
+        people = self._lifter.step(frames)
+        with self.times.stage("publish"):
+            for name, msg in items.items():
+                self._skeleton_outputs[name].publish(people[name], msg.header, frames[name].camera)
+        self.diagnostics.figures["people"] = sum(map(len, people.values()))
+
+    def _frame(self, name: str, msg: Skeleton2DArray) -> Frame:
+        p, stamp = self.settings.values, stamp_ns(msg.header)
+        camera = self._calibrations[name].camera(msg.image_width, msg.image_height, p.horizontal_fov_deg)
+        size = msg.image_height, msg.image_width
+        depth = self._depths[name].depth_m(stamp, size, p.depth_tolerance_s) if p.use_depth else None
+        return Frame(stamp, camera, tracked_from_msg(msg), depth)
+
+    def reset(self) -> None:
+        self._lifter.reset()
+
+    def stage_times(self) -> list[StageTimes]:
+        return [self._lifter.times] if self._lifter else []
+
+
+def main(args: list[str] | None = None) -> None:
+    spin(LifterNode, args)
+
+
+if __name__ == "__main__":
+    main()
