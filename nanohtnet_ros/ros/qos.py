@@ -9,7 +9,7 @@ NEWEST_IMAGE = QoSProfile(
 """Subscriptions to a camera: any publisher connects, and while one image is processed the newest one waits."""
 
 CAMERA = QoSProfile(history=QoSHistoryPolicy.KEEP_LAST, depth=10, reliability=QoSReliabilityPolicy.RELIABLE)
-"""What `video_node` publishes with: best-effort and reliable subscribers both connect."""
+"""Images that we publish: best-effort and reliable subscribers both connect."""
 
 RESULTS = QoSProfile(history=QoSHistoryPolicy.KEEP_LAST, depth=10, reliability=QoSReliabilityPolicy.RELIABLE)
 """Skeletons and markers."""
