@@ -72,6 +72,14 @@ def test_the_checkout_finds_its_messages_too():
     assert result.stdout.startswith(str(ROOT / "nanohtnet_ros")), result.stderr
 
 
+def test_set_up_from_an_opened_environment_takes_its_own_ros_for_its_own():
+    """Once it took it for the system's, and made the environment anew around it."""
+    script = f". {ROOT}/env.sh && python -c \"import sys; sys.path.insert(0, '{ROOT}/tools'); import bootstrap\n" \
+        "print(bool(bootstrap.SYSTEM_ROS))\""
+    result = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert result.stdout.strip() == str((ROOT / ".venv" / "system_ros").exists()), result.stderr
+
+
 def test_versions_and_licence_agree():
     manifest, project = (ROOT / "package.xml").read_text(), (ROOT / "pyproject.toml").read_text()
     version = manifest.split("<version>")[1].split("<")[0]

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nanohtnet_ros.core.body_height import check_person_height, scale_to_height
 from nanohtnet_ros.core.camera import Camera
+from nanohtnet_ros.core.depth import root_depth
 from nanohtnet_ros.core.lifter import LiftedPose, Lifter
 from nanohtnet_ros.core.placement import place_root
 from nanohtnet_ros.core.poses import Person, TrackedKeypoints
+from nanohtnet_ros.core.smoothing import SmoothingConfig, TrackSmoother
 from nanohtnet_ros.core.stage_times import StageTimes
 from nanohtnet_ros.core.window import NS_PER_S, WindowBuffer
 
@@ -38,9 +41,17 @@ class LiftingConfig:
 
     Attributes:
         max_gap_s: pauses between a person's sights up to this are bridged; a longer one restarts their window.
+        person_height_m: how tall the people are, or None where that is not known.
+        smoothing: of joints, roots and bones.
     """
 
     max_gap_s: float = 0.5
+    person_height_m: float | None = None
+    smoothing: SmoothingConfig = field(default_factory=SmoothingConfig)
+
+    def __post_init__(self) -> None:
+        if self.person_height_m is not None:
+            check_person_height(self.person_height_m)
 
 
 @dataclass
@@ -48,6 +59,7 @@ class _Track:
     """What is remembered of one person."""
 
     window: WindowBuffer
+    smoother: TrackSmoother
     last_ns: int = 0
 
 
@@ -108,14 +120,22 @@ class PeopleLifter:
         tracks = self._views[name].tracks
         if person.track_id not in tracks:
             window = WindowBuffer(card.window_length, card.frame_rate_hz, self.config.max_gap_s)
-            tracks[person.track_id] = _Track(window)
+            tracks[person.track_id] = _Track(window, TrackSmoother(self.config.smoothing))
         track = tracks[person.track_id]
+        if track.smoother.config != self.config.smoothing:
+            track.smoother = TrackSmoother(self.config.smoothing)
         track.last_ns = frame.stamp_ns
         track.window.push(frame.stamp_ns, frame.camera.normalise(person.keypoints.xy_px))
         return track
 
     def _place(self, person: TrackedKeypoints, track: _Track, pose: LiftedPose, frame: Frame) -> Person:
-        keypoints = person.keypoints
-        root = place_root(pose.joints_rel_m, frame.camera.tangents(keypoints.xy_px), keypoints.confidence)
-        joints = np.where(keypoints.valid[:, None], pose.joints_rel_m, np.nan).astype(np.float32)
-        return Person(person.track_id, person.age_s, keypoints, joints, keypoints.confidence, root)
+        """Steady a pose, bring it to its size, find where it stands."""
+        keypoints, confidence = person.keypoints, person.keypoints.confidence
+        joints = track.smoother.joints(pose.joints_rel_m, confidence, frame.stamp_ns)
+        if self.config.person_height_m is not None:
+            joints = scale_to_height(joints, self.config.person_height_m, track.smoother.mean_height_m)
+        depth = None if frame.depth_m is None else root_depth(frame.depth_m, joints, keypoints.xy_px, confidence)
+        root = place_root(joints, frame.camera.tangents(keypoints.xy_px), confidence, depth)
+        root = track.smoother.root(root, frame.stamp_ns)
+        joints = np.where(keypoints.valid[:, None], joints, np.nan).astype(np.float32)
+        return Person(person.track_id, person.age_s, keypoints, joints, confidence, root)

@@ -8,14 +8,14 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from nanohtnet_ros.core.drawing import draw_people
-from nanohtnet_ros.core.pipeline import Person
+from nanohtnet_ros.core.poses import Person, TrackedKeypoints
 from nanohtnet_ros.ros.images import image_to_msg
 from nanohtnet_ros.ros.qos import CAMERA
 
 
-def label_of(person: Person) -> str:
+def label_of(person: Person | TrackedKeypoints) -> str:
     """The track's number and how far away the person's root is, as "#3 2.4 m"; the number alone if that is unknown."""
-    if person.root_m is None or not np.isfinite(person.root_m).all():
+    if not isinstance(person, Person) or person.root_m is None or not np.isfinite(person.root_m).all():
         return f"#{person.track_id}"
     return f"#{person.track_id} {np.linalg.norm(person.root_m):.1f} m"
 
@@ -27,7 +27,7 @@ class DebugImage:
         self._node = node
         self._publisher = node.create_publisher(Image, topic, CAMERA)
 
-    def publish(self, image_bgr: np.ndarray, people: list[Person], header: Header) -> None:
+    def publish(self, image_bgr: np.ndarray, people: list[Person] | list[TrackedKeypoints], header: Header) -> None:
         """Draw people on their image and publish it, if there is a subscriber.
 
         Args:

@@ -128,9 +128,14 @@ class CalibrationInput:
 class DepthInput(WatchedInput):
     """Depth images that are aligned with a camera's images."""
 
-    def __init__(self, node: Node, diagnostics: Diagnostics, prefix: str = "") -> None:
-        """Subscribe to `<prefix>depth`."""
-        self._buffer = DepthBuffer()
+    def __init__(self, node: Node, diagnostics: Diagnostics, tolerance_s: float, prefix: str = "") -> None:
+        """Subscribe to `<prefix>depth`.
+
+        Args:
+            tolerance_s: most time between an image and its depth image.
+        """
+        self._buffer = DepthBuffer(tolerance_s)
+        self._tolerance_s = tolerance_s
         self._depth_condition = f"depth image {prefix}".strip(" /")
         super().__init__(
             node, diagnostics, Image, f"{prefix}depth", self._buffer.push, "start the depth camera or remap 'depth'",
@@ -140,24 +145,21 @@ class DepthInput(WatchedInput):
         super().close()
         self._diagnostics.clear(self._depth_condition)
 
-    def depth_m(self, stamp_ns: int, size: tuple[int, int], tolerance_s: float) -> np.ndarray | None:
+    def depth_m(self, stamp_ns: int, image_size: tuple[int, int]) -> np.ndarray | None:
         """The depth image of a moment, (H, W) float32 metres, or None where there is none that can be used.
 
         Args:
-            size: height and width of the image that it must be aligned with.
+            image_size: width and height of the image that it must be aligned with.
         """
         try:
-            depth = self._buffer.nearest(stamp_ns, tolerance_s)
-            if depth is not None and depth.shape != size:
-                raise ImageError(
-                    f"depth images are {depth.shape[1]}x{depth.shape[0]} but images {size[1]}x{size[0]}: register the "
-                    "depth to the colour image")
+            depth = self._buffer.nearest(stamp_ns, image_size)
         except ImageError as error:
             self._diagnostics.set(self._depth_condition, ERROR, str(error))
             return None
         if depth is None:
             self._diagnostics.set(
-                self._depth_condition, WARN, f"none within {tolerance_s:g} s of the image: distances are estimated")
+                self._depth_condition, WARN,
+                f"none within {self._tolerance_s:g} s of the image: distances are estimated")
         else:
             self._diagnostics.set(self._depth_condition, OK, "used")
         return depth

@@ -36,8 +36,8 @@ class LifterNode(StageNode):
             raise ValueError(f"cameras are {list(p.cameras)}, expected names that differ")
         if len(p.cameras) > 1 and (p.publish_tf or p.publish_hri):
             raise ValueError(
-                "publish_tf and publish_hri need people's ids, which every camera numbers by itself: run one lifter_node "
-                "for each camera")
+                "publish_tf and publish_hri name people by their ids, which every camera numbers by itself: run one "
+                "lifter_node for each camera")
         self._lifter, description, network = open_lifter(self, p)
         self.keep_output(description)
         self._skeleton_outputs = {
@@ -56,7 +56,8 @@ class LifterNode(StageNode):
         self._calibrations = {
             name: CalibrationInput(self, self.diagnostics, prefix) for name, prefix in prefixes.items()}
         self._depths = {
-            name: DepthInput(self, self.diagnostics, prefix) for name, prefix in prefixes.items() if p.use_depth}
+            name: DepthInput(self, self.diagnostics, p.depth_tolerance_s, prefix)
+            for name, prefix in prefixes.items() if p.use_depth}
         keypoints = [
             WatchedInput(
                 self, self.diagnostics, Skeleton2DArray, f"{prefix}skeletons_2d", partial(self.put, source=name),
@@ -75,8 +76,8 @@ class LifterNode(StageNode):
     def _frame(self, name: str, msg: Skeleton2DArray) -> Frame:
         p, stamp = self.settings.values, stamp_ns(msg.header)
         camera = self._calibrations[name].camera(msg.image_width, msg.image_height, p.horizontal_fov_deg)
-        size = msg.image_height, msg.image_width
-        depth = self._depths[name].depth_m(stamp, size, p.depth_tolerance_s) if p.use_depth else None
+        size = msg.image_width, msg.image_height
+        depth = self._depths[name].depth_m(stamp, size) if p.use_depth else None
         return Frame(stamp, camera, tracked_from_msg(msg), depth)
 
     def reset(self) -> None:

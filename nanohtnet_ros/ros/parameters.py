@@ -81,7 +81,7 @@ LIFTING = (
     Parameter("person_height_m", 0.0, "how tall the people are, metres; 0 if not known", 0.0, 2.5, dynamic=True),
     Parameter("use_depth", False, "measure distances in depth images (topic `depth`, aligned with `image`)"),
     Parameter("depth_tolerance_s", 0.05, "a depth image this far from the image in time still serves, seconds",
-              0.0, 1.0, dynamic=True),
+              0.0, 1.0),
     Parameter("constant_bones", True, "give a person's bones the lengths they had on average", dynamic=True),
     Parameter("one_euro", False, "smooth joints with a One Euro filter: steadier, a little behind", dynamic=True),
     Parameter("one_euro_min_cutoff_hz", 1.5, "its cutoff for joints at rest, Hz", 0.01, 100.0, dynamic=True),

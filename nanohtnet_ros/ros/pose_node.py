@@ -43,7 +43,7 @@ class PoseNode(StageNode):
 
     def open_inputs(self, p: SimpleNamespace) -> list:
         self._calibration = CalibrationInput(self, self.diagnostics)
-        self._depth = DepthInput(self, self.diagnostics) if p.use_depth else None
+        self._depth = DepthInput(self, self.diagnostics, p.depth_tolerance_s) if p.use_depth else None
         self._images = ImageInput(self, self.diagnostics, p.image_transport, self.put)
         return [source for source in (self._images, self._depth, self._calibration) if source is not None]
 
@@ -55,7 +55,7 @@ class PoseNode(StageNode):
         camera = self._calibration.camera(width, height, p.horizontal_fov_deg)
         stamp = stamp_ns(msg.header)
         tracked = self._pipeline.finder.step(image, stamp)
-        depth = self._depth.depth_m(stamp, (height, width), p.depth_tolerance_s) if self._depth else None
+        depth = self._depth.depth_m(stamp, (width, height)) if self._depth else None
         people = self._pipeline.lift(tracked, stamp, camera, depth)
         with self.times.stage("publish"):
             self._skeleton_output.publish(people, msg.header, camera, image)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from collections.abc import Callable
+from types import SimpleNamespace
 
 from rclpy.node import Node
 

@@ -7,7 +7,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from nanohtnet_ros.core.pipeline import Person
+from nanohtnet_ros.core.poses import Person
 from nanohtnet_ros.ros import debug_image
 from nanohtnet_ros.ros.debug_image import DebugImage, label_of
 from nanohtnet_ros.ros.images import image_from_msg
