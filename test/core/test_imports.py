@@ -17,7 +17,8 @@ for module in {modules!r}:
     importlib.import_module(module)
 """
 CORE = tuple(f"nanohtnet_ros.core.{m}" for m in (
-    "camera", "lifter", "metrics", "pipeline", "placement", "poses", "skeleton", "stage_times", "tracker", "window"))
+    "camera", "joint_angles", "joint_frames", "lifter", "metrics", "pipeline", "placement", "poses", "rigid",
+    "skeleton", "stage_times", "tracker", "window"))
 
 
 @pytest.mark.parametrize(("blocked", "modules"), [
