@@ -11,12 +11,17 @@ import threading
 import time
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+
+from nanohtnet_ros.core.pipeline import Person
+
+from factories import STANDING_M
 
 PATIENCE_S = 60.0
 
@@ -146,3 +151,16 @@ def wait_for(condition: Callable[[], bool], what: str, patience_s: float = PATIE
 @pytest.fixture(name="wait_for")
 def wait_for_fixture():
     return wait_for
+
+
+@pytest.fixture
+def make_person(make_keypoints):
+    """A standing person: `make_person(track_id, root_m=(0.5, 0.0, 4.0), missing=())`, joints by index."""
+
+    def make(track_id: int, root_m=(0.5, 0.0, 4.0), missing=(), joints_rel_m=STANDING_M) -> Person:
+        keypoints = make_keypoints((0.5, 0.0, 4.0), np.where(np.isin(np.arange(17), missing), 0.0, 0.8))
+        joints = np.where(keypoints.valid[:, None], joints_rel_m, np.nan).astype(np.float32)
+        root = None if root_m is None else np.array(root_m)
+        return Person(track_id, 0.0, keypoints, joints, keypoints.confidence, root)
+
+    return make
