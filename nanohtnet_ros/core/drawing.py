@@ -66,9 +66,9 @@ def _draw_person(canvas: np.ndarray, track_id: int, xy_px: np.ndarray, confidenc
 def _draw_label(canvas: np.ndarray, label: str, anchor: tuple[int, int], colour: tuple[float, ...],
                 width: int) -> None:
     """Write above a point, outlined in black, moved as needed to lie inside the image."""
-    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.25 * (width + 1)
+    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.2 * (width + 1)
     (text_width, text_height), below = cv2.getTextSize(label, font, scale, width)
     x = min(max(anchor[0] - text_width // 2, 0), max(canvas.shape[1] - text_width, 0))
     y = min(max(anchor[1] - 5 * width, text_height + width), canvas.shape[0] - below)
-    for ink, thickness in (((0, 0, 0), 3 * width), (colour, width)):
+    for ink, thickness in (((0, 0, 0), width + 2), (colour, width)):
         cv2.putText(canvas, label, (x, y), font, scale, ink, thickness, cv2.LINE_AA)

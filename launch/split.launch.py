@@ -1,0 +1,25 @@
+"""As pose.launch.py, with the pose node in two: detector_node near the camera, lifter_node wherever there is room."""
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import OpaqueFunction
+
+from nanohtnet_ros.ros.launching import ARGUMENTS, Arguments, declared
+
+NAMES = [name for name in ARGUMENTS if name not in ("node_name", "depth_topic")]
+
+
+def nodes(context: LaunchContext) -> list:
+    args = Arguments(context, NAMES)
+    camera_info = [("camera_info", args.values["camera_info_topic"])]
+    return [
+        args.node("detector_node", "detector_node", args.camera, **args.given(autostart=bool, image_transport=str)),
+        args.node(
+            "lifter_node", "lifter_node", [("skeletons_2d", "detector_node/skeletons_2d"), *camera_info],
+            **args.given(autostart=bool)),
+        args.node("marker_node", "marker_node", [("skeletons", "lifter_node/skeletons")]),
+        args.rviz("marker_node"),
+    ]
+
+
+def generate_launch_description():
+    return LaunchDescription([*declared(NAMES), OpaqueFunction(function=nodes)])
