@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nanohtnet_ros.core.pipeline import Person
+from nanohtnet_ros.core.poses import Person
 
 
 def xyzw_to_rotation(xyzw: np.ndarray) -> np.ndarray:

@@ -64,15 +64,14 @@ class MarkerNode(Node):
 
     def __init__(self) -> None:
         super().__init__("marker_node")
-        parameters.declare(self, parameters.MARKER_NODE)
-        self._style = parameters.values(self, parameters.MARKER_NODE)
+        self._settings = parameters.Settings(self, parameters.MARKER_NODE)
         self._shown: set[int] = set()
         self._publisher = self.create_publisher(MarkerArray, "~/markers", RESULTS)
         self._subscription = self.create_subscription(Skeleton3DArray, "skeletons", self._on_skeletons, RESULTS)
 
     def _on_skeletons(self, msg: Skeleton3DArray) -> None:
         placed = [skeleton for skeleton in msg.skeletons if skeleton.root_valid]
-        markers = [marker for skeleton in placed for marker in skeleton_markers(skeleton, msg.header, self._style)]
+        markers = [marker for skeleton in placed for marker in skeleton_markers(skeleton, msg.header, self._settings.values)]
         shown = {skeleton.track_id for skeleton in placed}
         for track_id in self._shown - shown:
             markers += [Marker(header=msg.header, ns=ns, id=track_id, action=Marker.DELETE) for ns in NAMESPACES]

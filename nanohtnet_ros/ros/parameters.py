@@ -111,6 +111,9 @@ VIDEO_NODE = (
     Parameter("wait_for_subscribers", 0, "images are published once so many subscribers are there", 0, 100),
     Parameter("exit_at_end", True, "end the process after the last frame"),
 )
+NODES = {
+    "pose_node": POSE_NODE, "detector_node": DETECTOR_NODE, "lifter_node": LIFTER_NODE, "marker_node": MARKER_NODE,
+    "video_node": VIDEO_NODE}
 
 
 class Settings:

@@ -8,7 +8,7 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from nanohtnet_ros.core.joint_frames import HIP, frame_name, joint_frames
-from nanohtnet_ros.core.pipeline import Person
+from nanohtnet_ros.core.poses import Person
 from nanohtnet_ros.ros.messages import stamp_ns
 from nanohtnet_ros.ros.optional import import_for
 from nanohtnet_ros.ros.qos import TF

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nanohtnet_ros.core.pipeline import Person
+from nanohtnet_ros.core.poses import Person
 from nanohtnet_ros.core.rigid import move_person, rotation_to_xyzw, xyzw_to_rotation
 
 from factories import STANDING_M

@@ -19,7 +19,7 @@ rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
-from nanohtnet_ros.core.pipeline import Person
+from nanohtnet_ros.core.poses import Person
 
 from factories import STANDING_M
 
