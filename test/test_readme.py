@@ -15,12 +15,15 @@ END = "<!-- end of parameters -->"
 
 def parameter_tables() -> str:
     """One row a parameter, with the nodes that have it."""
-    nodes: dict[parameters.Parameter, list[str]] = {}
+    nodes: dict[str, list[str]] = {}
+    by_name = {p.name: p for table in parameters.NODES.values() for p in table}
     for node, table in parameters.NODES.items():
         for p in table:
-            nodes.setdefault(p, []).append(node.removesuffix("_node"))
+            assert p == by_name[p.name], f"{p.name} differs from node to node"
+            nodes.setdefault(p.name, []).append(node.removesuffix("_node"))
     lines = ["| parameter | nodes | default | range | live | what |", "|---|---|---|---|---|---|"]
-    for p, having in nodes.items():
+    for name, having in nodes.items():
+        p = by_name[name]
         default = str(p.default).lower() if isinstance(p.default, bool) else str(p.default)
         span = f"{p.low:g} to {p.high:g}" if p.low is not None else ", ".join(p.choices)
         live = "yes" if p.dynamic else ""

@@ -58,12 +58,10 @@ def image_from_msg(msg: Image) -> np.ndarray:
     Raises:
         ImageError: the encoding is unknown, or size, step and data do not fit together; the message says which.
     """
-    if msg.width == 0 or msg.height == 0:
-        raise ImageError(f"the image is {msg.width}x{msg.height} pixels, expected both to be positive")
     encoding = ALIASES.get(msg.encoding, msg.encoding)
     try:
         if encoding in PLANES:
-            rows = _rows(msg, msg.width, msg.height * 3 // 2)
+            rows = rows_of(msg, msg.width, msg.height * 3 // 2)
             return cv2.cvtColor(np.ascontiguousarray(rows), PLANES[encoding])
         tight = _tight(msg, encoding)
         bgr = _by_cv_bridge(tight) if CvBridge else _by_rosbags(tight)
@@ -133,8 +131,14 @@ def _to_msg(pixels: np.ndarray, encoding: str) -> Image:
     return msg
 
 
-def _rows(msg: Image, row_bytes: int, rows: int) -> np.ndarray:
-    """(rows, row_bytes) uint8 view of a message's data, without the padding."""
+def rows_of(msg: Image, row_bytes: int, rows: int) -> np.ndarray:
+    """(rows, row_bytes) uint8 view of a message's data, without the padding.
+
+    Raises:
+        ImageError: there are no pixels, or fewer bytes than that.
+    """
+    if msg.width == 0 or msg.height == 0:
+        raise ImageError(f"the image is {msg.width}x{msg.height} pixels, expected both to be positive")
     if msg.step < row_bytes:
         raise ImageError(
             f"step is {msg.step} bytes, expected at least width * channels * bytes = {row_bytes} "
@@ -156,7 +160,7 @@ def _tight(msg: Image, encoding: str) -> Image:
             f"encoding '{msg.encoding}' is unknown, expected one of sensor_msgs' image encodings, "
             "as bgr8, rgb8, mono8, bayer_rggb8, yuv422_yuy2")
     dtype, channels = LAYOUTS[encoding]
-    rows = _rows(msg, msg.width * channels * dtype.itemsize, msg.height)
+    rows = rows_of(msg, msg.width * channels * dtype.itemsize, msg.height)
     swapped = dtype.itemsize > 1 and bool(msg.is_bigendian) != (sys.byteorder == "big")
     if msg.step == rows.shape[1] and encoding == msg.encoding and not swapped:
         return msg

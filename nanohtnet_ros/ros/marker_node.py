@@ -71,7 +71,8 @@ class MarkerNode(Node):
 
     def _on_skeletons(self, msg: Skeleton3DArray) -> None:
         placed = [skeleton for skeleton in msg.skeletons if skeleton.root_valid]
-        markers = [marker for skeleton in placed for marker in skeleton_markers(skeleton, msg.header, self._settings.values)]
+        style = self._settings.values
+        markers = [marker for skeleton in placed for marker in skeleton_markers(skeleton, msg.header, style)]
         shown = {skeleton.track_id for skeleton in placed}
         for track_id in self._shown - shown:
             markers += [Marker(header=msg.header, ns=ns, id=track_id, action=Marker.DELETE) for ns in NAMESPACES]

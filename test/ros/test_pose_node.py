@@ -133,6 +133,7 @@ def test_a_person_is_followed_and_measured(pose, picture):
     root = arrays[-1].skeletons[0].root
     assert np.linalg.norm(np.array((root.x, root.y, root.z)) - walk.joints_cam_m[0, 0, 0]) < 0.5
     pose.says("models=nano_81_streaming by ONNX Runtime")
+    pose.says("blazepose by LiteRT")
     pose.says("detect p99 ms=")
 
 
@@ -152,7 +153,7 @@ def test_a_bad_image_is_a_diagnostic_and_the_node_lives_on(pose, picture, change
     assert len(pose.send_and_wait(image(picture, 1000.0)).skeletons) == 1
     pose.send(image(picture, 1000.04, **changes))
     pose.says(says)
-    pose.says("images refused=1")
+    pose.says("refused=1")
     good = pose.send_and_wait(image(picture, 1000.08))
     assert [s.track_id for s in good.skeletons] == [1]
     assert pose.process.poll() is None
@@ -191,22 +192,24 @@ def test_the_resolution_may_change_in_mid_stream(pose, picture):
     assert second.skeletons[0].root.z == pytest.approx(first.skeletons[0].root.z, rel=0.2)
 
 
-def test_whatever_goes_wrong_inside_the_node_lives_on(peer, picture):
+def test_whatever_goes_wrong_inside_the_node_lives_on(peer, picture, wait_for):
     node = PoseNode()
     try:
-        detect = node._pipeline._detector.detect
+        detector = node._pipeline.finder._detector
+        detect = detector.detect
 
         def fail(image_bgr):
             raise FloatingPointError("a detector's bad day")
 
-        node._pipeline._detector.detect = fail
-        node._on_image(image(picture, 1.0))
-        assert node._counts["images failed"] == 1 and node._counts["skeleton messages"] == 0
-        assert node._diagnostics._conditions["processing"][1] == "FloatingPointError: a detector's bad day"
-        node._pipeline._detector.detect = detect
-        node._on_image(image(picture, 1.04))
-        assert node._counts["skeleton messages"] == 1
-        assert node._diagnostics._conditions["processing"][1] == "as it should"
+        detector.detect = fail
+        node.put(image(picture, 1.0))
+        wait_for(lambda: node.counts["failed"] == 1, "the failure")
+        assert node.counts["outputs"] == 0
+        assert node.diagnostics._conditions["processing"][1] == "FloatingPointError: a detector's bad day"
+        detector.detect = detect
+        node.put(image(picture, 1.04))
+        wait_for(lambda: node.counts["outputs"] == 1, "skeletons")
+        assert node.diagnostics._conditions["processing"][1] == "as it should"
     finally:
         node.destroy_node()
 
