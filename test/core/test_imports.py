@@ -17,7 +17,8 @@ for module in {modules!r}:
     importlib.import_module(module)
 """
 CORE = tuple(f"nanohtnet_ros.core.{m}" for m in (
-    "camera", "lifter", "metrics", "pipeline", "placement", "poses", "skeleton", "stage_times", "tracker", "window"))
+    "body_height", "camera", "depth", "lifter", "metrics", "pipeline", "placement", "poses", "skeleton", "smoothing",
+    "stage_times", "tracker", "window"))
 
 
 @pytest.mark.parametrize(("blocked", "modules"), [
