@@ -38,18 +38,27 @@ def image_from_msg(msg: Image) -> np.ndarray:
     Raises:
         ImageError: the encoding is unknown, or size, step and data do not fit together; the message says which.
     """
-    if msg.width == 0 or msg.height == 0:
-        raise ImageError(f"the image is {msg.width}x{msg.height} pixels, expected both to be positive")
-    if len(msg.data) < msg.step * msg.height:
-        raise ImageError(
-            f"the image has {len(msg.data)} bytes, expected step * height = {msg.step} * {msg.height} = "
-            f"{msg.step * msg.height}: the camera driver must set step to the bytes of one row")
+    check_layout(msg)
     encoding = COLOURLESS.get(msg.encoding, msg.encoding)
     bgr = _by_cv_bridge(msg, encoding) if CvBridge else _by_rosbags(msg, encoding)
     if bgr.shape != (msg.height, msg.width, 3):
         expected = (msg.height, msg.width, 3)
         raise ImageError(f"an image of encoding '{msg.encoding}' became {bgr.shape}, expected {expected}")
     return bgr
+
+
+def check_layout(msg: Image) -> None:
+    """Refuse an image that is empty, or shorter than its rows.
+
+    Raises:
+        ImageError: so it is.
+    """
+    if msg.width == 0 or msg.height == 0:
+        raise ImageError(f"the image is {msg.width}x{msg.height} pixels, expected both to be positive")
+    if len(msg.data) < msg.step * msg.height:
+        raise ImageError(
+            f"the image has {len(msg.data)} bytes, expected step * height = {msg.step} * {msg.height} = "
+            f"{msg.step * msg.height}: the camera driver must set step to the bytes of one row")
 
 
 def _by_cv_bridge(msg: Image, encoding: str) -> np.ndarray:
