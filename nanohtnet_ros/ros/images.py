@@ -41,6 +41,7 @@ PLANES = {"nv12": cv2.COLOR_YUV2BGR_NV12, "nv21": cv2.COLOR_YUV2BGR_NV21}
 MEASUREMENTS = re.compile(r"(16U|8S|16S|32S|32F|64F)(C1)?")
 """Encodings of depth, disparity and other single numbers."""
 
+BIG_ENDIAN = int(sys.byteorder == "big")  # this machine
 JPEG_START, JPEG_SCAN, JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 
 
@@ -125,8 +126,7 @@ def image_to_msg(image_bgr: np.ndarray) -> Image:
 def _to_msg(pixels: np.ndarray, encoding: str) -> Image:
     """A message without padding, in this machine's byte order."""
     height, width = pixels.shape[:2]
-    msg = Image(height=height, width=width, encoding=encoding, is_bigendian=int(sys.byteorder == "big"),
-                step=pixels[0].nbytes)
+    msg = Image(height=height, width=width, encoding=encoding, is_bigendian=BIG_ENDIAN, step=pixels[0].nbytes)
     msg.data = array.array("B", pixels.tobytes())  # of bytes rclpy would check every single one
     return msg
 
@@ -161,11 +161,13 @@ def _tight(msg: Image, encoding: str) -> Image:
             "as bgr8, rgb8, mono8, bayer_rggb8, yuv422_yuy2")
     dtype, channels = LAYOUTS[encoding]
     rows = rows_of(msg, msg.width * channels * dtype.itemsize, msg.height)
-    swapped = dtype.itemsize > 1 and bool(msg.is_bigendian) != (sys.byteorder == "big")
-    if msg.step == rows.shape[1] and encoding == msg.encoding and not swapped:
-        return msg
-    pixels = np.ascontiguousarray(rows).view(dtype).reshape(msg.height, msg.width, channels)
-    return _to_msg(pixels.byteswap() if swapped else pixels, encoding)
+    swapped = dtype.itemsize > 1 and bool(msg.is_bigendian) != BIG_ENDIAN
+    if swapped or msg.step != rows.shape[1]:
+        pixels = np.ascontiguousarray(rows).view(dtype).reshape(msg.height, msg.width, channels)
+        return _to_msg(pixels.byteswap() if swapped else pixels, encoding)
+    tight = Image(height=msg.height, width=msg.width, encoding=encoding, is_bigendian=BIG_ENDIAN, step=msg.step)
+    tight._data = msg.data  # by its setter the data would be copied
+    return tight
 
 
 def _by_cv_bridge(tight: Image) -> np.ndarray:

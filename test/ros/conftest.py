@@ -78,6 +78,7 @@ class Peer:
         self.heard: dict[str, list] = {}
         self._publishers = {}
         self._timers = {}
+        self._clients = {}
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self.node)
         self._thread = threading.Thread(target=self._spin, daemon=True)
@@ -119,8 +120,11 @@ class Peer:
 
     def call(self, name: str, kind: type, request):
         """Call a service and wait for its answer."""
-        client = self.node.create_client(kind, name)
-        assert client.wait_for_service(timeout_sec=PATIENCE_S)
+        if name not in self._clients:  # an answer can be lost while a new client is still being discovered
+            self._clients[name] = self.node.create_client(kind, name)
+            assert self._clients[name].wait_for_service(timeout_sec=PATIENCE_S)
+            time.sleep(0.5)
+        client = self._clients[name]
         future = client.call_async(request)
         wait_for(future.done, f"the answer of {name}")
         return future.result()

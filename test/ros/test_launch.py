@@ -11,6 +11,7 @@ pytest.importorskip("launch_ros", reason="launch_ros is not on PyPI; it comes wi
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
+from nanohtnet_ros.msg import Skeleton3DArray
 from rcl_interfaces.srv import GetParameters
 from rclpy.parameter import parameter_value_to_python
 
@@ -161,6 +162,12 @@ def test_detector_and_lifter_in_processes_of_their_own(run, parameters, peer, st
         wait_for(lambda t=topic, n=subscribers: peer.node.count_subscribers(t) == n, f"{subscribers} at {topic}")
     assert state("/left/detector_node") == state("/left/lifter_node") == State.PRIMARY_STATE_ACTIVE
     assert parameters("/left/detector_node", "image_transport") == ["compressed"]
+
+
+def test_the_demo_shows_somebody(run, peer, wait_for, detector):
+    skeletons = peer.listen("/show/pose_node/skeletons", Skeleton3DArray)
+    run("demo", {"/show/video_node", "/show/pose_node", "/show/marker_node"}, "namespace:=show", "use_rviz:=false")
+    wait_for(lambda: any(msg.skeletons for msg in skeletons), "a person")
 
 
 @pytest.mark.parametrize(("argument", "says"), [
