@@ -5,17 +5,19 @@ from launch.actions import OpaqueFunction
 
 from nanohtnet_ros.ros.launching import ARGUMENTS, Arguments, declared
 
-NAMES = [name for name in ARGUMENTS if name not in ("node_name", "depth_topic")]
+NAMES = [name for name in ARGUMENTS if name != "node_name"]
 
 
 def nodes(context: LaunchContext) -> list:
     args = Arguments(context, NAMES)
-    camera_info = [("camera_info", args.values["camera_info_topic"])]
+    lifter = {"remappings": [("skeletons_2d", "detector_node/skeletons_2d"),
+                             ("camera_info", args.values["camera_info_topic"])], **args.given(autostart=bool)}
+    if args.values["depth_topic"]:
+        lifter["remappings"].append(("depth", args.values["depth_topic"]))
+        lifter["use_depth"] = True
     return [
         args.node("detector_node", "detector_node", args.camera, **args.given(autostart=bool, image_transport=str)),
-        args.node(
-            "lifter_node", "lifter_node", [("skeletons_2d", "detector_node/skeletons_2d"), *camera_info],
-            **args.given(autostart=bool)),
+        args.node("lifter_node", "lifter_node", **lifter),
         args.node("marker_node", "marker_node", [("skeletons", "lifter_node/skeletons")]),
         args.rviz("marker_node"),
     ]

@@ -13,7 +13,7 @@ import yaml
 rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 ROOT = Path(__file__).resolve().parent.parent
-EXECUTABLES = ("pose_node", "marker_node", "video_node", "nanohtnet")
+EXECUTABLES = ("pose_node", "detector_node", "lifter_node", "marker_node", "video_node", "nanohtnet")
 SHARED = (
     "launch/pose.launch.py", "launch/split.launch.py", "launch/two_cameras.launch.py", "launch/demo.launch.py",
     "config/pose.yaml", "config/fastdds.xml", "rviz/pose.rviz",

@@ -9,7 +9,7 @@ import numpy as np
 from sensor_msgs.msg import Image
 
 from nanohtnet_ros.core.window import NS_PER_S
-from nanohtnet_ros.ros.images import ImageError, rows_of
+from nanohtnet_ros.ros.images import ImageError, check_size, rows_of
 from nanohtnet_ros.ros.messages import stamp_ns
 
 # Encoding -> NumPy type without its byte order, and metres per unit, by REP 118.
@@ -30,6 +30,7 @@ def depth_from_msg(msg: Image) -> np.ndarray:
         raise ImageError(
             f"a depth image's encoding is '{msg.encoding}', expected 16UC1 (millimetres) or 32FC1 (metres): "
             "subscribe to the camera's raw depth topic, not to a coloured or compressed one")
+    check_size(msg)
     kind, unit_m = ENCODINGS[msg.encoding]
     kind = np.dtype(f"{'>' if msg.is_bigendian else '<'}{kind}")
     raw = np.ascontiguousarray(rows_of(msg, msg.width * kind.itemsize, msg.height)).view(kind)

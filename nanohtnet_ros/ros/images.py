@@ -59,6 +59,7 @@ def image_from_msg(msg: Image) -> np.ndarray:
     Raises:
         ImageError: the encoding is unknown, or size, step and data do not fit together; the message says which.
     """
+    check_size(msg)
     encoding = ALIASES.get(msg.encoding, msg.encoding)
     try:
         if encoding in PLANES:
@@ -131,14 +132,22 @@ def _to_msg(pixels: np.ndarray, encoding: str) -> Image:
     return msg
 
 
+def check_size(msg: Image) -> None:
+    """Refuse an image without pixels.
+
+    Raises:
+        ImageError: it has none.
+    """
+    if msg.width == 0 or msg.height == 0:
+        raise ImageError(f"the image is {msg.width}x{msg.height} pixels, expected both to be positive")
+
+
 def rows_of(msg: Image, row_bytes: int, rows: int) -> np.ndarray:
     """(rows, row_bytes) uint8 view of a message's data, without the padding.
 
     Raises:
-        ImageError: there are no pixels, or fewer bytes than that.
+        ImageError: the message has fewer bytes than that.
     """
-    if msg.width == 0 or msg.height == 0:
-        raise ImageError(f"the image is {msg.width}x{msg.height} pixels, expected both to be positive")
     if msg.step < row_bytes:
         raise ImageError(
             f"step is {msg.step} bytes, expected at least width * channels * bytes = {row_bytes} "

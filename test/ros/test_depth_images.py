@@ -67,8 +67,8 @@ def spoilt(**changes) -> Image:
     (spoilt(encoding=""), "encoding is ''"),
     (spoilt(width=0), "0x5 pixels"),
     (spoilt(height=50), "expected step . height"),
-    (spoilt(step=13), "step is 13 bytes, expected at least width . bytes = 14"),
-    (spoilt(encoding="32FC1"), "step is 14 bytes, expected at least width . bytes = 28"),
+    (spoilt(step=13), "step is 13 bytes, expected at least width . channels . bytes = 14"),
+    (spoilt(encoding="32FC1"), "step is 14 bytes, expected at least width . channels . bytes = 28"),
 ])
 def test_a_broken_message_is_refused_with_its_reason(msg, words):
     with pytest.raises(ImageError, match=words):

@@ -23,7 +23,7 @@ POSE_ARGUMENTS = {
     "use_sim_time", "use_rviz", "log_level", "autostart"}
 ARGUMENTS = {
     "pose": POSE_ARGUMENTS,
-    "split": POSE_ARGUMENTS - {"node_name", "depth_topic"},
+    "split": POSE_ARGUMENTS - {"node_name"},
     "demo": {"source", "camera_info_file", "loop", "speed"} | POSE_ARGUMENTS,
     "two_cameras": {"first", "second"} | POSE_ARGUMENTS,
 }
@@ -98,7 +98,6 @@ def test_two_cameras_in_two_namespaces(run, peer, state, wait_for):
         # pose_node talks to the marker_node of its own namespace.
         topic = f"/{camera}/pose_node/skeletons"
         wait_for(lambda topic=topic: peer.node.count_subscribers(topic) == 1, f"marker_node at {topic}")
-        wait_for(lambda topic=topic: peer.node.count_publishers(topic) == 1, f"pose_node at {topic}")
         assert state(f"/{camera}/pose_node") == State.PRIMARY_STATE_UNCONFIGURED
 
 
@@ -157,7 +156,7 @@ def test_detector_and_lifter_in_processes_of_their_own(run, parameters, peer, st
     run("split", {"/left/detector_node", "/left/lifter_node", "/left/marker_node"}, "namespace:=left",
         "image_topic:=/camera/image_raw", "camera_info_topic:=/camera/camera_info", "image_transport:=compressed")
     for topic, subscribers in (
-            ("/camera/image_raw/compressed", 1), ("/camera/camera_info", 2), ("/left/detector_node/skeletons_2d", 1),
+            ("/camera/image_raw/compressed", 1), ("/camera/camera_info", 1), ("/left/detector_node/skeletons_2d", 1),
             ("/left/lifter_node/skeletons", 1)):
         wait_for(lambda t=topic, n=subscribers: peer.node.count_subscribers(t) == n, f"{subscribers} at {topic}")
     assert state("/left/detector_node") == state("/left/lifter_node") == State.PRIMARY_STATE_ACTIVE
