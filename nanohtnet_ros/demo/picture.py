@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from pathlib import Path
 
 import cv2
@@ -40,16 +41,16 @@ def draw_skeleton(axes: plt.Axes, joints_cam_m: np.ndarray, colour, label: str |
 
 
 def telling_frame(recording: Recording) -> int:
-    """Stamp of a frame past the start in which most people are seen, as large as possible."""
+    """Stamp of a frame past the start with as many people as most frames have, all as sure as possible."""
     stamps = sorted(recording.skeletons)
     stamps = [s for s in stamps[len(stamps) // 3:] if s in recording.images and s in recording.skeletons_2d] or stamps
+    counts = [len(recording.skeletons_2d[stamp].skeletons) for stamp in stamps]
+    usual = statistics.mode(counts)
 
-    def extent(stamp: int) -> tuple[int, float]:
-        people = recording.skeletons_2d[stamp].skeletons
-        heights = [np.ptp(keypoints_from_msg(person)[:, 1]) for person in people]
-        return len(people), float(np.nansum(heights))
+    def surest(stamp: int) -> float:
+        return min((float(np.mean(s.confidence)) for s in recording.skeletons_2d[stamp].skeletons), default=0.0)
 
-    return max(stamps, key=extent)
+    return max((stamp for stamp, count in zip(stamps, counts, strict=True) if count == usual), key=surest)
 
 
 def draw_demo(clips: list[tuple[Clip, Recording]], path: Path) -> None:
