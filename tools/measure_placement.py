@@ -21,11 +21,12 @@ from synthetic_depth import DepthRenderer
 
 from nanohtnet_ros.core.body_height import scale_to_height
 from nanohtnet_ros.core.depth import root_depth
+from nanohtnet_ros.core.finder import PeopleFinder
 from nanohtnet_ros.core.lifter import Lifter, ModelCard
 from nanohtnet_ros.core.metrics import mpjpe_mm
-from nanohtnet_ros.core.pipeline import Person, Pipeline
+from nanohtnet_ros.core.people_lifter import Frame, LiftingConfig, PeopleLifter
 from nanohtnet_ros.core.placement import place_root
-from nanohtnet_ros.core.poses import Keypoints
+from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
 from nanohtnet_ros.core.smoothing import SmoothingConfig, TrackSmoother, bone_lengths
 from nanohtnet_ros.core.tracker import Tracker
 from nanohtnet_ros.core.window import NS_PER_S
@@ -37,8 +38,9 @@ from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
 from nanohtnet_ros.runtime.session import open_session
 
 MATCH_PX = 40.0
-RAW = SmoothingConfig(constant_bones=False)
-BONES = SmoothingConfig()
+RAW = SmoothingConfig(one_euro=False, constant_bones=False)
+BOTH = SmoothingConfig()
+BONES = SmoothingConfig(one_euro=False)
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Case:
     """One way to get from a pose to a place; `thickness` is that of the synthetic bodies, None without depth."""
 
     name: str
-    smoothing: SmoothingConfig = BONES
+    smoothing: SmoothingConfig = BOTH
     height: bool = False
     thickness: float | None = None
 
@@ -62,11 +64,11 @@ PLACEMENT = (
 SMOOTHING = (
     Case("as the network gives them", RAW),
     Case("constant bones", BONES),
-    Case("constant bones, true height given", BONES, height=True),
-    Case("One Euro", SmoothingConfig(one_euro=True, constant_bones=False)),
-    Case("One Euro, constant bones", SmoothingConfig(one_euro=True)),
-    Case("One Euro, half the cutoff, constant bones", SmoothingConfig(one_euro=True, min_cutoff_hz=0.75, beta=1.0)),
-    Case("One Euro, twice the cutoff, constant bones", SmoothingConfig(one_euro=True, min_cutoff_hz=3.0, beta=4.0)),
+    Case("One Euro", SmoothingConfig(constant_bones=False)),
+    Case("both, as by default", BOTH),
+    Case("both, half the cutoff", SmoothingConfig(min_cutoff_hz=1.5, beta=2.0)),
+    Case("both, twice the cutoff", SmoothingConfig(min_cutoff_hz=6.0, beta=8.0)),
+    Case("both, true height given", BOTH, height=True),
 )
 
 
@@ -147,17 +149,20 @@ def measure(clip: Clip, lifter: Lifter, detector: Detector | None, cases: tuple[
     """Run all cases over one clip, with true keypoints where no detector is given."""
     with np.load(CLIPS_DIR / f"{clip.name}.npz") as archive:
         world_to_cam, rate_hz = archive["world_to_cam"].astype(float), float(archive["fps"])
-    truth, pipeline, video = clip.truth, Pipeline(detector, Tracker(), lifter), VideoSource(str(clip.video))
+    truth, video = clip.truth, VideoSource(str(clip.video))
+    finder = None if detector is None else PeopleFinder(detector, Tracker())
+    people_lifter = PeopleLifter(lifter, LiftingConfig(smoothing=RAW))
     placers = {case.name: Placer(case, clip, standing_heights_m(clip, world_to_cam)) for case in cases}
     thicknesses = {case.thickness for case in cases} - {None}
     renderers = {thickness: DepthRenderer(truth.camera, world_to_cam, thickness) for thickness in thicknesses}
     for frame, true_px in enumerate(truth.joints_px):
         stamp_ns = NS_PER_S + round(frame / rate_hz * NS_PER_S)
-        if detector is None:
+        if finder is None:
             keypoints = [Keypoints(person.astype(np.float32), np.ones(17, np.float32)) for person in true_px]
-            people = pipeline.step_keypoints(keypoints, stamp_ns, truth.camera)
+            tracked = [TrackedKeypoints(i, frame / rate_hz, k) for i, k in enumerate(keypoints)]
         else:
-            people = pipeline.step(video.read(), stamp_ns, truth.camera)
+            tracked = finder.step(video.read(), stamp_ns)
+        people = people_lifter.step({"": Frame(stamp_ns, truth.camera, tracked)})[""]
         depths = {t: renderer.measure(truth.joints_cam_m[frame]) for t, renderer in renderers.items()}
         for placer in placers.values():
             placer.step(frame, stamp_ns, match(people, true_px), depths)

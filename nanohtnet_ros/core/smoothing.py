@@ -17,7 +17,7 @@ class SmoothingConfig:
     """What is smoothed, and how much; a higher cutoff follows faster and smooths less.
 
     Attributes:
-        one_euro: filter joints and root by One Euro; off, because it delays.
+        one_euro: filter joints and root by One Euro, which delays them a little.
         min_cutoff_hz: of a joint, or root, at rest.
         beta: cutoff gained per speed, Hz per (m/s).
         speed_cutoff_hz: of the speed itself.
@@ -25,9 +25,9 @@ class SmoothingConfig:
         bones_memory_s: lengths of this long ago count a third of today's.
     """
 
-    one_euro: bool = False
-    min_cutoff_hz: float = 1.5
-    beta: float = 2.0
+    one_euro: bool = True
+    min_cutoff_hz: float = 3.0
+    beta: float = 4.0
     speed_cutoff_hz: float = 1.0
     constant_bones: bool = True
     bones_memory_s: float = 3.0

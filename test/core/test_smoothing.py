@@ -189,8 +189,8 @@ class TestBoneLengths:
 
 
 class TestTrackSmoother:
-    def test_by_default_bones_are_constant_and_nothing_is_delayed(self):
-        smoother = TrackSmoother()
+    def test_without_one_euro_bones_are_constant_and_nothing_is_delayed(self):
+        smoother = TrackSmoother(SmoothingConfig(one_euro=False))
         for i, pose in enumerate(noisy_poses(50).astype(np.float32)):
             out = smoother.joints(pose, SURE, ns(1 + i / 25))
             assert out.dtype == np.float32
@@ -199,19 +199,19 @@ class TestTrackSmoother:
         assert smoother.root(root, ns(1)) is root and smoother.root(None, ns(2)) is None
 
     def test_all_off_changes_nothing(self):
-        smoother = TrackSmoother(SmoothingConfig(constant_bones=False))
+        smoother = TrackSmoother(SmoothingConfig(one_euro=False, constant_bones=False))
         for i, pose in enumerate(noisy_poses(5)):
             np.testing.assert_array_equal(smoother.joints(pose, SURE, ns(1 + i / 25)), pose)
         assert np.isfinite(smoother.mean_lengths_m).all() and smoother.mean_height_m > 1
 
     def test_one_euro_leaves_bones_constant(self):
-        smoother = TrackSmoother(SmoothingConfig(one_euro=True))
+        smoother = TrackSmoother(SmoothingConfig())
         for i, pose in enumerate(noisy_poses(50)):
             out = smoother.joints(pose, SURE, ns(1 + i / 25))
             np.testing.assert_allclose(bone_lengths(out), smoother.mean_lengths_m, atol=1e-6)
 
     def test_one_euro_smooths_the_root_and_a_missing_root_stays_missing(self):
-        smoother = TrackSmoother(SmoothingConfig(one_euro=True))
+        smoother = TrackSmoother(SmoothingConfig())
         near, far = np.array([0.0, 0.0, 3.0]), np.array([0.0, 0.0, 3.2])
         np.testing.assert_array_equal(smoother.root(near, ns(1.0)), near)
         assert near[2] < smoother.root(far, ns(1.04))[2] < far[2]
@@ -229,7 +229,7 @@ class TestTrackSmoother:
         assert means[-1] == pytest.approx(np.mean(heights), abs=0.01)
 
     def test_a_frame_without_any_joint_is_survived(self):
-        smoother = TrackSmoother(SmoothingConfig(one_euro=True))
+        smoother = TrackSmoother(SmoothingConfig())
         smoother.joints(STANDING_M, SURE, ns(1.0))
         assert np.isnan(smoother.joints(np.full_like(STANDING_M, np.nan), 0 * SURE, ns(1.04))).all()
         np.testing.assert_allclose(smoother.joints(STANDING_M, SURE, ns(1.08)), STANDING_M, atol=1e-6)
