@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from threading import Lock
 
@@ -10,6 +11,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+QUIET_S = 5.0
 
 
 class Diagnostics:
@@ -29,18 +31,28 @@ class Diagnostics:
         self._refresh = refresh
         self._lock = Lock()
         self._conditions: dict[str, tuple[bytes, str]] = {}
+        self._logged_s: dict[str, float] = {}
         self.figures: dict[str, object] = {}
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # On the steady clock: a simulated clock that stands still must not silence a node.
         self._timer = node.create_timer(1.0, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    def set(self, condition: str, level: bytes, sentence: str) -> None:
-        """Set a condition; a change is logged, once."""
+    def set(self, condition: str, level: bytes, sentence: str, log: bool = True) -> None:
+        """Set a condition.
+
+        A change of level is logged, and another sentence at the same level, but that not more often than every few
+        seconds: it may hold numbers that change with each image.
+
+        Args:
+            log: false where the node has said it already.
+        """
+        now = time.monotonic()
         with self._lock:
-            changed = self._conditions.get(condition) != (level, sentence)
-            self._conditions[condition] = (level, sentence)
-        if not changed:
-            return
+            before, self._conditions[condition] = self._conditions.get(condition), (level, sentence)
+            recently = now - self._logged_s.get(condition, -QUIET_S) < QUIET_S
+            if not log or before == (level, sentence) or (before is not None and before[0] == level and recently):
+                return
+            self._logged_s[condition] = now
         # One call a line: rclpy ties a line to one severity.
         if level == OK:
             self._node.get_logger().info(f"{condition}: {sentence}")

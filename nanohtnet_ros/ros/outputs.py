@@ -104,7 +104,7 @@ class SkeletonOutput:
             people, header = self._target.transform(people, header)
             problem = self._target.problem
             self._diagnostics.set(
-                self._condition, WARN if problem else OK, problem or f"skeletons are in {header.frame_id}")
+                self._condition, WARN if problem else OK, problem or f"skeletons are in {header.frame_id}", log=False)
         self._publisher.publish(skeletons_to_msg(people, header))
         if self._tf is not None:
             self._tf.publish(people, header)

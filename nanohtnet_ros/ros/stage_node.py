@@ -175,6 +175,8 @@ class StageNode(LifecycleNode):
         except ImageError as error:
             self._refuse("refused", "image", ERROR, str(error))
         except Exception as error:  # whatever it is, the next input may be fine, and the node lives on
+            if not self.context.ok():  # the process is told to end, nothing can be published any more
+                return
             self._refuse("failed", "processing", ERROR, f"{type(error).__name__}: {error}")
             self.get_logger().error(traceback.format_exc(), throttle_duration_sec=10.0)
             with self._lock:
