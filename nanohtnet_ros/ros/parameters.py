@@ -71,14 +71,14 @@ FINDING = (
     Parameter("detect_every", 1, "frames between two looks for newcomers while somebody is in view", 1, 1000),
     Parameter("max_missed_s", 1.0, "a person not seen for this long is gone, seconds", 0.05, 60.0, dynamic=True),
     Parameter("threads", 2, "CPU threads of the detector", 1, 64),
-    Parameter("image_transport", "raw", "how images come; compressed ones on <image>/compressed",
+    Parameter("image_transport", "raw", "how images come; compressed ones on the topic `compressed` below `image`",
               choices=("raw", "compressed")),
 )
 LIFTING = (
     Parameter("model", DEFAULT_MODEL, "lifting network: a name that 'nanohtnet models list' shows, or an .onnx file"),
     Parameter("horizontal_fov_deg", DEFAULT_HORIZONTAL_FOV_DEG,
               "field of view assumed without a valid CameraInfo, degrees", 1.0, 179.0, dynamic=True),
-    Parameter("person_height_m", 0.0, "how tall the people are, metres; 0 if not known", 0.0, 2.5, dynamic=True),
+    Parameter("person_height_m", 0.0, "how tall the people are, metres, 0.5 or more; 0 if not known", 0.0, 2.5, dynamic=True),
     Parameter("use_depth", False, "measure distances in depth images (topic `depth`, aligned with `image`)"),
     Parameter("depth_tolerance_s", 0.05, "a depth image this far from the image in time still serves, seconds",
               0.0, 1.0),
