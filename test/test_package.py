@@ -1,6 +1,7 @@
 """The package as colcon installs it."""
 
 import importlib
+import ast
 import os
 import shutil
 import subprocess
@@ -86,6 +87,18 @@ def test_versions_and_licence_agree():
     version = manifest.split("<version>")[1].split("<")[0]
     assert f'version = "{version}"' in project
     assert "<license>Apache-2.0</license>" in manifest and "Apache License" in (ROOT / "LICENSE").read_text()
+
+
+def test_the_manifest_names_every_interface_package():
+    manifest = (ROOT / "package.xml").read_text()
+    imported = set()
+    for file in (ROOT / "nanohtnet_ros").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.partition(".")[0])
+    interfaces = {name for name in imported if name.endswith(("_msgs", "_srvs", "_interfaces"))}
+    assert {"sensor_msgs", "std_srvs"} <= interfaces
+    assert [name for name in sorted(interfaces) if f"depend>{name}</" not in manifest] == []
 
 
 def test_the_parameter_file_holds_every_parameter_at_its_default():
