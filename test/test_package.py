@@ -1,7 +1,7 @@
 """The package as colcon installs it."""
 
-import importlib
 import ast
+import importlib
 import os
 import shutil
 import subprocess
