@@ -26,7 +26,7 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from soak_camera import SoakCamera, load_rooms, shots
-from soak_report import Limits, Run, verdict
+from soak_report import HEADING, Limits, Run, verdict
 from soak_watch import Listener, process_figures
 
 from nanohtnet_ros.ros.share import share_file
@@ -36,7 +36,7 @@ NAMESPACE = "soak"
 NODES = {"pose_node": (), "marker_node": ("-r", "skeletons:=pose_node/skeletons")}
 MAX_MISSED_S = 1.0
 START_S = 60.0
-QUIET_S = 1.5
+QUIET_S = 2.5  # the diagnostics, once a second, are up to date by then
 
 
 def main() -> None:
@@ -115,11 +115,11 @@ def soak(args: argparse.Namespace, logs: Path, stopped: threading.Event) -> Run:
         wait_for_nodes(node, camera, processes, logs, stopped)
         listener.restart_clock()
         camera.start()
-        print(run.heading(), flush=True)
-        watch(run, processes, args.sample_every, stopped)
+        print(HEADING, flush=True)
+        watch(run, processes, logs, args.sample_every, stopped)
+        listener.close_gaps()
         camera.stop()
-        time.sleep(QUIET_S)
-        run.end()
+        wait_for_quiet(listener)
         for name in run.dead:
             print(f"{name} ended with {processes[name].returncode}:\n{log_end(logs, name)}")
     finally:
@@ -148,7 +148,7 @@ def wait_for_nodes(node, camera: SoakCamera, processes: dict, logs: Path, stoppe
     time.sleep(1.0)  # for connections in the other direction
 
 
-def watch(run: Run, processes: dict[str, subprocess.Popen], every_s: float, stopped: threading.Event) -> None:
+def watch(run: Run, processes: dict, logs: Path, every_s: float, stopped: threading.Event) -> None:
     """Sample until the time is over, a node has died or Ctrl-C."""
     started_s = time.monotonic()
     for i in itertools.count():
@@ -156,12 +156,19 @@ def watch(run: Run, processes: dict[str, subprocess.Popen], every_s: float, stop
         run.dead = [name for name, process in processes.items() if process.poll() is not None]
         if run.dead:
             return
-        run.add(figures)
-        for line in run.new_rows():
+        run.add(figures, sum(log.stat().st_size for log in logs.iterdir()))
+        for line in run.new_minutes():
             print(line, flush=True)
         next_s = started_s + min((i + 1) * every_s, run.planned_s)
         if i * every_s >= run.planned_s or stopped.wait(max(0.0, next_s - time.monotonic())):
             return
+
+
+def wait_for_quiet(listener: Listener) -> None:
+    """Wait for the last messages."""
+    heard = None
+    while heard != (heard := listener.counts["skeletons"] + listener.counts["markers"]):
+        time.sleep(QUIET_S)
 
 
 def end(processes: dict[str, subprocess.Popen]) -> list[str]:

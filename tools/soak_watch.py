@@ -11,12 +11,28 @@ from pathlib import Path
 from diagnostic_msgs.msg import DiagnosticArray
 from nanohtnet_ros.msg import Skeleton3DArray
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from soak_camera import SoakCamera
 from visualization_msgs.msg import Marker, MarkerArray
 
 from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.ros.messages import stamp_ns
-from nanohtnet_ros.ros.qos import RESULTS
+
+UNHURRIED = QoSProfile(depth=200)
+"""Reliable; this process may be held up for seconds without a message lost."""
+
+
+class Gap:
+    """The longest time between two messages."""
+
+    def __init__(self) -> None:
+        self.longest_s = 0.0
+        self._last_s = time.monotonic()
+
+    def close(self) -> None:
+        """A message has come, or none will."""
+        now_s = time.monotonic()
+        self.longest_s, self._last_s = max(self.longest_s, now_s - self._last_s), now_s
 
 
 class Listener:
@@ -28,6 +44,7 @@ class Listener:
         counts: of messages and of what must not happen.
         longest_ghost_s: how long somebody was still reported after the room had become empty.
         figures: what the pose node's latest diagnostics say.
+        shown: markers that a display would show now.
     """
 
     def __init__(self, node: Node, camera: SoakCamera, max_missed_s: float) -> None:
@@ -37,37 +54,41 @@ class Listener:
             max_missed_s: the pose node's parameter.
         """
         self._camera, self._max_missed_ns = camera, int(max_missed_s * NS_PER_S)
-        self.started_s = self._last_diagnostics_s = time.monotonic()
         self.answers = array("d")
         self.counts: Counter[str] = Counter()
-        self.longest_ghost_s = self.longest_diagnostics_gap_s = 0.0
+        self.longest_ghost_s = 0.0
         self.figures: dict[str, str] = {}
         self.shown: set[tuple[str, int]] = set()
-        self._last_stamp_ns = 0
+        self._last_stamp_ns = self._highest_id = 0
         self._seen_ns: dict[int, int] = {}
-        self._highest_id = 0
         self._placed: OrderedDict[int, set[int]] = OrderedDict()
-        node.create_subscription(Skeleton3DArray, "pose_node/skeletons", self._on_skeletons, RESULTS)
-        node.create_subscription(MarkerArray, "marker_node/markers", self._on_markers, RESULTS)
-        node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
         self._pose_status = node.get_namespace()[1:] + "/pose_node: status"
+        self.restart_clock()
+        node.create_subscription(Skeleton3DArray, "pose_node/skeletons", self.on_skeletons, UNHURRIED)
+        node.create_subscription(MarkerArray, "marker_node/markers", self.on_markers, UNHURRIED)
+        node.create_subscription(DiagnosticArray, "/diagnostics", self.on_diagnostics, UNHURRIED)
 
     def restart_clock(self) -> None:
         """Time counts from now."""
-        self.started_s = self._last_diagnostics_s = time.monotonic()
-        self.longest_diagnostics_gap_s = 0.0
+        self.started_s = time.monotonic()
+        self.skeletons_gap, self.markers_gap, self.diagnostics_gap = Gap(), Gap(), Gap()
 
-    def _on_skeletons(self, msg: Skeleton3DArray) -> None:
+    def close_gaps(self) -> None:
+        """What is silent now is silent to the end."""
+        for gap in (self.skeletons_gap, self.markers_gap, self.diagnostics_gap):
+            gap.close()
+
+    def on_skeletons(self, msg: Skeleton3DArray) -> None:
         now_s = time.monotonic()
         self.counts["skeletons"] += 1
+        self.skeletons_gap.close()
         sent = self._camera.answered(stamp_ns(msg.header))
         if sent is None:
             self.counts["answers to nothing"] += 1
             return
         self.answers.extend((now_s - self.started_s, sent.people, 1000.0 * (now_s - sent.at_s)))
-        found = len(msg.skeletons)
-        self.counts["people wrong"] += found != sent.people
-        if found and not sent.people:
+        self.counts["people wrong"] += len(msg.skeletons) != sent.people
+        if msg.skeletons and not sent.people:
             self.longest_ghost_s = max(self.longest_ghost_s, sent.empty_s)
         self._check_ids(stamp_ns(msg.header), [skeleton.track_id for skeleton in msg.skeletons])
         self._placed[stamp_ns(msg.header)] = {s.track_id for s in msg.skeletons if s.root_valid}
@@ -91,9 +112,10 @@ class Listener:
         forgotten_ns = now_ns - 10 * self._max_missed_ns
         self._seen_ns = {i: seen_ns for i, seen_ns in self._seen_ns.items() if seen_ns > forgotten_ns}
 
-    def _on_markers(self, msg: MarkerArray) -> None:
+    def on_markers(self, msg: MarkerArray) -> None:
         """Do what a display does, which shows a marker until it is deleted."""
         self.counts["markers"] += 1
+        self.markers_gap.close()
         added = {(m.ns, m.id) for m in msg.markers if m.action == Marker.ADD}
         self.shown |= added
         self.shown -= {(m.ns, m.id) for m in msg.markers if m.action == Marker.DELETE}
@@ -104,15 +126,11 @@ class Listener:
                 self.counts["markers compared"] += 1
                 self.counts["markers of others"] += {track_id for _, track_id in added} != placed
 
-    def _on_diagnostics(self, msg: DiagnosticArray) -> None:
+    def on_diagnostics(self, msg: DiagnosticArray) -> None:
         for status in msg.status:
-            if status.name != self._pose_status:
-                continue
-            now_s = time.monotonic()
-            self.longest_diagnostics_gap_s = max(self.longest_diagnostics_gap_s, now_s - self._last_diagnostics_s)
-            self._last_diagnostics_s = now_s
-            self.counts["diagnostics"] += 1
-            self.figures = {pair.key: pair.value for pair in status.values}
+            if status.name == self._pose_status:
+                self.diagnostics_gap.close()
+                self.figures = {pair.key: pair.value for pair in status.values}
 
 
 def process_figures(pid: int) -> dict[str, float]:
