@@ -23,7 +23,9 @@ from nanohtnet_ros.ros.messages import camera_to_msg
 from nanohtnet_ros.ros.qos import CAMERA
 from nanohtnet_ros.ros.video_source import VideoSource
 
-FAULTS = ("dropped frames", "stall", "small step back", "jump back", "jump forward", "other size", "corrupt image")
+FAULTS = (
+    "dropped frames", "stall", "small step back", "jump back", "jump forward", "restless stamps", "other size",
+    "corrupt image")
 FRAME_ID = "camera_optical_frame"
 
 
@@ -93,6 +95,10 @@ def _with_faults(plain: Iterator[Shot], rate_hz: float, every_s: float, rng: ran
                 yield replace(next(plain), jump_s=-rng.choice((1.0, 6.0, 60.0, 3600.0)), fault=fault)
             elif fault == "jump forward":
                 yield replace(next(plain), jump_s=rng.choice((0.4, 0.8, 1.5, 60.0, 3600.0)), fault=fault)
+            elif fault == "restless stamps":
+                for i, shot in enumerate(itertools.islice(plain, int(rng.uniform(0.5, 2.0) * rate_hz))):
+                    jump_s = (-1.2 if i % 2 else 1.2) / rate_hz  # every other one a little before the one before it
+                    yield replace(shot, jump_s=jump_s, fault=fault if i == 0 else "")
             elif fault == "other size":
                 for i, shot in enumerate(itertools.islice(plain, int(rng.uniform(0.5, 4.0) * rate_hz))):
                     yield replace(shot, image=_halved(shot.image), fault=fault if i == 0 else "")

@@ -27,7 +27,7 @@ except FileNotFoundError as error:
 TOOLS = Path(__file__).parents[2] / "tools"
 NO_MEASURE_OF_SPEED = [
     "--max-memory-growth", "200", "--max-thread-growth", "10", "--max-file-growth", "10", "--max-latency-growth", "1e4",
-    "--max-silence", "60", "--max-diagnostics-gap", "60", "--max-ghost", "5"]
+    "--max-silence", "60", "--max-diagnostics-gap", "60", "--max-ghost", "5", "--max-log-growth", "1e4"]
 
 
 @pytest.fixture
