@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable
 from threading import Lock
 
@@ -10,6 +12,10 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+LOG_LINES, LOG_SPAN_S = 5, 60.0
+"""A condition that changes all the time, as with a camera whose every other image is bad, logs so many lines in such a
+time at most. A line for each change would be hundreds of megabytes a day."""
 
 
 class Diagnostics:
@@ -29,18 +35,31 @@ class Diagnostics:
         self._refresh = refresh
         self._lock = Lock()
         self._conditions: dict[str, tuple[bytes, str]] = {}
+        self._logged: dict[str, tuple[bytes, str]] = {}
+        self._log_times: dict[str, deque[float]] = {}
         self.figures: dict[str, object] = {}
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # On the steady clock: a simulated clock that stands still must not silence a node.
         self._timer = node.create_timer(1.0, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def set(self, condition: str, level: bytes, sentence: str) -> None:
-        """Set a condition; a change is logged, once."""
+        """Set a condition; a change is logged, once, unless too many were: then what it has come to, later."""
         with self._lock:
-            changed = self._conditions.get(condition) != (level, sentence)
             self._conditions[condition] = (level, sentence)
-        if not changed:
-            return
+        self._log(condition)
+
+    def _log(self, condition: str) -> None:
+        """Log a condition that is not what its last line says."""
+        now_s = time.monotonic()
+        with self._lock:
+            state = self._conditions.get(condition)
+            times = self._log_times.setdefault(condition, deque(maxlen=LOG_LINES))
+            too_many = len(times) == LOG_LINES and now_s - times[0] < LOG_SPAN_S
+            if state is None or state == self._logged.get(condition) or too_many:
+                return
+            self._logged[condition] = state
+            times.append(now_s)
+        level, sentence = state
         # One call a line: rclpy ties a line to one severity.
         if level == OK:
             self._node.get_logger().info(f"{condition}: {sentence}")
@@ -53,12 +72,15 @@ class Diagnostics:
         """Forget a condition that no longer says anything."""
         with self._lock:
             self._conditions.pop(condition, None)
+            self._logged.pop(condition, None)
 
     def publish(self) -> None:
         """Send one message: the worst condition leads."""
         self._refresh()
         with self._lock:
             conditions = dict(self._conditions)
+        for condition in conditions:
+            self._log(condition)
         worst = max((level for level, _ in conditions.values()), default=OK)
         bad = [f"{name}: {sentence}" for name, (level, sentence) in conditions.items() if level == worst != OK]
         status = DiagnosticStatus(
