@@ -36,9 +36,8 @@ class DetectorNode(StageNode):
     def apply(self, p: SimpleNamespace) -> None:
         apply_finding(self._finder, p)
 
-    def open_inputs(self, p: SimpleNamespace) -> list:
-        self._images = ImageInput(self, self.diagnostics, p.image_transport, self.put)
-        return [self._images]
+    def open_inputs(self, p: SimpleNamespace) -> None:
+        self._images = self.keep_input(ImageInput(self, self.diagnostics, p.image_transport, self.put))
 
     def process(self, items: dict[str, Any]) -> None:
         msg = items[""]

@@ -65,7 +65,7 @@ class Diagnostics:
             name=f"{self._node.get_fully_qualified_name()[1:]}: status", hardware_id="", level=worst,
             message="; ".join(bad) or "ok")
         status.values = [KeyValue(key=name, value=sentence) for name, (_, sentence) in conditions.items()]
-        status.values += [KeyValue(key=key, value=str(value)) for key, value in self.figures.items()]
+        status.values += [KeyValue(key=key, value=str(value)) for key, value in list(self.figures.items())]
         message = DiagnosticArray(status=[status])
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(message)

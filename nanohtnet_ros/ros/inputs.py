@@ -47,17 +47,19 @@ class WatchedInput:
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible))
         self.topic = self._subscription.topic_name
+        self._figure = f"seconds since {self.topic}"
 
     def close(self) -> None:
         """Unsubscribe."""
         self._node.destroy_subscription(self._subscription)
         self._diagnostics.clear(self._condition)
         self._diagnostics.clear(self._qos_condition)
+        self._diagnostics.figures.pop(self._figure, None)
 
     def refresh(self, stale_after_s: float) -> None:
         """Bring the conditions up to date."""
         silent_s = time.monotonic() - self._last_s
-        self._diagnostics.figures[f"seconds since {self.topic}"] = f"{silent_s:.1f}"
+        self._diagnostics.figures[self._figure] = f"{silent_s:.1f}"
         if silent_s > stale_after_s:
             publishers = self._node.count_publishers(self.topic)
             self._diagnostics.set(
@@ -102,6 +104,7 @@ class CalibrationInput:
     def close(self) -> None:
         """Unsubscribe."""
         self._node.destroy_subscription(self._subscription)
+        self._diagnostics.clear(self._condition)
 
     def refresh(self, stale_after_s: float) -> None:
         """Nothing to watch: a calibration may come once."""

@@ -51,19 +51,18 @@ class LifterNode(StageNode):
     def apply(self, p: SimpleNamespace) -> None:
         apply_lifting(self._lifter, p)
 
-    def open_inputs(self, p: SimpleNamespace) -> list:
+    def open_inputs(self, p: SimpleNamespace) -> None:
         prefixes = {name: f"{name}/" if name else "" for name in p.cameras}
         self._calibrations = {
-            name: CalibrationInput(self, self.diagnostics, prefix) for name, prefix in prefixes.items()}
+            name: self.keep_input(CalibrationInput(self, self.diagnostics, prefix))
+            for name, prefix in prefixes.items()}
         self._depths = {
-            name: DepthInput(self, self.diagnostics, p.depth_tolerance_s, prefix)
+            name: self.keep_input(DepthInput(self, self.diagnostics, p.depth_tolerance_s, prefix))
             for name, prefix in prefixes.items() if p.use_depth}
-        keypoints = [
-            WatchedInput(
+        for name, prefix in prefixes.items():
+            self.keep_input(WatchedInput(
                 self, self.diagnostics, Skeleton2DArray, f"{prefix}skeletons_2d", partial(self.put, source=name),
-                "start the detector_node or remap 'skeletons_2d'", RESULTS, f"input {name}".strip())
-            for name, prefix in prefixes.items()]
-        return [*keypoints, *self._depths.values(), *self._calibrations.values()]
+                "start the detector_node or remap 'skeletons_2d'", RESULTS, f"input {name}".strip()))
 
     def process(self, items: dict[str, Any]) -> None:
         frames = {name: self._frame(name, msg) for name, msg in items.items()}
