@@ -48,7 +48,7 @@ class PoseNode(StageNode):
             self._depth = self.keep_input(DepthInput(self, self.diagnostics, p.depth_tolerance_s))
         self._images = self.keep_input(ImageInput(self, self.diagnostics, p.image_transport, self.put))
 
-    def process(self, items: dict[str, Any]) -> None:
+    def process(self, items: dict[str, Any]) -> int:
         msg, p = items[""], self.settings.values
         with self.times.stage("convert"):
             image = self._images.image(msg)
@@ -62,6 +62,7 @@ class PoseNode(StageNode):
             self._skeleton_output.publish(people, msg.header, camera, image)
             self._keypoint_output.publish(people, msg.header, image)
         self.diagnostics.figures["people"] = len(people)
+        return 1
 
     def reset(self) -> None:
         self._pipeline.reset()

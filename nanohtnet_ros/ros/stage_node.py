@@ -63,8 +63,8 @@ class StageNode(LifecycleNode):
         """Subscribe (`keep_input`)."""
         raise NotImplementedError
 
-    def process(self, items: dict[str, Any]) -> None:
-        """Turn the newest item of each source into output."""
+    def process(self, items: dict[str, Any]) -> int:
+        """Turn the newest item of each source into output; returns how many messages of results were published."""
         raise NotImplementedError
 
     def apply(self, p: SimpleNamespace) -> None:
@@ -194,7 +194,7 @@ class StageNode(LifecycleNode):
     def _work(self, items: dict[str, Any]) -> None:
         try:
             with self._lock, self.times.stage("total"):
-                self.process(items)
+                outputs = self.process(items)
         except StaleFrameError as error:
             self._refuse("stale", "stamps", WARN, str(error))
         except ImageError as error:
@@ -207,7 +207,7 @@ class StageNode(LifecycleNode):
         else:
             self.diagnostics.set("stamps", OK, "advance")
             self.diagnostics.set("processing", OK, "as it should")
-            self.counts["outputs"] += len(items)
+            self.counts["outputs"] += outputs
             self.output_rate.tick()
 
     def _refuse(self, count: str, condition: str, level: bytes, sentence: str) -> None:
