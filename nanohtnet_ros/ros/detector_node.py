@@ -36,11 +36,10 @@ class DetectorNode(StageNode):
     def apply(self, p: SimpleNamespace) -> None:
         apply_finding(self._finder, p)
 
-    def open_inputs(self, p: SimpleNamespace) -> list:
-        self._images = ImageInput(self, self.diagnostics, p.image_transport, self.put)
-        return [self._images]
+    def open_inputs(self, p: SimpleNamespace) -> None:
+        self._images = self.keep_input(ImageInput(self, self.diagnostics, p.image_transport, self.put))
 
-    def process(self, items: dict[str, Any]) -> None:
+    def process(self, items: dict[str, Any]) -> int:
         msg = items[""]
         with self.times.stage("convert"):
             image = self._images.image(msg)
@@ -48,6 +47,7 @@ class DetectorNode(StageNode):
         with self.times.stage("publish"):
             self._output.publish(people, msg.header, image)
         self.diagnostics.figures["people"] = len(people)
+        return 1
 
     def reset(self) -> None:
         self._finder.reset()

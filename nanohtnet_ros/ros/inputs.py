@@ -12,11 +12,13 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from nanohtnet_ros.core.camera import Camera
+from nanohtnet_ros.core.poses import TrackedKeypoints
+from nanohtnet_ros.msg import Skeleton2DArray
 from nanohtnet_ros.ros.depth import DepthBuffer
 from nanohtnet_ros.ros.diagnostics import ERROR, OK, WARN, Diagnostics
 from nanohtnet_ros.ros.images import ImageError, image_from_compressed, image_from_msg
-from nanohtnet_ros.ros.messages import camera_from_msg
-from nanohtnet_ros.ros.qos import NEWEST_IMAGE
+from nanohtnet_ros.ros.messages import camera_from_msg, tracked_from_msg
+from nanohtnet_ros.ros.qos import NEWEST_IMAGE, RESULTS
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks
@@ -47,17 +49,19 @@ class WatchedInput:
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible))
         self.topic = self._subscription.topic_name
+        self._figure = f"seconds since {self.topic}"
 
     def close(self) -> None:
         """Unsubscribe."""
         self._node.destroy_subscription(self._subscription)
         self._diagnostics.clear(self._condition)
         self._diagnostics.clear(self._qos_condition)
+        self._diagnostics.figures.pop(self._figure, None)
 
     def refresh(self, stale_after_s: float) -> None:
         """Bring the conditions up to date."""
         silent_s = time.monotonic() - self._last_s
-        self._diagnostics.figures[f"seconds since {self.topic}"] = f"{silent_s:.1f}"
+        self._diagnostics.figures[self._figure] = f"{silent_s:.1f}"
         if silent_s > stale_after_s:
             publishers = self._node.count_publishers(self.topic)
             self._diagnostics.set(
@@ -102,6 +106,7 @@ class CalibrationInput:
     def close(self) -> None:
         """Unsubscribe."""
         self._node.destroy_subscription(self._subscription)
+        self._diagnostics.clear(self._condition)
 
     def refresh(self, stale_after_s: float) -> None:
         """Nothing to watch: a calibration may come once."""
@@ -163,6 +168,32 @@ class DepthInput(WatchedInput):
         else:
             self._diagnostics.set(self._depth_condition, OK, "used")
         return depth
+
+
+class KeypointInput(WatchedInput):
+    """People's 2D keypoints from one camera."""
+
+    def __init__(self, node: Node, diagnostics: Diagnostics, callback: Callable, prefix: str = "") -> None:
+        """Subscribe to `<prefix>skeletons_2d`."""
+        self._keypoints_condition = f"keypoints {prefix}".strip(" /")
+        super().__init__(
+            node, diagnostics, Skeleton2DArray, f"{prefix}skeletons_2d", callback,
+            "start the detector_node or remap 'skeletons_2d'", RESULTS, f"input {prefix}".strip(" /"))
+
+    def people(self, msg: Skeleton2DArray) -> list[TrackedKeypoints] | None:
+        """Everybody in a message, or None where it cannot be used."""
+        size = f"{msg.image_width}x{msg.image_height} pixels"
+        if msg.image_width == 0 or msg.image_height == 0:
+            self._diagnostics.set(
+                self._keypoints_condition, ERROR,
+                f"they are of an image of {size}, expected both to be positive: their publisher must set the size")
+            return None
+        self._diagnostics.set(self._keypoints_condition, OK, f"of {size}")
+        return tracked_from_msg(msg)
+
+    def close(self) -> None:
+        super().close()
+        self._diagnostics.clear(self._keypoints_condition)
 
 
 class ImageInput(WatchedInput):

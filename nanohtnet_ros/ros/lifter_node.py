@@ -10,10 +10,9 @@ from nanohtnet_ros.core.people_lifter import Frame, PeopleLifter
 from nanohtnet_ros.core.stage_times import StageTimes
 from nanohtnet_ros.msg import Skeleton2DArray
 from nanohtnet_ros.ros import parameters
-from nanohtnet_ros.ros.inputs import CalibrationInput, DepthInput, WatchedInput
-from nanohtnet_ros.ros.messages import stamp_ns, tracked_from_msg
+from nanohtnet_ros.ros.inputs import CalibrationInput, DepthInput, KeypointInput
+from nanohtnet_ros.ros.messages import stamp_ns
 from nanohtnet_ros.ros.outputs import SkeletonOutput
-from nanohtnet_ros.ros.qos import RESULTS
 from nanohtnet_ros.ros.spin import spin
 from nanohtnet_ros.ros.stage_node import StageNode
 from nanohtnet_ros.ros.stages import apply_lifting, open_lifter
@@ -51,34 +50,39 @@ class LifterNode(StageNode):
     def apply(self, p: SimpleNamespace) -> None:
         apply_lifting(self._lifter, p)
 
-    def open_inputs(self, p: SimpleNamespace) -> list:
+    def open_inputs(self, p: SimpleNamespace) -> None:
         prefixes = {name: f"{name}/" if name else "" for name in p.cameras}
         self._calibrations = {
-            name: CalibrationInput(self, self.diagnostics, prefix) for name, prefix in prefixes.items()}
+            name: self.keep_input(CalibrationInput(self, self.diagnostics, prefix))
+            for name, prefix in prefixes.items()}
         self._depths = {
-            name: DepthInput(self, self.diagnostics, p.depth_tolerance_s, prefix)
+            name: self.keep_input(DepthInput(self, self.diagnostics, p.depth_tolerance_s, prefix))
             for name, prefix in prefixes.items() if p.use_depth}
-        keypoints = [
-            WatchedInput(
-                self, self.diagnostics, Skeleton2DArray, f"{prefix}skeletons_2d", partial(self.put, source=name),
-                "start the detector_node or remap 'skeletons_2d'", RESULTS, f"input {name}".strip())
-            for name, prefix in prefixes.items()]
-        return [*keypoints, *self._depths.values(), *self._calibrations.values()]
+        self._keypoints = {
+            name: self.keep_input(KeypointInput(self, self.diagnostics, partial(self.put, source=name), prefix))
+            for name, prefix in prefixes.items()}
 
-    def process(self, items: dict[str, Any]) -> None:
-        frames = {name: self._frame(name, msg) for name, msg in items.items()}
+    def process(self, items: dict[str, Any]) -> int:
+        found = {name: self._frame(name, msg) for name, msg in items.items()}
+        frames = {name: frame for name, frame in found.items() if frame is not None}
+        self.counts["refused"] += len(found) - len(frames)
         people = self._lifter.step(frames)
         with self.times.stage("publish"):
-            for name, msg in items.items():
-                self._skeleton_outputs[name].publish(people[name], msg.header, frames[name].camera)
+            for name, frame in frames.items():
+                self._skeleton_outputs[name].publish(people[name], items[name].header, frame.camera)
         self.diagnostics.figures["people"] = sum(map(len, people.values()))
+        return len(frames)
 
-    def _frame(self, name: str, msg: Skeleton2DArray) -> Frame:
+    def _frame(self, name: str, msg: Skeleton2DArray) -> Frame | None:
+        """What a message holds, or None where it cannot be used."""
+        tracked = self._keypoints[name].people(msg)
+        if tracked is None:
+            return None
         p, stamp = self.settings.values, stamp_ns(msg.header)
         camera = self._calibrations[name].camera(msg.image_width, msg.image_height, p.horizontal_fov_deg)
         size = msg.image_width, msg.image_height
         depth = self._depths[name].depth_m(stamp, size) if p.use_depth else None
-        return Frame(stamp, camera, tracked_from_msg(msg), depth)
+        return Frame(stamp, camera, tracked, depth)
 
     def reset(self) -> None:
         self._lifter.reset()

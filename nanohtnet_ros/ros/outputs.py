@@ -115,3 +115,4 @@ class SkeletonOutput:
             if output is not None:
                 output.close()
         self._node.destroy_publisher(self._publisher)
+        self._diagnostics.clear(self._condition)

@@ -41,13 +41,14 @@ class PoseNode(StageNode):
         apply_finding(self._pipeline.finder, p)
         apply_lifting(self._pipeline.lifter, p)
 
-    def open_inputs(self, p: SimpleNamespace) -> list:
-        self._calibration = CalibrationInput(self, self.diagnostics)
-        self._depth = DepthInput(self, self.diagnostics, p.depth_tolerance_s) if p.use_depth else None
-        self._images = ImageInput(self, self.diagnostics, p.image_transport, self.put)
-        return [source for source in (self._images, self._depth, self._calibration) if source is not None]
+    def open_inputs(self, p: SimpleNamespace) -> None:
+        self._calibration = self.keep_input(CalibrationInput(self, self.diagnostics))
+        self._depth = None
+        if p.use_depth:
+            self._depth = self.keep_input(DepthInput(self, self.diagnostics, p.depth_tolerance_s))
+        self._images = self.keep_input(ImageInput(self, self.diagnostics, p.image_transport, self.put))
 
-    def process(self, items: dict[str, Any]) -> None:
+    def process(self, items: dict[str, Any]) -> int:
         msg, p = items[""], self.settings.values
         with self.times.stage("convert"):
             image = self._images.image(msg)
@@ -61,6 +62,7 @@ class PoseNode(StageNode):
             self._skeleton_output.publish(people, msg.header, camera, image)
             self._keypoint_output.publish(people, msg.header, image)
         self.diagnostics.figures["people"] = len(people)
+        return 1
 
     def reset(self) -> None:
         self._pipeline.reset()

@@ -8,6 +8,7 @@ from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 
+from lifecycle_msgs.srv import ChangeState
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import SetBool, Trigger
 
@@ -43,6 +44,8 @@ class StageNode(LifecycleNode):
         self.diagnostics = Diagnostics(self, self._refresh_diagnostics)
         self._enable_service = self.create_service(SetBool, "~/enable", self._on_enable)
         self._reset_service = self.create_service(Trigger, "~/reset", self._on_reset)
+        self._change_state = self._service_change_state.callback  # rclpy's own
+        self._service_change_state.callback = self._on_change_state
         if self.settings.values.autostart and self.trigger_configure() == SUCCESS:
             self.trigger_activate()
 
@@ -56,12 +59,12 @@ class StageNode(LifecycleNode):
         """Let go of what `load` made."""
         raise NotImplementedError
 
-    def open_inputs(self, p: SimpleNamespace) -> list:
-        """Subscribe; returns inputs with `close()` and `refresh(stale_after_s)`."""
+    def open_inputs(self, p: SimpleNamespace) -> None:
+        """Subscribe (`keep_input`)."""
         raise NotImplementedError
 
-    def process(self, items: dict[str, Any]) -> None:
-        """Turn the newest item of each source into output."""
+    def process(self, items: dict[str, Any]) -> int:
+        """Turn the newest item of each source into output; returns how many messages of results were published."""
         raise NotImplementedError
 
     def apply(self, p: SimpleNamespace) -> None:
@@ -102,15 +105,16 @@ class StageNode(LifecycleNode):
         return SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        if self._enabled and not self._open():
+            return FAILURE
         self._active = True
-        if self._enabled:
-            self._open()
+        self._say_if_idle()
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._close()
         self._active = False
-        self.diagnostics.set("input", OK, "not active")
+        self._say_if_idle()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -120,10 +124,12 @@ class StageNode(LifecycleNode):
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._let_go()
+        self.diagnostics.set("models", OK, "shut down")
         return super().on_shutdown(state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         self._let_go()
+        self.diagnostics.set("models", ERROR, "let go after an error in a transition: configure again")
         return SUCCESS  # back to unconfigured
 
     def destroy_node(self) -> None:
@@ -135,20 +141,39 @@ class StageNode(LifecycleNode):
         self._outputs.append(output)
         return output
 
-    def _open(self) -> None:
+    def keep_input(self, source: Any) -> Any:
+        """Have an input closed and watched, by its `close()` and `refresh(stale_after_s)`, while the node is active."""
+        self._inputs.append(source)
+        return source
+
+    def _open(self) -> bool:
+        """Subscribe and work; where that cannot be done, say why."""
+        self.diagnostics.clear("input")
         self._worker = NewestWorker(self._work)
-        self._inputs = self.open_inputs(self.settings.values)
+        try:
+            self.open_inputs(self.settings.values)
+        except Exception as error:  # a QoS override that is no policy, for example
+            self._close()
+            self.diagnostics.set("input", ERROR, f"cannot subscribe: {error}")
+            return False
+        return True
 
     def _close(self) -> None:
-        """Unsubscribe, finish the frame at work, forget all people."""
+        """Finish the frame at work, unsubscribe, forget all people and what was said of them."""
+        if self._worker is not None:
+            self.counts["dropped"] += self._worker.stop()
+            self._worker = None
+            self.reset()
         for source in self._inputs:
             source.close()
         self._inputs = []
-        if self._worker is not None:
-            self.counts["dropped"] += self._worker.replaced
-            self._worker.stop()
-            self._worker = None
-            self.reset()
+        for condition in ("input", "stamps", "processing"):
+            self.diagnostics.clear(condition)
+        self.diagnostics.figures.pop("people", None)
+
+    def _say_if_idle(self) -> None:
+        if not self._active or not self._enabled:
+            self.diagnostics.set("input", OK, "disabled by ~/enable" if self._active else "not active")
 
     def _let_go(self) -> None:
         self._close()
@@ -169,7 +194,7 @@ class StageNode(LifecycleNode):
     def _work(self, items: dict[str, Any]) -> None:
         try:
             with self._lock, self.times.stage("total"):
-                self.process(items)
+                outputs = self.process(items)
         except StaleFrameError as error:
             self._refuse("stale", "stamps", WARN, str(error))
         except ImageError as error:
@@ -184,7 +209,7 @@ class StageNode(LifecycleNode):
         else:
             self.diagnostics.set("stamps", OK, "advance")
             self.diagnostics.set("processing", OK, "as it should")
-            self.counts["outputs"] += len(items)
+            self.counts["outputs"] += outputs
             self.output_rate.tick()
 
     def _refuse(self, count: str, condition: str, level: bytes, sentence: str) -> None:
@@ -192,6 +217,15 @@ class StageNode(LifecycleNode):
         self.diagnostics.set(condition, level, sentence)
 
     # Requests.
+
+    def _on_change_state(self, request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
+        """Refuse what the state does not allow; rclpy raises then, and whoever asked would wait for ever."""
+        try:
+            return self._change_state(request, response)
+        except RuntimeError as error:  # RCLError is one
+            self.get_logger().warning(f"transition {request.transition.label or request.transition.id}: {error}")
+            response.success = False
+            return response
 
     def _why_locked(self) -> str | None:
         return "the node is configured with it; deactivate and clean it up first" if self._configured else None
@@ -202,13 +236,13 @@ class StageNode(LifecycleNode):
                 self.apply(p)
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        if self._active and request.data and not self._enabled:
-            self._open()
-        elif self._active and not request.data and self._enabled:
+        if self._active and request.data and not self._enabled and not self._open():
+            response.message = "cannot subscribe, see the diagnostics"
+            return response
+        if self._active and not request.data:
             self._close()
         self._enabled = request.data
-        if not request.data:
-            self.diagnostics.set("input", OK, "disabled by ~/enable")
+        self._say_if_idle()
         response.success = True
         response.message = ("enabled" if request.data else "disabled") + ("" if self._active else ", but not active")
         return response

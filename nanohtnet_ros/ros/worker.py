@@ -34,13 +34,15 @@ class NewestWorker:
             self._waiting[source] = item
             self._condition.notify()
 
-    def stop(self) -> None:
-        """Let the item at work finish, drop what waits, and end the thread."""
+    def stop(self) -> int:
+        """Let the item at work finish, drop what waits, and end the thread; returns how many items were dropped."""
         with self._condition:
             self._running = False
+            dropped = self.replaced + len(self._waiting)
             self._waiting.clear()
             self._condition.notify()
         self._thread.join()
+        return dropped
 
     def _run(self) -> None:
         while True:
