@@ -40,6 +40,7 @@ def test_smoothing_is_switched_in_mid_stream(pose):
         return np.array([joints_from_msg(a.skeletons[0])[10] for a in arrays])
 
     frames = frames_of("rendered_walk", 8)
+    assert pose.set(one_euro=False).successful
     as_they_are = heads(1000.0)
     np.testing.assert_allclose(heads(2000.0), as_they_are, atol=1e-5)
     assert pose.set(one_euro=True, one_euro_min_cutoff_hz=0.01, one_euro_beta=0.0).successful
