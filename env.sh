@@ -21,7 +21,7 @@ case ":$PATH:" in *":$VIRTUAL_ENV/bin:"*) ;; *) PATH="$VIRTUAL_ENV/bin:$PATH"; e
 
 if [ -d "$VIRTUAL_ENV/share/rclpy" ]; then
   # ROS 2 from PyPI: the virtual environment is the ROS prefix.
-  export ROS_DISTRO=jazzy
+  export ROS_DISTRO=jazzy NANOHTNET_ROS_FROM_PIP=1  # the latter tells set-up that this is its own ROS
   export AMENT_PREFIX_PATH="$VIRTUAL_ENV" CMAKE_PREFIX_PATH="$VIRTUAL_ENV"
   # The wheels' libraries. Set here once; otherwise every Python process would start twice to set it itself.
   _nanohtnet_libs="$VIRTUAL_ENV/lib"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +16,25 @@ from nanohtnet_ros.core.poses import Keypoints
 
 from factories import STANDING_M
 
+_domain_locks = []
+
+
+def claim_domain() -> int:
+    """A ROS domain that no other test run on this machine uses; it is free again when this process ends."""
+    for i in range(100):
+        domain = 1 + (os.getpid() + i) % 100
+        with contextlib.suppress(OSError):  # another run holds it, or another user's run did
+            lock = (Path(tempfile.gettempdir()) / f"nanohtnet_ros_test_domain_{domain}.lock").open("a")
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _domain_locks.append(lock)
+            return domain
+    raise RuntimeError("no ROS domain is free: do 100 test runs go on?")
+
+
 # Nothing that a test publishes may leave this machine, and parallel test runs must not hear each other.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+os.environ["ROS_DOMAIN_ID"] = str(claim_domain())
+
 
 @pytest.fixture
 def camera() -> Camera:

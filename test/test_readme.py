@@ -11,17 +11,23 @@ from nanohtnet_ros.ros import parameters
 README = Path(__file__).resolve().parent.parent / "README.md"
 START = "<!-- parameters: made by test/test_readme.py from nanohtnet_ros/ros/parameters.py -->\n"
 END = "<!-- end of parameters -->"
-NODES = {
-    "pose_node": parameters.POSE_NODE, "marker_node": parameters.MARKER_NODE, "video_node": parameters.VIDEO_NODE}
 
 
 def parameter_tables() -> str:
-    lines = ["| node | parameter | default | range | what |", "|---|---|---|---|---|"]
-    for node, table in NODES.items():
-        for i, p in enumerate(table):
-            default = str(p.default).lower() if isinstance(p.default, bool) else str(p.default)
-            span = f"{p.low:g} to {p.high:g}" if p.low is not None else ""
-            lines.append(f"| {'' if i else node} | `{p.name}` | {default or 'empty'} | {span} | {p.description} |")
+    """One row a parameter, with the nodes that have it."""
+    nodes: dict[str, list[str]] = {}
+    by_name = {p.name: p for table in parameters.NODES.values() for p in table}
+    for node, table in parameters.NODES.items():
+        for p in table:
+            assert p == by_name[p.name], f"{p.name} differs from node to node"
+            nodes.setdefault(p.name, []).append(node.removesuffix("_node"))
+    lines = ["| parameter | nodes | default | range | live | what |", "|---|---|---|---|---|---|"]
+    for name, having in nodes.items():
+        p = by_name[name]
+        default = str(p.default).lower() if isinstance(p.default, bool) else str(p.default)
+        span = f"{p.low:g} to {p.high:g}" if p.low is not None else ", ".join(p.choices)
+        live = "yes" if p.dynamic else ""
+        lines.append(f"| `{p.name}` | {', '.join(having)} | {default or 'empty'} | {span} | {live} | {p.description} |")
     return "\n".join(lines) + "\n"
 
 

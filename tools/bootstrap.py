@@ -85,7 +85,8 @@ def make_venv() -> None:
     if VENV.exists():
         shutil.rmtree(VENV)
     # pip-installed ROS wants a closed environment; an installed ROS needs the system's packages beside ours.
-    command = [sys.executable, "-m", "venv", str(VENV)] + (["--system-site-packages"] if SYSTEM_ROS else [])
+    python = getattr(sys, "_base_executable", sys.executable)  # not the environment's own, which is being replaced
+    command = [python, "-m", "venv", str(VENV)] + (["--system-site-packages"] if SYSTEM_ROS else [])
     if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
         fail("Python's venv is missing: sudo apt install python3-venv")
     MARKS.mkdir()

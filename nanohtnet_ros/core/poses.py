@@ -38,3 +38,40 @@ class Keypoints:
     def valid(self) -> np.ndarray:
         """(17,) bool, true where a keypoint was found."""
         return self.confidence > 0
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedKeypoints:
+    """One person's keypoints in one image, with their identity.
+
+    Attributes:
+        track_id: the person's identity.
+        age_s: seconds since they were first seen.
+        keypoints: where they are.
+    """
+
+    track_id: int
+    age_s: float
+    keypoints: Keypoints
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """One person in one frame.
+
+    Attributes:
+        track_id: the person's identity.
+        age_s: seconds since they were first seen.
+        keypoints: 2D, pixels of the image.
+        joints_rel_m: (17, 3) float32, root-relative, metres, optical axes unless transformed to another frame's;
+            NaN where the keypoint is missing.
+        confidence: (17,) float32 in [0, 1], 0 where a joint is missing.
+        root_m: (3,) float64 root in the same axes, seen from the camera or that frame, metres, or None.
+    """
+
+    track_id: int
+    age_s: float
+    keypoints: Keypoints
+    joints_rel_m: np.ndarray
+    confidence: np.ndarray
+    root_m: np.ndarray | None

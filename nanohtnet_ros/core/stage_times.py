@@ -37,4 +37,24 @@ class StageTimes:
 
     def latency_ms(self) -> dict[str, dict[str, float]]:
         """Percentiles of each stage in milliseconds, in the order in which the stages first ran."""
-        return {name: percentiles([1000.0 * s for s in seconds]) for name, seconds in self._seconds.items()}
+        # Copied first: another thread may be adding.
+        kept = [(name, list(seconds)) for name, seconds in list(self._seconds.items())]
+        return {name: percentiles([1000.0 * s for s in seconds]) for name, seconds in kept}
+
+
+class Rate:
+    """How often something happens, over the last seconds."""
+
+    def __init__(self, over_s: float = 5.0) -> None:
+        """Start at zero; happenings of the last `over_s` seconds count."""
+        self._over_s = over_s
+        self._times: deque[float] = deque(maxlen=10_000)
+
+    def tick(self) -> None:
+        """Count one."""
+        self._times.append(time.monotonic())
+
+    def hz(self) -> float:
+        """Happenings a second."""
+        since = time.monotonic() - self._over_s
+        return sum(t >= since for t in list(self._times)) / self._over_s

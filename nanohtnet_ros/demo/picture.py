@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from pathlib import Path
 
 import cv2
@@ -12,32 +13,22 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
+from nanohtnet_ros.core.drawing import draw_people, track_colour
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.demo.clips import Clip
 from nanohtnet_ros.demo.scoring import Recording
 from nanohtnet_ros.msg import Skeleton2DArray
 from nanohtnet_ros.ros.images import image_from_msg
-from nanohtnet_ros.ros.marker_node import track_colour
 from nanohtnet_ros.ros.messages import joints_from_msg, keypoints_from_msg, root_from_msg
 
 GREY = (0.6, 0.6, 0.6)
 
 
 def draw_keypoints(image_bgr: np.ndarray, skeletons: Skeleton2DArray) -> np.ndarray:
-    """A copy of an image with everybody's keypoints and bones; unsure ones are pale."""
-    canvas = image_bgr.copy()
-    for skeleton in skeletons.skeletons:
-        colour = 255.0 * track_colour(skeleton.track_id)[::-1]
-        points, confidence = keypoints_from_msg(skeleton), np.asarray(skeleton.confidence)
-        shades = [tuple((c * colour + (1.0 - c) * 200.0).tolist()) for c in confidence]
-        for parent, child in H36M_17.bones:
-            if np.isfinite(points[[parent, child]]).all():
-                ends = [tuple(np.rint(points[j]).astype(int).tolist()) for j in (parent, child)]
-                cv2.line(canvas, *ends, shades[child], 2, cv2.LINE_AA)
-        for point, shade in zip(points, shades, strict=True):
-            if np.isfinite(point).all():
-                cv2.circle(canvas, tuple(np.rint(point).astype(int).tolist()), 3, shade, -1, cv2.LINE_AA)
-    return canvas
+    """A copy of an image with everybody's keypoints and bones."""
+    return draw_people(image_bgr, [
+        (skeleton.track_id, keypoints_from_msg(skeleton), np.asarray(skeleton.confidence))
+        for skeleton in skeletons.skeletons])
 
 
 def draw_skeleton(axes: plt.Axes, joints_cam_m: np.ndarray, colour, label: str | None = None, **style) -> None:
@@ -50,16 +41,16 @@ def draw_skeleton(axes: plt.Axes, joints_cam_m: np.ndarray, colour, label: str |
 
 
 def telling_frame(recording: Recording) -> int:
-    """Stamp of a frame past the start in which most people are seen, as large as possible."""
+    """Stamp of a frame past the start with as many people as most frames have, all as sure as possible."""
     stamps = sorted(recording.skeletons)
     stamps = [s for s in stamps[len(stamps) // 3:] if s in recording.images and s in recording.skeletons_2d] or stamps
+    counts = [len(recording.skeletons_2d[stamp].skeletons) for stamp in stamps]
+    usual = statistics.mode(counts)
 
-    def extent(stamp: int) -> tuple[int, float]:
-        people = recording.skeletons_2d[stamp].skeletons
-        heights = [np.ptp(keypoints_from_msg(person)[:, 1]) for person in people]
-        return len(people), float(np.nansum(heights))
+    def surest(stamp: int) -> float:
+        return min((float(np.mean(s.confidence)) for s in recording.skeletons_2d[stamp].skeletons), default=0.0)
 
-    return max(stamps, key=extent)
+    return max((stamp for stamp, count in zip(stamps, counts, strict=True) if count == usual), key=surest)
 
 
 def draw_demo(clips: list[tuple[Clip, Recording]], path: Path) -> None:

@@ -16,6 +16,9 @@ from rosbags.typesys.store import Typestore
 
 from nanohtnet_ros.ros.share import share_file
 
+DRAWN_ON_DEMAND = "/debug_image"
+"""Ending of topics that cost a drawing as soon as somebody subscribes; the bag holds what they are drawn from."""
+
 FOREVER = QosTime(9223372036, 854775807)
 """What rosbag2 writes for a deadline, lifespan or lease that is not limited."""
 
@@ -30,9 +33,8 @@ def bag_typestore() -> Typestore:
     """Message definitions for the bag: the common ones and ours."""
     typestore = get_typestore(Stores.ROS2_JAZZY)
     types = {}
-    for name in ("Skeleton2D", "Skeleton2DArray", "Skeleton3D", "Skeleton3DArray"):
-        definition = share_file(f"msg/{name}.msg").read_text()
-        types.update(get_types_from_msg(definition, f"nanohtnet_ros/msg/{name}"))
+    for file in share_file("msg/Skeleton3D.msg").parent.glob("*.msg"):
+        types.update(get_types_from_msg(file.read_text(), f"nanohtnet_ros/msg/{file.stem}"))
     typestore.register(types)
     return typestore
 
@@ -46,7 +48,10 @@ def new_bag(folder: Path) -> Writer:
 
 
 class Recorder(Node):
-    """Subscribes to each topic as it appears and writes its messages, undecoded, with the time of their arrival."""
+    """Subscribes to each topic as it appears and writes its messages, undecoded, with the time of their arrival.
+
+    Drawn images are left out.
+    """
 
     def __init__(self, bag: Writer) -> None:
         """Start recording into an open bag, which stays the caller's to close."""
@@ -58,7 +63,7 @@ class Recorder(Node):
 
     def _look_for_topics(self) -> None:
         for topic, types in self.get_topic_names_and_types():
-            if topic in self.counts:
+            if topic in self.counts or topic.endswith(DRAWN_ON_DEMAND):
                 continue
             offered = [info.qos_profile for info in self.get_publishers_info_by_topic(topic)]
             if offered:

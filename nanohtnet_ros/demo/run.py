@@ -19,7 +19,9 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from tqdm import tqdm
 
 from nanohtnet_ros.core.camera import DEFAULT_HORIZONTAL_FOV_DEG, Camera
+from nanohtnet_ros.core.finder import PeopleFinder
 from nanohtnet_ros.core.lifter import Lifter, ModelCard
+from nanohtnet_ros.core.people_lifter import PeopleLifter
 from nanohtnet_ros.core.pipeline import Pipeline
 from nanohtnet_ros.core.tracker import Tracker
 from nanohtnet_ros.core.window import NS_PER_S
@@ -125,7 +127,7 @@ def fitting_speed(clip: Clip, frames: int = 20) -> float:
     source = VideoSource(str(clip.video))
     model = find_model(DEFAULT_MODEL)
     lifter = Lifter(open_session(model), ModelCard.load(model.with_suffix(".json")))
-    pipeline = Pipeline(open_detector("blazepose"), Tracker(), lifter)
+    pipeline = Pipeline(PeopleFinder(open_detector("blazepose"), Tracker()), PeopleLifter(lifter))
     seconds = []
     for i in range(frames):
         image = source.read()

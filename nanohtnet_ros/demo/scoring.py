@@ -20,6 +20,9 @@ from nanohtnet_ros.demo.clips import Clip, GroundTruth
 from nanohtnet_ros.msg import Skeleton2D, Skeleton2DArray, Skeleton3DArray
 from nanohtnet_ros.ros.messages import joints_from_msg, keypoints_from_msg, root_from_msg, stamp_ns
 
+STAGES = ("convert", "detect", "track", "lift", "publish", "total")
+"""Of `pose_node`, in the order in which they run; the last one holds them all."""
+
 MATCH_PX = 40.0
 """A skeleton is a person of the ground truth where their keypoints are closer than this on average."""
 
@@ -73,7 +76,8 @@ class Recording:
         """Percentiles per stage, and from an image's arrival to its skeletons', both seen by one process."""
         images, skeletons = self.arrived_ns["image"], self.arrived_ns["skeletons"]
         both = [1e3 * (skeletons[stamp] - images[stamp]) / NS_PER_S for stamp in skeletons.keys() & images.keys()]
-        return {**self.stages, **({"image_to_skeletons": percentiles(both)} if both else {})}
+        stages = {name: self.stages[name] for name in STAGES if name in self.stages}
+        return {**stages, **({"image_to_skeletons": percentiles(both)} if both else {})}
 
 
 def report(recording: Recording, clip: Clip) -> dict[str, Any]:

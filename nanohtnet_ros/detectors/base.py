@@ -12,6 +12,9 @@ from nanohtnet_ros.core.poses import Keypoints
 class Detector(Protocol):
     """Finds every person's 17 Human3.6M keypoints in an image."""
 
+    runtime: str
+    """What runs its networks, as shown to users."""
+
     def detect(self, image_bgr: np.ndarray) -> list[Keypoints]:
         """Find people.
 

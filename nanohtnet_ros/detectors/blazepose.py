@@ -8,7 +8,7 @@ and looks for newcomers with the known people hidden.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -22,6 +22,7 @@ DETECTOR_FILE = "pose_detection.tflite"
 LANDMARK_FILE = "pose_landmark_full.tflite"
 
 GREY = (127, 127, 127)
+VELOCITY_GAIN = 0.3  # of a followed person's velocity, a frame
 COVERED_WIDTH = 0.6  # of a known person's box is covered; arms and legs that stick out would cover their neighbours
 
 
@@ -35,6 +36,10 @@ class BlazePoseConfig:
         presence_threshold: the landmark network's person score below which a region is given up.
         duplicate_distance: two people are one when their landmarks lie closer than this, on average, in
             units of the region's side.
+        shared_distance, max_shared: and also when more than this share of the landmarks lie closer than that; such a
+            person has limbs of two.
+        hidden_frames: somebody who goes behind somebody else is looked for, where they should come out, for so many
+            frames.
         detect_every: frames between two looks for newcomers while somebody is in view; 1 looks always.
         threads: CPU threads of each network.
     """
@@ -43,6 +48,9 @@ class BlazePoseConfig:
     detection_threshold: float = 0.5
     presence_threshold: float = 0.5
     duplicate_distance: float = 0.06
+    shared_distance: float = 0.05
+    max_shared: float = 0.2
+    hidden_frames: int = 15
     detect_every: int = 1
     threads: int = 2
 
@@ -87,6 +95,37 @@ class Landmarks:
     next_region: Region
 
 
+@dataclass
+class Followed:
+    """A person who is followed from frame to frame.
+
+    Attributes:
+        landmarks: when last seen.
+        velocity_px: (2,) of their middle, pixels a frame, averaged.
+        hidden: frames since then, behind somebody else.
+    """
+
+    landmarks: Landmarks
+    velocity_px: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    hidden: int = 0
+
+    @property
+    def region(self) -> Region:
+        """Where to look in the next frame; one who is visible moves by less than the region's margin."""
+        region = self.landmarks.next_region
+        return Region(region.centre + self.hidden * self.velocity_px, region.side, region.rotation)
+
+    def surprise(self, seen: Landmarks) -> float:
+        """How far landmarks are from where they were to be expected, on average, in units of the region's side."""
+        expected = self.landmarks.xy_px + (self.hidden + 1) * self.velocity_px
+        return float(np.linalg.norm(seen.xy_px - expected, axis=1).mean() / self.region.side)
+
+    def advance(self, seen: Landmarks) -> Followed:
+        """The same person, one frame on."""
+        moved = (seen.xy_px.mean(axis=0) - self.landmarks.xy_px.mean(axis=0)) / (self.hidden + 1)
+        return Followed(seen, self.velocity_px + VELOCITY_GAIN * (moved - self.velocity_px))
+
+
 def ssd_anchors(size: int = 224, strides: tuple[int, ...] = (8, 16, 32, 32, 32)) -> np.ndarray:
     """(N, 2) anchor centres of the person detector in [0, 1]: two per cell and layer of equal stride."""
     anchors = []
@@ -119,35 +158,62 @@ class BlazePoseDetector:
             self._landmark = TfliteSession(Path(model_dir) / LANDMARK_FILE, self.config.threads)
         except FileNotFoundError as error:
             raise FileNotFoundError(f"{error}: run 'nanohtnet models get blazepose'") from error
+        self.runtime = self._detector.runtime
         self._detector_size = self._detector.input_shape[1]
         self._landmark_size = self._landmark.input_shape[1]
         self._anchors = ssd_anchors(self._detector_size)
         self.reset()
 
     def reset(self) -> None:
-        self._regions: list[Region] = []
+        self._followed: list[Followed] = []
         self._frames_since_detection = 0
 
     def detect(self, image_bgr: np.ndarray) -> list[Keypoints]:
         image = cv2.cvtColor(image_bgr, cv2.COLOR_BGR2RGB)
-        people = self._distinct([p for p in (self.landmarks(image, r) for r in self._regions) if p], [])
+        seen, hidden = self._follow(image)
+        people = [person.landmarks for person in seen]
         self._frames_since_detection += 1
         due = not people or self._frames_since_detection >= self.config.detect_every
         if due and len(people) < self.config.max_people:
             self._frames_since_detection = 0
-            newcomers = [self.landmarks(image, r) for r in self.newcomer_regions(image, people)]
-            people = self._distinct([p for p in newcomers if p], people)[: self.config.max_people]
-        self._regions = [person.next_region for person in people]
+            for newcomer in self._newcomers(image, people)[: self.config.max_people - len(people)]:
+                people.append(newcomer)
+                seen.append(Followed(newcomer))
+        self._followed = seen + hidden
         return [Keypoints(*blazepose_to_h36m(person.xy_px, person.confidence)) for person in people]
 
-    def _distinct(self, candidates: list[Landmarks], people: list[Landmarks]) -> list[Landmarks]:
-        """People and those candidates that are nobody already there; the surer of two duplicates stays."""
-        kept = list(people)
-        for candidate in sorted(candidates, key=lambda person: -person.presence * person.confidence.mean()):
-            limit = self.config.duplicate_distance * candidate.next_region.side
-            if all(np.linalg.norm(candidate.xy_px - p.xy_px, axis=1).mean() > limit for p in kept):
-                kept.append(candidate)
-        return kept
+    def _follow(self, image_rgb: np.ndarray) -> tuple[list[Followed], list[Followed]]:
+        """Find the people of the last frame in this one.
+
+        Returns:
+            Those seen, and those who are behind somebody else.
+        """
+        found = [(followed, self.landmarks(image_rgb, followed.region)) for followed in self._followed]
+        # Where two claim the same body, it is the one's who was to be expected there.
+        found.sort(key=lambda pair: math.inf if pair[1] is None else pair[0].surprise(pair[1]))
+        seen, hidden = [], []
+        for followed, person in found:
+            if person is not None and not any(self._same(person, other.landmarks) for other in seen):
+                seen.append(followed.advance(person))
+            elif (person is not None or followed.hidden) and followed.hidden < self.config.hidden_frames:
+                hidden.append(replace(followed, hidden=followed.hidden + 1))
+        return seen, hidden
+
+    def _newcomers(self, image_rgb: np.ndarray, known: list[Landmarks]) -> list[Landmarks]:
+        """People that are none of the known ones; the surer of two duplicates stays."""
+        candidates = [self.landmarks(image_rgb, region) for region in self.newcomer_regions(image_rgb, known)]
+        new: list[Landmarks] = []
+        for candidate in sorted((c for c in candidates if c), key=lambda c: -c.presence * c.confidence.mean()):
+            if not any(self._same(candidate, person) for person in known + new):
+                new.append(candidate)
+        return new
+
+    def _same(self, a: Landmarks, b: Landmarks) -> bool:
+        """Whether two sets of landmarks are of one person, or one of them has limbs of both."""
+        side = min(a.next_region.side, b.next_region.side)
+        distance = np.linalg.norm(a.xy_px - b.xy_px, axis=1) / side
+        shared = float((distance < self.config.shared_distance).mean())
+        return distance.mean() < self.config.duplicate_distance or shared > self.config.max_shared
 
     def newcomer_regions(self, image_rgb: np.ndarray, known: list[Landmarks]) -> list[Region]:
         """Regions of people in the image that are none of the known ones."""

@@ -1,13 +1,16 @@
-"""sensor_msgs images to OpenCV arrays."""
+"""sensor_msgs images, raw and compressed, to OpenCV arrays."""
 
 from __future__ import annotations
 
 import array
 import contextlib
 import io
+import re
+import sys
 
+import cv2
 import numpy as np
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 
 # The binary of cv_bridge breaks, in several ways and with pages on stderr, beside a NumPy it was not built for.
 try:
@@ -20,8 +23,26 @@ except Exception:
     CvBridge = None
     CONVERTER = "rosbags-image"
 
-# Encodings that name a layout but no colours, and what cameras mean by them.
-COLOURLESS = {"8UC1": "mono8", "8UC3": "bgr8", "8UC4": "bgra8"}
+# Encodings that name a layout but no colours, and what cameras mean by them; and newer names of the same layout.
+ALIASES = {
+    "8UC1": "mono8", "8UC3": "bgr8", "8UC4": "bgra8", "16UC3": "bgr16", "16UC4": "bgra16",
+    "uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
+
+CHANNELS = {
+    "mono": 1, "bgr": 3, "rgb": 3, "bgra": 4, "rgba": 4,
+    "bayer_rggb": 1, "bayer_bggr": 1, "bayer_gbrg": 1, "bayer_grbg": 1}
+LAYOUTS = {f"{colours}{bits}": (np.dtype(f"u{bits // 8}"), n) for colours, n in CHANNELS.items() for bits in (8, 16)}
+LAYOUTS |= {"yuv422": (np.dtype("u1"), 2), "yuv422_yuy2": (np.dtype("u1"), 2)}
+"""Encoding to type and number of the values of one pixel."""
+
+PLANES = {"nv12": cv2.COLOR_YUV2BGR_NV12, "nv21": cv2.COLOR_YUV2BGR_NV21}
+"""Encodings with a plane of brightness and one of colours at half the size, which neither converter knows."""
+
+MEASUREMENTS = re.compile(r"(16U|8S|16S|32S|32F|64F)(C1)?")
+"""Encodings of depth, disparity and other single numbers."""
+
+BIG_ENDIAN = int(sys.byteorder == "big")  # this machine
+JPEG_START, JPEG_SCAN, JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 
 
 class ImageError(ValueError):
@@ -31,67 +52,141 @@ class ImageError(ValueError):
 def image_from_msg(msg: Image) -> np.ndarray:
     """Convert an image message of any common encoding.
 
-    Rows may be padded (`step`), bytes may be big-endian.
+    Rows may be padded (`step`), values may be big-endian; 16 bits become 8.
 
     Returns:
-        (H, W, 3) uint8, BGR.
+        (H, W, 3) uint8, BGR. It may share the message's memory.
     Raises:
         ImageError: the encoding is unknown, or size, step and data do not fit together; the message says which.
     """
-    if msg.width == 0 or msg.height == 0:
-        raise ImageError(f"the image is {msg.width}x{msg.height} pixels, expected both to be positive")
-    if len(msg.data) < msg.step * msg.height:
-        raise ImageError(
-            f"the image has {len(msg.data)} bytes, expected step * height = {msg.step} * {msg.height} = "
-            f"{msg.step * msg.height}: the camera driver must set step to the bytes of one row")
-    encoding = COLOURLESS.get(msg.encoding, msg.encoding)
-    bgr = _by_cv_bridge(msg, encoding) if CvBridge else _by_rosbags(msg, encoding)
+    check_size(msg)
+    encoding = ALIASES.get(msg.encoding, msg.encoding)
+    try:
+        if encoding in PLANES:
+            rows = rows_of(msg, msg.width, msg.height * 3 // 2)
+            return cv2.cvtColor(np.ascontiguousarray(rows), PLANES[encoding])
+        tight = _tight(msg, encoding)
+        bgr = _by_cv_bridge(tight) if CvBridge else _by_rosbags(tight)
+    except ImageError:
+        raise
+    except Exception as error:  # the converters' own classes, and OpenCV's
+        raise ImageError(f"an image of encoding '{msg.encoding}' cannot be converted to bgr8: {error}") from error
     if bgr.shape != (msg.height, msg.width, 3):
         expected = (msg.height, msg.width, 3)
         raise ImageError(f"an image of encoding '{msg.encoding}' became {bgr.shape}, expected {expected}")
     return bgr
 
 
-def _by_cv_bridge(msg: Image, encoding: str) -> np.ndarray:
-    named = Image(header=msg.header, height=msg.height, width=msg.width, encoding=encoding,
-                  is_bigendian=msg.is_bigendian, step=msg.step)
-    named._data = msg.data  # by its setter the data would be copied
-    try:
-        return CvBridge().imgmsg_to_cv2(named, "bgr8")
-    except Exception as error:  # CvBridgeError and whatever NumPy raises on a wrong step
-        raise ImageError(f"encoding '{msg.encoding}', step {msg.step} cannot be converted to bgr8: {error}") from error
+def image_from_compressed(msg: CompressedImage) -> np.ndarray:
+    """Decode what image_transport's `compressed` plugin, or a camera, publishes: JPEG, PNG, TIFF and others.
 
+    The plugin's `format` is "ORIGINAL; CODEC compressed STORED", as in "rgb8; jpeg compressed bgr8". Colours are
+    turned to BGR before they are stored, so that an ordinary decoder finds them, whatever the original was. STORED is
+    empty where PNG and TIFF keep a grey image or a Bayer mosaic as it is. (From the definition of
+    sensor_msgs/CompressedImage and the source of compressed_image_transport, Humble to Rolling.)
 
-def _by_rosbags(msg: Image, encoding: str) -> np.ndarray:
-    from rosbags.image import ImageError as RosbagsImageError
-    from rosbags.image import image_to_cvimage
-    from rosbags.image.image import to_cvtype
-
-    try:
-        _, _, dtype, channels = to_cvtype(encoding)
-    except RosbagsImageError as error:
+    Returns:
+        (H, W, 3) uint8, BGR; 16 bits become 8. A photo's note on its orientation is ignored: the camera's calibration
+        is that of the pixels as they are stored.
+    Raises:
+        ImageError: it is depth, or empty, truncated or of a kind that OpenCV does not decode; the message says which.
+    """
+    original, _, codec = (part.strip() for part in msg.format.partition(";"))
+    if "compressedDepth" in msg.format or MEASUREMENTS.fullmatch(original):
         raise ImageError(
-            f"encoding '{msg.encoding}' is unknown, expected one of sensor_msgs' image encodings, "
-            "as bgr8, rgb8, mono8, bayer_rggb8, yuv422_yuy2") from error
-    row = msg.width * channels * np.dtype(dtype).itemsize
-    if msg.step < row:
+            f"format '{msg.format}' is depth, expected colours or grey: "
+            "take the colour camera's '.../compressed' topic")
+    data = bytes(msg.data)
+    if not data:
+        raise ImageError(f"a compressed image of format '{msg.format}' has 0 bytes: check the camera driver")
+    if data.startswith(JPEG_START) and data.rfind(JPEG_END) < data.rfind(JPEG_SCAN):
+        # Some versions of OpenCV show the upper part, others nothing.
         raise ImageError(
-            f"step is {msg.step} bytes, expected at least width * channels * bytes = {row} for {msg.width} pixels of "
-            f"'{msg.encoding}': the camera driver must set step to the bytes of one row")
-    tight = msg
-    if msg.step != row or encoding != msg.encoding:
-        rows = np.frombuffer(msg.data, np.uint8)[: msg.step * msg.height].reshape(msg.height, msg.step)[:, :row]
-        tight = Image(height=msg.height, width=msg.width, encoding=encoding, is_bigendian=msg.is_bigendian, step=row)
-        tight._data = array.array("B", rows.tobytes())
+            f"a JPEG image of {len(data)} bytes ends before its end marker: it was cut off on its way or by the driver")
+    stored = codec.partition("compressed")[2].strip()
+    mosaic = original.startswith("bayer_") and not stored
+    flags = cv2.IMREAD_UNCHANGED if mosaic else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        return image_to_cvimage(tight, "bgr8")
-    except Exception as error:  # its own classes, and OpenCV's
-        raise ImageError(f"an image of encoding '{msg.encoding}' cannot be converted to bgr8: {error}") from error
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise ImageError(f"a compressed image of format '{msg.format}' cannot be decoded: {error}") from error
+    if image is None:
+        raise ImageError(
+            f"{len(data)} bytes of format '{msg.format}' are no whole image that OpenCV decodes: "
+            "set the camera driver or image_transport to jpeg or png")
+    if mosaic and image.ndim == 2:
+        return image_from_msg(_to_msg(image, original))
+    return cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if stored.startswith("rgb") else image
 
 
 def image_to_msg(image_bgr: np.ndarray) -> Image:
     """Make a bgr8 message of an (H, W, 3) uint8 array; the header is the caller's."""
-    height, width, _ = image_bgr.shape
-    msg = Image(height=height, width=width, encoding="bgr8", is_bigendian=0, step=3 * width)
-    msg.data = array.array("B", image_bgr.tobytes())  # of bytes rclpy would check every single one
+    return _to_msg(image_bgr, "bgr8")
+
+
+def _to_msg(pixels: np.ndarray, encoding: str) -> Image:
+    """A message without padding, in this machine's byte order."""
+    height, width = pixels.shape[:2]
+    msg = Image(height=height, width=width, encoding=encoding, is_bigendian=BIG_ENDIAN, step=pixels[0].nbytes)
+    msg.data = array.array("B", pixels.tobytes())  # of bytes rclpy would check every single one
     return msg
+
+
+def check_size(msg: Image) -> None:
+    """Refuse an image without pixels.
+
+    Raises:
+        ImageError: it has none.
+    """
+    if msg.width == 0 or msg.height == 0:
+        raise ImageError(f"the image is {msg.width}x{msg.height} pixels, expected both to be positive")
+
+
+def rows_of(msg: Image, row_bytes: int, rows: int) -> np.ndarray:
+    """(rows, row_bytes) uint8 view of a message's data, without the padding.
+
+    Raises:
+        ImageError: the message has fewer bytes than that.
+    """
+    if msg.step < row_bytes:
+        raise ImageError(
+            f"step is {msg.step} bytes, expected at least width * channels * bytes = {row_bytes} "
+            f"for {msg.width} pixels of '{msg.encoding}': the camera driver must set step to the bytes of one row")
+    if len(msg.data) < msg.step * rows:
+        raise ImageError(
+            f"the image has {len(msg.data)} bytes, expected step * height = {msg.step} * {rows} = {msg.step * rows}: "
+            "the camera driver must set step to the bytes of one row")
+    return np.frombuffer(msg.data, np.uint8)[: msg.step * rows].reshape(rows, msg.step)[:, :row_bytes]
+
+
+def _tight(msg: Image, encoding: str) -> Image:
+    """The message without padding and in this machine's byte order: cv_bridge shears rows whose padding is no whole
+    pixel, and rosbags-image knows no padding."""
+    if MEASUREMENTS.fullmatch(encoding):
+        raise ImageError(f"encoding '{msg.encoding}' is depth or another measurement: take the camera's colour topic")
+    if encoding not in LAYOUTS:
+        raise ImageError(
+            f"encoding '{msg.encoding}' is unknown, expected one of sensor_msgs' image encodings, "
+            "as bgr8, rgb8, mono8, bayer_rggb8, yuv422_yuy2")
+    dtype, channels = LAYOUTS[encoding]
+    rows = rows_of(msg, msg.width * channels * dtype.itemsize, msg.height)
+    swapped = dtype.itemsize > 1 and bool(msg.is_bigendian) != BIG_ENDIAN
+    if swapped or msg.step != rows.shape[1]:
+        pixels = np.ascontiguousarray(rows).view(dtype).reshape(msg.height, msg.width, channels)
+        return _to_msg(pixels.byteswap() if swapped else pixels, encoding)
+    tight = Image(height=msg.height, width=msg.width, encoding=encoding, is_bigendian=BIG_ENDIAN, step=msg.step)
+    tight._data = msg.data  # by its setter the data would be copied
+    return tight
+
+
+def _by_cv_bridge(tight: Image) -> np.ndarray:
+    return CvBridge().imgmsg_to_cv2(tight, "bgr8")
+
+
+def _by_rosbags(tight: Image) -> np.ndarray:
+    from rosbags.image import image_to_cvimage
+
+    if LAYOUTS[tight.encoding][0].itemsize == 1:
+        return image_to_cvimage(tight, "bgr8")
+    # Rounded as cv_bridge does; by itself rosbags-image cuts the fraction off.
+    return cv2.convertScaleAbs(image_to_cvimage(tight, "bgr16"), alpha=255.0 / 65535.0)

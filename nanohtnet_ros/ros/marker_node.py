@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
-
 import numpy as np
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point
@@ -11,6 +9,7 @@ from rclpy.node import Node
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
+from nanohtnet_ros.core.drawing import track_colour
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.msg import Skeleton3D, Skeleton3DArray
 from nanohtnet_ros.ros import parameters
@@ -19,13 +18,7 @@ from nanohtnet_ros.ros.qos import RESULTS
 from nanohtnet_ros.ros.spin import spin
 
 NAMESPACES = ("joints", "bones", "label")
-GOLDEN_RATIO = 0.618034
 LABEL_HEIGHT_M = 1.0  # above the root
-
-
-def track_colour(track_id: int) -> np.ndarray:
-    """(3,) RGB of a track; neighbouring ids get hues far apart."""
-    return np.array(colorsys.hsv_to_rgb(track_id * GOLDEN_RATIO % 1.0, 0.85, 1.0))
 
 
 def confidence_colour(track_id: int, confidence: float) -> ColorRGBA:
@@ -71,15 +64,15 @@ class MarkerNode(Node):
 
     def __init__(self) -> None:
         super().__init__("marker_node")
-        parameters.declare(self, parameters.MARKER_NODE)
-        self._style = parameters.values(self, parameters.MARKER_NODE)
+        self._settings = parameters.Settings(self, parameters.MARKER_NODE)
         self._shown: set[int] = set()
         self._publisher = self.create_publisher(MarkerArray, "~/markers", RESULTS)
         self._subscription = self.create_subscription(Skeleton3DArray, "skeletons", self._on_skeletons, RESULTS)
 
     def _on_skeletons(self, msg: Skeleton3DArray) -> None:
         placed = [skeleton for skeleton in msg.skeletons if skeleton.root_valid]
-        markers = [marker for skeleton in placed for marker in skeleton_markers(skeleton, msg.header, self._style)]
+        style = self._settings.values
+        markers = [marker for skeleton in placed for marker in skeleton_markers(skeleton, msg.header, style)]
         shown = {skeleton.track_id for skeleton in placed}
         for track_id in self._shown - shown:
             markers += [Marker(header=msg.header, ns=ns, id=track_id, action=Marker.DELETE) for ns in NAMESPACES]

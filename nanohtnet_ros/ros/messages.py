@@ -10,9 +10,11 @@ from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.core.pipeline import Person
+from nanohtnet_ros.core.lifter import ModelCard
+from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
+from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.window import NS_PER_S
-from nanohtnet_ros.msg import Skeleton2D, Skeleton2DArray, Skeleton3D, Skeleton3DArray
+from nanohtnet_ros.msg import Skeleton2D, Skeleton2DArray, Skeleton3D, Skeleton3DArray, SkeletonDescription
 
 
 def stamp_ns(header: Header) -> int:
@@ -43,9 +45,11 @@ def camera_to_msg(camera: Camera) -> CameraInfo:
     return msg
 
 
-def skeletons_2d_to_msg(people: list[Person], header: Header, camera: Camera) -> Skeleton2DArray:
-    """2D keypoints of all people in an image, under the image's own header."""
-    array = Skeleton2DArray(header=header, image_width=camera.width, image_height=camera.height)
+def skeletons_2d_to_msg(
+    people: list[Person] | list[TrackedKeypoints], header: Header, width: int, height: int
+) -> Skeleton2DArray:
+    """2D keypoints of all people in an image of a size, under the image's own header."""
+    array = Skeleton2DArray(header=header, image_width=width, image_height=height)
     for person in people:
         array.skeletons.append(Skeleton2D(
             track_id=person.track_id, track_age=person.age_s, x=person.keypoints.xy_px[:, 0],
@@ -75,6 +79,22 @@ def joints_from_msg(skeleton: Skeleton3D) -> np.ndarray:
 def root_from_msg(skeleton: Skeleton3D) -> np.ndarray:
     """(3,) float64 root in the header's frame, metres; NaN where it is not valid."""
     return np.array((skeleton.root.x, skeleton.root.y, skeleton.root.z))
+
+
+def tracked_from_msg(msg: Skeleton2DArray) -> list[TrackedKeypoints]:
+    """Everybody in a message who has a keypoint; the inverse of `skeletons_2d_to_msg`."""
+    people = [
+        TrackedKeypoints(s.track_id, s.track_age, Keypoints(keypoints_from_msg(s), np.asarray(s.confidence)))
+        for s in msg.skeletons]
+    return [person for person in people if person.keypoints.valid.any()]
+
+
+def description_to_msg(card: ModelCard, model: str) -> SkeletonDescription:
+    """What skeletons of a network are made of."""
+    return SkeletonDescription(
+        skeleton=H36M_17.name, joint_names=list(H36M_17.joint_names), parents=list(H36M_17.parents), model=model,
+        window_length=card.window_length, frame_rate=card.frame_rate_hz,
+        look_ahead=card.look_ahead / card.frame_rate_hz)
 
 
 def keypoints_from_msg(skeleton: Skeleton2D) -> np.ndarray:

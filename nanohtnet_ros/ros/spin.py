@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from collections.abc import Callable
 
 import rclpy
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
 
 def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
-    """Start ROS, make a node, spin it until the process is told to end, and clean up."""
+    """Start ROS, make a node, spin it until the process is told to end, and clean up.
+
+    An exception in a callback is logged and the node lives on; rclpy raises one for a request of a lifecycle
+    transition that the state does not allow, for example.
+    """
     rclpy.init(args=args)
     node = None
     try:
         node = make_node()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        executor.spin()
+        while rclpy.ok():
+            try:
+                executor.spin_once()
+            except (KeyboardInterrupt, ExternalShutdownException):
+                raise
+            except Exception as error:
+                node.get_logger().error(f"{type(error).__name__}: {error}\n{traceback.format_exc()}")
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except ParameterException as error:  # of the command line or parameter file
+        sys.exit(f"cannot start: {error}")
     finally:
         if node is not None:
             node.destroy_node()

@@ -50,8 +50,7 @@ class VideoNode(Node):
 
     def __init__(self) -> None:
         super().__init__("video_node")
-        parameters.declare(self, parameters.VIDEO_NODE)
-        self._p = parameters.values(self, parameters.VIDEO_NODE)
+        self._p = parameters.Settings(self, parameters.VIDEO_NODE).values
         self._images = self.create_publisher(Image, "image", CAMERA)
         self._camera_infos = self.create_publisher(CameraInfo, "camera_info", CAMERA)
         self._diagnostics = Diagnostics(self)

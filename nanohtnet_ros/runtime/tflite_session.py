@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ class TfliteSession:
             raise ImportError(f"{path.name} needs LiteRT: pip install ai-edge-litert") from error
         self._interpreter = Interpreter(str(path), num_threads=threads)
         self._interpreter.allocate_tensors()
+        self.runtime = f"LiteRT {version('ai-edge-litert')}, CPU"
         (self._input,) = self._interpreter.get_input_details()
         self._outputs = {d["name"]: d["index"] for d in self._interpreter.get_output_details()}
         self.input_shape: tuple[int, ...] = tuple(int(n) for n in self._input["shape"])

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,8 +17,8 @@ import importlib
 for module in {modules!r}:
     importlib.import_module(module)
 """
-CORE = tuple(f"nanohtnet_ros.core.{m}" for m in (
-    "camera", "lifter", "metrics", "pipeline", "placement", "poses", "skeleton", "stage_times", "tracker", "window"))
+FOLDER = Path(__file__).resolve().parents[2] / "nanohtnet_ros" / "core"
+CORE = tuple(f"nanohtnet_ros.core.{path.stem}" for path in sorted(FOLDER.glob("[!_]*.py")))
 
 
 @pytest.mark.parametrize(("blocked", "modules"), [

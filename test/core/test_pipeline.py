@@ -2,9 +2,11 @@ import numpy as np
 import pytest
 
 from nanohtnet_ros.core.camera import Camera
+from nanohtnet_ros.core.finder import PeopleFinder, StaleFrameError
 from nanohtnet_ros.core.lifter import Lifter, ModelCard
-from nanohtnet_ros.core.pipeline import Pipeline, StaleFrameError
-from nanohtnet_ros.core.poses import Keypoints
+from nanohtnet_ros.core.people_lifter import Frame, LiftingConfig, PeopleLifter
+from nanohtnet_ros.core.pipeline import Pipeline
+from nanohtnet_ros.core.poses import Keypoints, TrackedKeypoints
 from nanohtnet_ros.core.tracker import Tracker
 from nanohtnet_ros.core.window import NS_PER_S
 
@@ -16,7 +18,8 @@ IMAGE = np.zeros((480, 640, 3), np.uint8)
 def make(frames) -> tuple[Pipeline, FakeSession, ScriptedDetector]:
     session, detector = FakeSession(), ScriptedDetector(frames)
     card = ModelCard(9, 50.0, (-2, -1, 0), 0, "h36m_17", 2.29)
-    return Pipeline(detector, Tracker(), Lifter(session, card)), session, detector
+    finder, lifter = PeopleFinder(detector, Tracker()), PeopleLifter(Lifter(session, card))
+    return Pipeline(finder, lifter), session, detector
 
 
 def ns(seconds: float) -> int:
@@ -68,7 +71,7 @@ def test_a_new_person_starts_with_a_window_of_their_own(make_keypoints, camera):
     pipeline, _, _ = make(frames)
     ids = [[p.track_id for p in pipeline.step(IMAGE, ns(1 + i / 25), camera)] for i in range(len(frames))]
     assert ids[0] == [1] and ids[-1] == [2]
-    assert len(pipeline._windows) == 1
+    assert len(pipeline.lifter._views[""].tracks) == 1
 
 
 def test_stale_frames_are_refused_and_change_nothing(make_keypoints, camera):
@@ -103,7 +106,7 @@ def test_another_calibration_restarts_the_window_another_size_everything(make_ke
     other = Camera(640, 480, 500.0, 500.0, 300.0, 200.0)
     (person,) = pipeline.step(IMAGE, ns(1.02), other)
     assert person.track_id == 1 and np.ptp(session.batches[-1][0, :, 0, 0]) == 0.0
-    (person,) = pipeline.step(IMAGE, ns(1.04), Camera(320, 240, 300.0, 300.0, 159.5, 119.5))
+    (person,) = pipeline.step(IMAGE[:240, :320], ns(1.04), Camera(320, 240, 300.0, 300.0, 159.5, 119.5))
     assert person.track_id == 2 and detector.resets == 1
 
 
@@ -111,7 +114,7 @@ def test_stage_times_are_kept(make_keypoints, camera):
     pipeline, _, _ = make([[make_keypoints()]] * 2)
     for i in range(2):
         pipeline.step(IMAGE, ns(1 + i), camera)
-    latency = pipeline.times.latency_ms()
+    latency = pipeline.latency_ms()
     assert list(latency) == ["detect", "track", "lift"]
     assert all(0 <= stage["p50"] <= stage["p99"] for stage in latency.values())
 
@@ -122,3 +125,28 @@ def test_a_person_whose_root_cannot_be_placed_has_none(make_keypoints, camera):
     (person,) = pipeline.step(IMAGE, ns(1.0), camera)
     assert person.root_m is None
     assert isinstance(person.keypoints, Keypoints)
+
+
+def test_people_of_several_cameras_go_through_the_network_together(make_keypoints, camera):
+    _, session, _ = make([])
+    lifter = PeopleLifter(Lifter(session, ModelCard(9, 50.0, (0,), 0, "h36m_17", 2.29)))
+    session.outputs = 1
+    other = Camera(320, 240, 300.0, 300.0, 159.5, 119.5)
+    here, there = TrackedKeypoints(1, 0.0, make_keypoints((0.5, 0, 4))), TrackedKeypoints(1, 0.0, make_keypoints())
+    both = TrackedKeypoints(2, 0.0, make_keypoints((-0.5, 0, 3)))
+    people = lifter.step({"left": Frame(ns(1), camera, [here, both]), "right": Frame(ns(7), other, [there])})
+    assert [len(batch) for batch in session.batches] == [3]
+    assert [p.track_id for p in people["left"]] == [1, 2] and [p.track_id for p in people["right"]] == [1]
+    np.testing.assert_allclose(people["left"][0].root_m, (0.5, 0, 4), atol=1e-3)
+    # Time that jumps for one camera leaves the other's windows alone.
+    people = lifter.step({"left": Frame(ns(0.5), camera, [both]), "right": Frame(ns(7.02), other, [there])})
+    assert len(lifter._views["left"].tracks) == 1 and len(lifter._views["right"].tracks[1].window) == 2
+    assert lifter.step({}) == {}
+
+
+def test_a_person_who_comes_back_after_a_gap_starts_a_window_anew(make_keypoints, camera):
+    _, session, _ = make([])
+    lifter = PeopleLifter(Lifter(session, ModelCard(9, 50.0, (-2, -1, 0), 0, "h36m_17", 2.29)), LiftingConfig(0.3))
+    for stamp, x, moved in ((1.0, -0.5, False), (1.25, 0.5, True), (1.6, -0.5, False)):
+        lifter.step({"": Frame(ns(stamp), camera, [TrackedKeypoints(7, 0.0, make_keypoints((x, 0, 3)))])})
+        assert (np.ptp(session.batches[-1][0, :, 0, 0]) > 0) == moved

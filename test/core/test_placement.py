@@ -41,3 +41,29 @@ def test_depth_is_not_invented():
     assert place_root(STANDING_M, np.zeros((17, 2)), np.ones(17)) is None  # all in one point: any depth fits
     assert place_root(STANDING_M, -uv, np.ones(17)) is None  # behind the camera
     assert place_root(STANDING_M, tangents((0, 0, 200.0)), np.ones(17)) is None
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_a_measured_depth_gives_the_place_beside_it(root):
+    np.testing.assert_allclose(place_root(STANDING_M, tangents(root), np.ones(17), root[2]), root, atol=1e-5)
+
+
+@pytest.mark.parametrize("root", ROOTS)
+def test_a_measured_depth_replaces_the_solved_one(root):
+    farther = place_root(1.1 * STANDING_M, tangents(root), np.ones(17), 1.1 * root[2])
+    np.testing.assert_allclose(farther, 1.1 * np.array(root), atol=1e-5)
+    assert place_root(STANDING_M, tangents(root), np.ones(17), 4.5)[2] == 4.5
+
+
+def test_a_measured_depth_places_a_person_who_is_one_point():
+    np.testing.assert_allclose(place_root(0 * STANDING_M, np.full((17, 2), 0.5), np.ones(17), 4.0), (2.0, 2.0, 4.0))
+
+
+@pytest.mark.parametrize("depth", [0.0, -2.0, 80.0, np.nan, np.inf])
+def test_a_measured_depth_that_cannot_be_gives_no_place(depth):
+    assert place_root(STANDING_M, tangents(ROOTS[0]), np.ones(17), depth) is None
+
+
+def test_a_measured_depth_needs_joints_too():
+    few = np.where(np.arange(17) < 5, 1.0, 0.0)
+    assert place_root(STANDING_M, tangents(ROOTS[0]), few, 2.0) is None

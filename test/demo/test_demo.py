@@ -22,7 +22,7 @@ try:
 except FileNotFoundError as error:
     pytest.skip(f"BlazePose's files: {error}", allow_module_level=True)
 
-STAGES = {"convert", "detect", "track", "lift", "total", "image_to_skeletons"}
+STAGES = {"convert", "detect", "track", "lift", "publish", "total", "image_to_skeletons"}
 # MPJPE and P-MPJPE of BlazePose's own 3D output on the same frames, nearest person.
 BLAZEPOSE_3D_MM = {"rendered_walk": (92.8, 72.4), "rendered_two": (84.4, 59.4)}
 

@@ -1,11 +1,16 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
+from nanohtnet_ros.core.tracker import Tracker
 from nanohtnet_ros.demo.clips import packaged_clips
 from nanohtnet_ros.detectors.blazepose import (
     BlazePoseConfig,
     BlazePoseDetector,
+    Followed,
+    Landmarks,
     Region,
     refine_by_heatmap,
     sigmoid,
@@ -115,6 +120,47 @@ def test_two_people_who_cross_are_both_found():
 
 
 @needs_models
+def test_people_who_cross_keep_their_identities():
+    """The farther one is hidden for a third of a second, and comes out on the other side."""
+    (clip,) = (clip for clip in packaged_clips() if clip.name == "rendered_two")
+    detector, tracker = BlazePoseDetector(MODELS), Tracker()
+    ids = [set(), set()]
+    for i, (image, truth) in enumerate(zip(frames("rendered_two"), clip.truth.joints_px, strict=True)):
+        for track in tracker.update(detector.detect(image), round(i * 4e7)):
+            errors = [matches([track.keypoints], truth[p])[0] for p in range(2)]
+            if min(errors) < 12.0:
+                ids[int(np.argmin(errors))].add(track.track_id)
+    assert [len(i) for i in ids] == [1, 1] and ids[0] != ids[1]
+
+
+def test_a_body_with_limbs_of_two_is_nobody_new():
+    detector = BlazePoseDetector.__new__(BlazePoseDetector)
+    detector.config = BlazePoseConfig()
+    rng = np.random.default_rng(0)
+    region = Region(np.array((320.0, 240.0)), 300.0, 0.0)
+
+    def person(xy_px: np.ndarray) -> Landmarks:
+        return Landmarks(xy_px, np.ones(33), 1.0, region)
+
+    left = rng.uniform(100, 300, (33, 2))
+    right = left + (120.0, 0.0)
+    mixed = np.where(np.arange(33)[:, None] % 3 == 0, left, right + (0.0, 40.0))
+    assert not detector._same(person(left), person(right))
+    assert detector._same(person(left), person(left + 5.0))
+    assert detector._same(person(left), person(mixed)) and not detector._same(person(right), person(mixed))
+
+
+def test_somebody_hidden_is_looked_for_further_on():
+    still = Landmarks(np.full((33, 2), 100.0), np.ones(33), 1.0, Region(np.array((100.0, 100.0)), 200.0, 0.0))
+    followed = Followed(still, np.array((10.0, 0.0)), hidden=3)
+    np.testing.assert_allclose(followed.region.centre, (130.0, 100.0))
+    there = replace(still, xy_px=still.xy_px + (40.0, 0.0))
+    assert followed.surprise(there) == 0.0 and followed.surprise(still) == pytest.approx(0.2)
+    assert followed.advance(there).hidden == 0
+    np.testing.assert_allclose(followed.advance(there).velocity_px, (10.0, 0.0))
+
+
+@needs_models
 def test_nobody_is_found_in_an_empty_room_and_odd_images_do_no_harm():
     detector = BlazePoseDetector(MODELS)
     rng = np.random.default_rng(0)
@@ -130,4 +176,4 @@ def test_limits_are_kept():
     detector = BlazePoseDetector(MODELS, BlazePoseConfig(detect_every=5))
     assert len(detector.detect(image)) == 2
     detector.reset()
-    assert detector._regions == []
+    assert detector._followed == []

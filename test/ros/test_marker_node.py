@@ -7,7 +7,7 @@ from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from nanohtnet_ros.core.pipeline import Person
+from nanohtnet_ros.core.poses import Person
 from nanohtnet_ros.ros.messages import skeletons_to_msg
 
 from factories import STANDING_M

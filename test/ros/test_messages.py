@@ -10,7 +10,7 @@ from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.core.pipeline import Person
+from nanohtnet_ros.core.poses import Person
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.ros.messages import (
     camera_from_msg,
@@ -59,7 +59,7 @@ def test_3d_skeletons_survive_the_wire(person):
 
 
 def test_2d_skeletons_survive_the_wire(person, camera):
-    array = over_the_wire(skeletons_2d_to_msg([person], HEADER, camera))
+    array = over_the_wire(skeletons_2d_to_msg([person], HEADER, camera.width, camera.height))
     assert isinstance(array, Skeleton2DArray) and (array.image_width, array.image_height) == (640, 480)
     np.testing.assert_array_equal(keypoints_from_msg(array.skeletons[0]), person.keypoints.xy_px)
     assert np.isnan(array.skeletons[0].x[0]) and array.skeletons[0].confidence[0] == 0
@@ -72,7 +72,8 @@ def test_a_root_that_is_not_known_is_nan_and_said_so(person):
 
 
 def test_nobody_is_an_empty_array(camera):
-    assert skeletons_to_msg([], HEADER).skeletons == [] and skeletons_2d_to_msg([], HEADER, camera).skeletons == []
+    assert skeletons_to_msg([], HEADER).skeletons == []
+    assert skeletons_2d_to_msg([], HEADER, camera.width, camera.height).skeletons == []
 
 
 @pytest.mark.parametrize("camera", [

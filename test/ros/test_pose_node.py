@@ -10,88 +10,22 @@ import pytest
 
 rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
-from builtin_interfaces.msg import Time
-from lifecycle_msgs.msg import State, Transition
-from lifecycle_msgs.srv import ChangeState, GetState
-from nanohtnet_ros.msg import Skeleton2DArray, Skeleton3DArray
-from sensor_msgs.msg import CameraInfo, Image
-from std_msgs.msg import Header
+from lifecycle_msgs.msg import State
+from lifecycle_msgs.srv import GetState
+from nanohtnet_ros.msg import Skeleton3DArray
+from sensor_msgs.msg import CameraInfo
 
 from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.demo.clips import CLIPS_DIR, packaged_clips
-from nanohtnet_ros.ros.images import image_to_msg
 from nanohtnet_ros.ros.messages import camera_to_msg, stamp_ns
 from nanohtnet_ros.ros.pose_node import PoseNode
-from nanohtnet_ros.runtime.model_store import detector_dir
+
+from streams import GREY, image
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 
-try:
-    detector_dir("blazepose")
-except FileNotFoundError as error:
-    pytest.skip(f"BlazePose's files: {error}", allow_module_level=True)
 
-
-@pytest.fixture(scope="module")
-def picture() -> np.ndarray:
-    """An image with one person in it."""
-    ok, image = cv2.VideoCapture(str(CLIPS_DIR / "rendered_walk.mp4")).read()
-    assert ok
-    return image
-
-
-def image(picture: np.ndarray, seconds: float, **changes) -> Image:
-    msg = image_to_msg(picture)
-    msg.header = Header(frame_id="head_camera_optical_frame", stamp=Time(
-        sec=int(seconds), nanosec=round(seconds % 1 * 1e9)))
-    for name, value in changes.items():
-        setattr(msg, name, value)
-    return msg
-
-
-@pytest.fixture
-def pose(processes, peer, wait_for):
-    """A running pose_node: `send(image)` publishes, `skeletons` and `skeletons_2d` are what came."""
-
-    class Pose:
-        def __init__(self):
-            self.skeletons = peer.listen("/pose_node/skeletons", Skeleton3DArray)
-            self.skeletons_2d = peer.listen("/pose_node/skeletons_2d", Skeleton2DArray)
-            self.diagnostics = peer.diagnostics()
-            self.process = processes.node("pose_node")
-            self._empty_images = 0
-            # A single image, sent before both sides have found each other, is lost: first until one came through.
-            self.send_empty_until(lambda: self.skeletons and self.skeletons_2d, "the connection")
-
-        def send_empty_until(self, condition, what):
-            def sent_and_met() -> bool:
-                self._empty_images += 1
-                self.send(image(np.full((480, 640, 3), 90, np.uint8), 0.05 * self._empty_images))
-                return condition()
-
-            wait_for(sent_and_met, what)
-            wait_for(lambda: stamp_ns(self.skeletons[-1].header) == round(0.05 * self._empty_images * 1e9), "the last")
-
-        def send(self, msg):
-            peer.publish("image", msg)
-
-        def send_and_wait(self, msg):
-            before = len(self.skeletons)
-            self.send(msg)
-            wait_for(lambda: len(self.skeletons) > before, "skeletons")
-            return self.skeletons[-1]
-
-        def send_info(self, msg, says):
-            peer.keep_publishing("camera_info", msg)
-            self.send_empty_until(lambda: says in self.diagnostics("pose_node"), says)
-
-        def says(self, text: str):
-            wait_for(lambda: text in self.diagnostics("pose_node"), f"'{text}' in {self.diagnostics('pose_node')}")
-
-    return Pose()
-
-
-def test_an_independent_client_gets_the_images_own_stamps_and_frames(processes, wait_for):
+def test_an_independent_client_gets_the_images_own_stamps_and_frames(processes, wait_for, blazepose):
     """Video, pose and client are three processes; the client knows our messages and nothing else."""
     client = processes.start(str(Path(__file__).with_name("client.py")))
     processes.node("pose_node")
@@ -133,11 +67,12 @@ def test_a_person_is_followed_and_measured(pose, picture):
     root = arrays[-1].skeletons[0].root
     assert np.linalg.norm(np.array((root.x, root.y, root.z)) - walk.joints_cam_m[0, 0, 0]) < 0.5
     pose.says("models=nano_81_streaming by ONNX Runtime")
+    pose.says("blazepose by LiteRT")
     pose.says("detect p99 ms=")
 
 
 def test_nobody_in_view_is_an_empty_message(pose):
-    empty = pose.send_and_wait(image(np.full((480, 640, 3), 90, np.uint8), 1000.0))
+    empty = pose.send_and_wait(image(GREY, 1000.0))
     assert empty.skeletons == [] and empty.header.frame_id == "head_camera_optical_frame"
 
 
@@ -152,7 +87,7 @@ def test_a_bad_image_is_a_diagnostic_and_the_node_lives_on(pose, picture, change
     assert len(pose.send_and_wait(image(picture, 1000.0)).skeletons) == 1
     pose.send(image(picture, 1000.04, **changes))
     pose.says(says)
-    pose.says("images refused=1")
+    pose.says("refused=1")
     good = pose.send_and_wait(image(picture, 1000.08))
     assert [s.track_id for s in good.skeletons] == [1]
     assert pose.process.poll() is None
@@ -191,27 +126,29 @@ def test_the_resolution_may_change_in_mid_stream(pose, picture):
     assert second.skeletons[0].root.z == pytest.approx(first.skeletons[0].root.z, rel=0.2)
 
 
-def test_whatever_goes_wrong_inside_the_node_lives_on(peer, picture):
+def test_whatever_goes_wrong_inside_the_node_lives_on(blazepose, peer, picture, wait_for):
     node = PoseNode()
     try:
-        detect = node._pipeline._detector.detect
+        detector = node._pipeline.finder._detector
+        detect = detector.detect
 
         def fail(image_bgr):
             raise FloatingPointError("a detector's bad day")
 
-        node._pipeline._detector.detect = fail
-        node._on_image(image(picture, 1.0))
-        assert node._counts["images failed"] == 1 and node._counts["skeleton messages"] == 0
-        assert node._diagnostics._conditions["processing"][1] == "FloatingPointError: a detector's bad day"
-        node._pipeline._detector.detect = detect
-        node._on_image(image(picture, 1.04))
-        assert node._counts["skeleton messages"] == 1
-        assert node._diagnostics._conditions["processing"][1] == "as it should"
+        detector.detect = fail
+        node.put(image(picture, 1.0))
+        wait_for(lambda: node.counts["failed"] == 1, "the failure")
+        assert node.counts["outputs"] == 0
+        assert node.diagnostics._conditions["processing"][1] == "FloatingPointError: a detector's bad day"
+        detector.detect = detect
+        node.put(image(picture, 1.04))
+        wait_for(lambda: node.counts["outputs"] == 1, "skeletons")
+        assert node.diagnostics._conditions["processing"][1] == "as it should"
     finally:
         node.destroy_node()
 
 
-def test_parameters_come_from_a_file_in_any_namespace(processes, peer, wait_for, picture, tmp_path):
+def test_parameters_come_from_a_file_in_any_namespace(blazepose, processes, peer, wait_for, picture, tmp_path):
     content = (CONFIG / "pose.yaml").read_text()
     (tmp_path / "mine.yaml").write_text(content.replace("horizontal_fov_deg: 60.0", "horizontal_fov_deg: 75.0"))
     says, skeletons = peer.diagnostics(), peer.listen("/left/pose_node/skeletons", Skeleton3DArray)
@@ -244,35 +181,3 @@ def test_a_missing_detector_names_the_command(processes, peer, wait_for, monkeyp
     node = processes.node("pose_node")
     wait_for(lambda: "run 'nanohtnet models get blazepose'" in says("pose_node"), "the diagnostic")
     assert node.poll() is None
-
-
-def test_without_autostart_a_manager_starts_and_stops_it(processes, peer, wait_for, picture):
-    skeletons = peer.listen("/pose_node/skeletons", Skeleton3DArray)
-    processes.node("pose_node", autostart="false")
-
-    def change(transition: int) -> bool:
-        request = ChangeState.Request(transition=Transition(id=transition))
-        return peer.call("/pose_node/change_state", ChangeState, request).success
-
-    def state() -> int:
-        return peer.call("/pose_node/get_state", GetState, GetState.Request()).current_state.id
-
-    assert state() == State.PRIMARY_STATE_UNCONFIGURED
-    assert change(Transition.TRANSITION_CONFIGURE) and state() == State.PRIMARY_STATE_INACTIVE
-    assert peer.node.count_subscribers("image") == 0
-    for start in (1000.0, 2000.0):
-        assert change(Transition.TRANSITION_ACTIVATE)
-        before, sent = len(skeletons), 0
-
-        def sent_and_answered(start=start, before=before) -> bool:
-            nonlocal sent
-            sent += 1
-            peer.publish("image", image(picture, start + 0.05 * sent))
-            return len(skeletons) > before
-
-        wait_for(sent_and_answered, "skeletons")
-        assert change(Transition.TRANSITION_DEACTIVATE)
-        wait_for(lambda: peer.node.count_subscribers("image") == 0, "the subscription's end")
-        peer._publishers.clear()
-    assert [s.track_id for s in skeletons[-1].skeletons] == [2]  # ids do not come back
-    assert change(Transition.TRANSITION_CLEANUP) and change(Transition.TRANSITION_CONFIGURE)

@@ -1,0 +1,166 @@
+"""A frame per joint: names, positions and orientations after REP 155.
+
+The axes are those of ROS4HRI's human model (package human_description): whoever stands upright with hanging arms has
+all frames alike, x forward out of the chest, y to their left, z up. A frame turns with the bone that starts at its
+joint:
+
+- body: z lies along the trunk from hip to thorax, y as near as possible to the line from right to left hip (the
+  shoulders' where a hip is missing).
+- torso: z along the bone from spine to thorax, y as near as possible to the line from right to left shoulder.
+  spine: z along the bone from hip to spine.
+- head and head_top: z from thorax to the head's top, x as near as possible to the face.
+- shoulder, elbow, hip, knee: z along the limb, away from the next joint: the upper arm lies along the shoulder's -z.
+  Where elbow or knee is bent y is its hinge, so that bending an elbow turns the forearm forward and a knee the shank
+  backward; a straight limb is turned from its parent the shortest way.
+- wrist, ankle: as the bone that ends there.
+
+A bone that is missing or too short leaves its frame oriented as its parent's: the trunk's and the hips' parent is the
+body, the head's and shoulders' the torso. Where the body itself cannot be oriented it has the axes of the frame that
+the joints are given in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nanohtnet_ros.core.rigid import rotation_to_xyzw
+from nanohtnet_ros.core.skeleton import H36M_17, H36M_LIMBS
+
+REP_155_NAMES = (
+    "body", "r_hip", "r_knee", "r_ankle", "l_hip", "l_knee", "l_ankle", "spine", "torso",
+    "head", "head_top", "l_shoulder", "l_elbow", "l_wrist", "r_shoulder", "r_elbow", "r_wrist",
+)
+"""Frames of H36M_17's joints. REP 155's torso is the base of the neck and its head lies in the face; it names
+neither the spine's middle nor the head's top."""
+
+HIP, SPINE, THORAX, NECK, HEAD, L_HIP, R_HIP, L_SHOULDER, R_SHOULDER = map(H36M_17.joint_names.index, (
+    "hip", "spine", "thorax", "neck", "head", "l_hip", "r_hip", "l_shoulder", "r_shoulder"))
+
+SHORTEST_BONE_M = 0.01
+SMALLEST_SINE = 0.1  # of the angle between two directions that span a frame
+SMALLEST_BEND_SINE = 0.34  # 20 degrees: a straighter limb's hinge is noise
+
+
+@dataclass(frozen=True, eq=False)
+class JointFrames:
+    """Frames of one person's joints, H36M_17 order; nothing is NaN but the positions of missing joints.
+
+    Attributes:
+        rotations: (17, 3, 3) float64; columns are each frame's axes in the axes that the joints were given in.
+        determined: (17,) bool, true where the frame's own bone was there to orient it.
+        body_xyzw: (4,) orientation of the body frame in the axes that the joints were given in.
+        positions_m: (17, 3) float64 in the body frame, metres; a missing joint is NaN and has no frame.
+        orientations_xyzw: (17, 4) in the body frame.
+    """
+
+    rotations: np.ndarray
+    determined: np.ndarray
+    body_xyzw: np.ndarray
+    positions_m: np.ndarray
+    orientations_xyzw: np.ndarray
+
+
+def body_id(track_id: int) -> str:
+    """The id of a person's body in names of frames and topics; a topic's parts must not begin with a digit."""
+    return f"p{track_id}"
+
+
+def frame_name(joint: int, track_id: int) -> str:
+    """Name of a joint's frame, by its index in H36M_17."""
+    return f"{REP_155_NAMES[joint]}_{body_id(track_id)}"
+
+
+def joint_frames(joints_rel_m: np.ndarray) -> JointFrames:
+    """Orient one person's joints.
+
+    Args:
+        joints_rel_m: (17, 3) root-relative, metres, in any right-handed axes; NaN where missing. The hip is the
+            origin even if its keypoint is missing.
+    """
+    joints = np.array(joints_rel_m, np.float64)
+    joints[~np.isfinite(joints).all(axis=1)] = np.nan
+    joints[HIP] = 0.0
+    rotations, determined = np.tile(np.eye(3), (len(H36M_17), 1, 1)), np.zeros(len(H36M_17), bool)
+
+    def orient(joint: int, rotation: np.ndarray | None, parent: np.ndarray) -> None:
+        determined[joint] = rotation is not None
+        rotations[joint] = parent if rotation is None else rotation
+
+    body = _body_rotation(joints)
+    orient(HIP, body, np.eye(3))
+    orient(SPINE, _turned(rotations[HIP], _direction(joints, HIP, SPINE)), rotations[HIP])
+    upper_trunk = _direction(joints, SPINE, THORAX)
+    torso = _axes(upper_trunk, _direction(joints, R_SHOULDER, L_SHOULDER))
+    orient(THORAX, _turned(rotations[HIP], upper_trunk) if torso is None else torso, rotations[HIP])
+    orient(NECK, _head_rotation(joints, rotations[THORAX]), rotations[THORAX])
+    orient(HEAD, rotations[NECK] if determined[NECK] else None, rotations[THORAX])
+    for limb in H36M_LIMBS:
+        top, middle, end = limb
+        leg = top in (L_HIP, R_HIP)
+        parent = rotations[HIP if leg else THORAX]
+        upper, lower = _direction(joints, middle, top), _direction(joints, end, middle)  # both along +z
+        orient(top, _upper_limb_rotation(parent, upper, lower, leg), parent)
+        orient(middle, _turned(rotations[top], lower), rotations[top])
+        orient(end, rotations[middle] if determined[middle] else None, rotations[middle])
+    in_body = rotations[HIP].T @ rotations
+    return JointFrames(
+        rotations, determined, rotation_to_xyzw(rotations[HIP]), joints @ rotations[HIP], rotation_to_xyzw(in_body))
+
+
+def _direction(joints: np.ndarray, start: int, end: int) -> np.ndarray | None:
+    """(3,) unit vector from one joint to another; None where one is missing or they meet."""
+    along = joints[end] - joints[start]
+    length = np.linalg.norm(along)
+    return along / length if length > SHORTEST_BONE_M else None
+
+
+def _axes(z: np.ndarray | None, y: np.ndarray | None) -> np.ndarray | None:
+    """(3, 3) rotation with this very z and the y nearest to the given one; None where they do not span a plane."""
+    if z is None or y is None:
+        return None
+    y = y - (y @ z) * z
+    length = np.linalg.norm(y)
+    if length < SMALLEST_SINE:
+        return None
+    y = y / length
+    return np.column_stack((np.cross(y, z), y, z))
+
+
+def _turned(rotation: np.ndarray, z: np.ndarray | None) -> np.ndarray | None:
+    """A rotation turned the shortest way to a new z; about its x where the new z is opposite."""
+    if z is None:
+        return None
+    axis, cosine = np.cross(rotation[:, 2], z), rotation[:, 2] @ z
+    if cosine < -1 + 1e-9:
+        return rotation * (1, -1, -1)
+    x, y, w = axis
+    cross = np.array([(0, -w, y), (w, 0, -x), (-y, x, 0)])
+    return (np.eye(3) + cross + cross @ cross / (1 + cosine)) @ rotation  # Rodrigues' formula
+
+
+def _body_rotation(joints: np.ndarray) -> np.ndarray | None:
+    up = _direction(joints, HIP, THORAX)
+    up = _direction(joints, HIP, SPINE) if up is None else up
+    by_hips = _axes(up, _direction(joints, R_HIP, L_HIP))
+    return _axes(up, _direction(joints, R_SHOULDER, L_SHOULDER)) if by_hips is None else by_hips
+
+
+def _head_rotation(joints: np.ndarray, torso: np.ndarray) -> np.ndarray | None:
+    up, face = _direction(joints, THORAX, HEAD), _direction(joints, THORAX, NECK)
+    if up is None:
+        return None
+    facing = None if face is None else _axes(up, np.cross(up, face))
+    return _turned(torso, up) if facing is None else facing
+
+
+def _upper_limb_rotation(
+    parent: np.ndarray, upper: np.ndarray | None, lower: np.ndarray | None, leg: bool
+) -> np.ndarray | None:
+    """Rotation of an upper arm or thigh, from its own direction and the lower one's, both against the limb."""
+    if upper is not None and lower is not None:
+        hinge = np.cross(upper, lower) if leg else np.cross(lower, upper)
+        if np.linalg.norm(hinge) > SMALLEST_BEND_SINE:
+            return _axes(upper, hinge)
+    return _turned(parent, upper)

@@ -1,0 +1,220 @@
+"""Steadier poses over time, one record per track: constant bone lengths and the One Euro filter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nanohtnet_ros.core.body_height import standing_height
+from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.core.window import NS_PER_S
+
+PARENTS = np.maximum(H36M_17.parents, 0)  # the root is its own
+
+@dataclass(frozen=True)
+class SmoothingConfig:
+    """What is smoothed, and how much; a higher cutoff follows faster and smooths less.
+
+    Attributes:
+        one_euro: filter joints and root by One Euro, which delays them a little.
+        min_cutoff_hz: of a joint, or root, at rest.
+        beta: cutoff gained per speed, Hz per (m/s).
+        speed_cutoff_hz: of the speed itself.
+        constant_bones: give bones the lengths that they have on average over the track.
+        bones_memory_s: lengths of this long ago count a third of today's.
+    """
+
+    one_euro: bool = True
+    min_cutoff_hz: float = 3.0
+    beta: float = 4.0
+    speed_cutoff_hz: float = 1.0
+    constant_bones: bool = True
+    bones_memory_s: float = 3.0
+
+    def __post_init__(self) -> None:
+        positive = ("min_cutoff_hz", "speed_cutoff_hz", "bones_memory_s")
+        wrong = [name for name in positive if not 0 < getattr(self, name) < np.inf]
+        wrong += [] if 0 <= self.beta < np.inf else ["beta"]
+        if wrong:
+            values = ", ".join(f"{name} {getattr(self, name):g}" for name in wrong)
+            raise ValueError(f"smoothing has {values}: expected positive finite numbers (beta may be 0)")
+
+
+class OneEuro:
+    """Smooths points the more, the slower they move, each by itself and by the frames' stamps.
+
+    Casiez, Roussel and Vogel, "1 Euro Filter: A Simple Speed-based Low-pass Filter for Noisy Input in Interactive
+    Systems", CHI 2012. Speeds are those of the unfiltered points, and a step's gain is the low-pass filter's exact
+    answer over that time, so that the frame rate changes little.
+    """
+
+    def __init__(self, min_cutoff_hz: float, beta: float, speed_cutoff_hz: float) -> None:
+        """Start without a past; see `SmoothingConfig`."""
+        self._min_cutoff_hz, self._beta, self._speed_cutoff_hz = min_cutoff_hz, beta, speed_cutoff_hz
+        self._last_ns: int | None = None
+        self._raw = self._value = self._velocity = np.empty((0, 3))
+
+    def __call__(self, points_m: np.ndarray, stamp_ns: int) -> np.ndarray:
+        """Filter one frame.
+
+        Args:
+            points_m: (N, 3); points with a NaN become all NaN, and start anew when they come back.
+            stamp_ns: of the frame; one that is not after the last starts everything anew.
+        Returns:
+            (N, 3), the input's dtype.
+        """
+        raw = np.where(np.isfinite(points_m).all(axis=-1, keepdims=True), points_m, np.nan).astype(np.float64)
+        if self._last_ns is None or stamp_ns <= self._last_ns:
+            self._value, self._velocity = raw, np.zeros_like(raw)
+        else:
+            dt_s = (stamp_ns - self._last_ns) / NS_PER_S
+            known = np.isfinite(self._value)
+            moved = np.nan_to_num(raw - self._raw) / dt_s
+            velocity = self._velocity + low_pass_gain(self._speed_cutoff_hz, dt_s) * (moved - self._velocity)
+            self._velocity = np.where(known & np.isfinite(raw), velocity, 0.0)
+            speed = np.linalg.norm(self._velocity, axis=-1, keepdims=True)
+            gain = low_pass_gain(self._min_cutoff_hz + self._beta * speed, dt_s)
+            self._value = np.where(known, self._value + gain * (raw - self._value), raw)
+        self._raw, self._last_ns = raw, stamp_ns
+        return self._value.astype(points_m.dtype)
+
+
+def low_pass_gain(cutoff_hz: np.ndarray | float, dt_s: float) -> np.ndarray | float:
+    """Share of the way that a first-order low-pass filter goes towards a constant input in a time."""
+    return 1.0 - np.exp(-2.0 * np.pi * cutoff_hz * dt_s)
+
+
+class RunningMean:
+    """Mean over time in which the past fades."""
+
+    def __init__(self, size: int, memory_s: float) -> None:
+        """Start without a past; values of `memory_s` ago count a third of today's."""
+        self._memory_s = memory_s
+        self._mean, self._weight = np.zeros(size), np.zeros(size)
+        self._last_ns: int | None = None
+
+    @property
+    def value(self) -> np.ndarray:
+        """(size,) float64; NaN where nothing was ever known."""
+        return np.where(self._weight > 0, self._mean, np.nan)
+
+    def update(self, values: np.ndarray, weight: np.ndarray, stamp_ns: int) -> None:
+        """Add values; those that are NaN, or weigh nothing, do not count. (size,) both."""
+        counts = np.isfinite(values) & (weight > 0)
+        elapsed_s = 0.0 if self._last_ns is None else max(0.0, (stamp_ns - self._last_ns) / NS_PER_S)
+        weight = np.where(counts, weight, 0.0)
+        # The total never fades to nothing: what was known of a bone stays known.
+        self._weight = np.maximum(self._weight * np.exp(-elapsed_s / self._memory_s), 1e-6 * (self._weight > 0))
+        self._weight += weight
+        change = np.where(counts, values - self._mean, 0.0)
+        self._mean += np.divide(weight * change, self._weight, out=np.zeros_like(change), where=counts)
+        self._last_ns = stamp_ns
+
+
+class BoneLengths:
+    """Gives a track's bones the lengths that they had on average.
+
+    A person's bones do not change, the network's do from frame to frame. Directions stay, so joints move along the
+    bones only. Left and right share a length.
+    """
+
+    def __init__(self, memory_s: float) -> None:
+        """Start without a past; lengths of `memory_s` ago count a third of today's."""
+        self._mean = RunningMean(len(H36M_17), memory_s)
+
+    @property
+    def mean_lengths_m(self) -> np.ndarray:
+        """(17,) mean length of the bone that ends at each joint, left and right the same; NaN where unknown."""
+        mean = self._mean.value
+        for left, right in H36M_17.flip_pairs:
+            both = mean[[left, right]]
+            if np.isfinite(both).any():
+                mean[[left, right]] = np.nanmean(both)
+        return mean
+
+    def update(self, joints_rel_m: np.ndarray, confidence: np.ndarray, stamp_ns: int) -> None:
+        """Learn from one frame.
+
+        Args:
+            joints_rel_m: (17, 3); NaN where missing.
+            confidence: (17,) of the joints; a bone weighs what the less certain of its ends does.
+            stamp_ns: of the frame.
+        """
+        lengths = bone_lengths(joints_rel_m)
+        self._mean.update(lengths, np.minimum(confidence, confidence[PARENTS]), stamp_ns)
+
+    def apply(self, joints_rel_m: np.ndarray) -> np.ndarray:
+        """Rebuild one pose from the root outwards.
+
+        Args:
+            joints_rel_m: (17, 3); where a joint is NaN it stays so, and those behind it move with those before it.
+        Returns:
+            (17, 3), the input's dtype.
+        """
+        ratio = self.mean_lengths_m / np.maximum(bone_lengths(joints_rel_m), 1e-6)
+        shift = np.zeros((len(H36M_17), 3))
+        for parent, child in H36M_17.bones:
+            bone = (joints_rel_m[child] - joints_rel_m[parent]).astype(np.float64)
+            step = (ratio[child] - 1.0) * bone
+            shift[child] = shift[parent] + (step if np.isfinite(step).all() else 0.0)
+        return (joints_rel_m + shift).astype(joints_rel_m.dtype)
+
+
+def bone_lengths(joints_m: np.ndarray) -> np.ndarray:
+    """(17,) length of the bone that ends at each joint, metres; 0 for the root, NaN where an end is missing."""
+    return np.linalg.norm(joints_m - joints_m[PARENTS], axis=-1)
+
+
+class TrackSmoother:
+    """What is remembered of one track to make its poses steady; a new track, or a jump in time, takes a new one."""
+
+    def __init__(self, config: SmoothingConfig | None = None) -> None:
+        """Start without a past."""
+        self.config = config or SmoothingConfig()
+        filters = self.config.min_cutoff_hz, self.config.beta, self.config.speed_cutoff_hz
+        self._joints, self._root = OneEuro(*filters), OneEuro(*filters)
+        self._bones = BoneLengths(self.config.bones_memory_s)
+        self._height = RunningMean(1, self.config.bones_memory_s)
+
+    @property
+    def mean_lengths_m(self) -> np.ndarray:
+        """(17,) mean length of the bone that ends at each joint; NaN where unknown."""
+        return self._bones.mean_lengths_m
+
+    @property
+    def mean_height_m(self) -> float | None:
+        """Mean of `standing_height` over the track's poses as they came, or None: for `scale_to_height`."""
+        height = float(self._height.value[0])
+        return height if np.isfinite(height) else None
+
+    def joints(self, joints_rel_m: np.ndarray, confidence: np.ndarray, stamp_ns: int) -> np.ndarray:
+        """Smooth one frame's pose.
+
+        Args:
+            joints_rel_m: (17, 3) root-relative, as the network gave them; NaN joints stay NaN.
+            confidence: (17,) in [0, 1].
+            stamp_ns: of the frame.
+        Returns:
+            (17, 3), the input's dtype.
+        """
+        self._bones.update(joints_rel_m, confidence, stamp_ns)
+        height = standing_height(joints_rel_m)
+        self._height.update(np.array([np.nan if height is None else height]), np.ones(1), stamp_ns)
+        if self.config.one_euro:
+            joints_rel_m = self._joints(joints_rel_m, stamp_ns)
+        return self._bones.apply(joints_rel_m) if self.config.constant_bones else joints_rel_m
+
+    def root(self, root_m: np.ndarray | None, stamp_ns: int) -> np.ndarray | None:
+        """Smooth one frame's root.
+
+        Args:
+            root_m: (3,) metres, always in the same axes; None where it is not known.
+            stamp_ns: of the frame.
+        Returns:
+            (3,) or None where it was.
+        """
+        if not self.config.one_euro:
+            return root_m
+        out = self._root(np.full((1, 3), np.nan) if root_m is None else root_m[None], stamp_ns)
+        return None if root_m is None else out[0]

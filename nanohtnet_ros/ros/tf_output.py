@@ -1,0 +1,79 @@
+"""A TF frame per joint, named after REP 155."""
+
+from __future__ import annotations
+
+import numpy as np
+from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
+from rclpy.node import Node
+from std_msgs.msg import Header
+
+from nanohtnet_ros.core.joint_frames import HIP, frame_name, joint_frames
+from nanohtnet_ros.core.poses import Person
+from nanohtnet_ros.ros.messages import stamp_ns
+from nanohtnet_ros.ros.optional import import_for
+from nanohtnet_ros.ros.qos import TF
+
+WARN_EVERY_S = 5.0
+
+
+def person_transforms(person: Person, header: Header) -> list[TransformStamped]:
+    """The body's frame under the header's, and a frame under the body's for every joint that was found.
+
+    Args:
+        person: somebody whose root is known, in the header's frame.
+    """
+    frames = joint_frames(person.joints_rel_m)
+    body = frame_name(HIP, person.track_id)
+    transforms = [_transform(header, body, person.root_m, frames.body_xyzw)]
+    in_body = Header(stamp=header.stamp, frame_id=body)
+    for joint in np.flatnonzero(np.isfinite(frames.positions_m).all(axis=1)):
+        if joint != HIP:
+            name = frame_name(joint, person.track_id)
+            transforms.append(_transform(in_body, name, frames.positions_m[joint], frames.orientations_xyzw[joint]))
+    return transforms
+
+
+def _transform(header: Header, child: str, position_m: np.ndarray, xyzw: np.ndarray) -> TransformStamped:
+    (x, y, z), (qx, qy, qz, qw) = position_m.tolist(), xyzw.tolist()
+    return TransformStamped(header=header, child_frame_id=child, transform=Transform(
+        translation=Vector3(x=x, y=y, z=z), rotation=Quaternion(x=qx, y=qy, z=qz, w=qw)))
+
+
+class TfOutput:
+    """Publishes people's frames on /tf; people without a root have none."""
+
+    def __init__(self, node: Node) -> None:
+        """Publish from now on.
+
+        Raises:
+            ImportError: tf2_msgs is not installed.
+        """
+        self._message = import_for("publish_tf", "tf2_msgs.msg", "tf2-msgs").TFMessage
+        self._node = node
+        self._publisher = node.create_publisher(self._message, "/tf", TF)
+        self._last_ns: int | None = None
+        self._sent: set[int] = set()
+
+    def publish(self, people: list[Person], header: Header) -> None:
+        """Send the frames of all people in one message; frames sent for this stamp before are not sent again.
+
+        Args:
+            people: with roots and axes of the header's frame.
+            header: the stamp of the image, and the frame that bodies are placed in.
+        """
+        if not header.frame_id:
+            self._node.get_logger().warning(
+                "publish_tf: the images' header has no frame_id to place people under: set it in the camera driver",
+                throttle_duration_sec=WARN_EVERY_S)
+            return
+        if stamp_ns(header) != self._last_ns:
+            self._last_ns = stamp_ns(header)
+            self._sent.clear()
+        placed = [person for person in people if person.root_m is not None and person.track_id not in self._sent]
+        self._sent.update(person.track_id for person in placed)
+        if placed:
+            self._publisher.publish(self._message(transforms=[t for p in placed for t in person_transforms(p, header)]))
+
+    def close(self) -> None:
+        """Stop publishing; listeners keep the frames until they expire."""
+        self._node.destroy_publisher(self._publisher)

@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+tf2_msgs = pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs is not installed")
+
+from builtin_interfaces.msg import Time
+from std_msgs.msg import Header
+
+from nanohtnet_ros.core.joint_frames import REP_155_NAMES
+from nanohtnet_ros.core.rigid import xyzw_to_rotation
+from nanohtnet_ros.ros.tf_output import TfOutput
+
+from factories import STANDING_M
+
+ROOT = np.array((0.5, 0.0, 4.0))
+
+
+def header(sec: int, frame_id: str = "camera_optical_frame") -> Header:
+    return Header(stamp=Time(sec=sec), frame_id=frame_id)
+
+
+def position(transform) -> np.ndarray:
+    t = transform.transform.translation
+    return np.array((t.x, t.y, t.z))
+
+
+def rotation(transform) -> np.ndarray:
+    q = transform.transform.rotation
+    return xyzw_to_rotation((q.x, q.y, q.z, q.w))
+
+
+@pytest.fixture
+def output(peer, wait_for):
+    output = TfOutput(peer.node)
+    output.heard = peer.listen("/tf", tf2_msgs.TFMessage, 100)
+    wait_for(lambda: output._publisher.get_subscription_count() > 0, "a listener of /tf")
+    yield output
+    output.close()
+
+
+def test_each_joint_is_a_frame_under_the_body_and_the_body_under_the_camera(output, make_person, wait_for):
+    output.publish([make_person(1), make_person(2, missing=(0, 3, 16)), make_person(3, root_m=None)], header(5))
+    wait_for(lambda: output.heard, "frames")
+    transforms = {t.child_frame_id: t for t in output.heard[0].transforms}
+    assert len(transforms) == len(output.heard[0].transforms) == 17 + 15
+    assert set(transforms) == {f"{name}_p1" for name in REP_155_NAMES} | {
+        f"{name}_p2" for name in REP_155_NAMES if name not in ("r_ankle", "r_wrist")}
+    for child, transform in transforms.items():
+        person = child[-2:]
+        parent = "camera_optical_frame" if child.startswith("body") else f"body_{person}"
+        assert transform.header == header(5, parent)
+        assert np.isfinite(position(transform)).all()
+        np.testing.assert_allclose(np.linalg.det(rotation(transform)), 1)
+    body = transforms["body_p1"]
+    np.testing.assert_allclose(position(body), ROOT)
+    for joint, name in enumerate(REP_155_NAMES[1:], 1):
+        in_camera = rotation(body) @ position(transforms[f"{name}_p1"]) + position(body)
+        np.testing.assert_allclose(in_camera, STANDING_M[joint] + ROOT, atol=1e-5)
+
+
+def test_a_stamp_is_sent_once_per_person(output, make_person, wait_for):
+    output.publish([make_person(1)], header(5))
+    output.publish([make_person(1)], header(5))
+    output.publish([make_person(1), make_person(2)], header(5))
+    output.publish([], header(6))
+    output.publish([make_person(1)], header(6))
+    wait_for(lambda: len(output.heard) >= 3, "three messages")
+    sent = [sorted({t.child_frame_id for t in m.transforms if t.child_frame_id.startswith("body")})
+            for m in output.heard]
+    assert sent == [["body_p1"], ["body_p2"], ["body_p1"]]
+
+
+def test_without_a_parent_there_are_no_frames(output, make_person, wait_for):
+    output.publish([make_person(1)], header(5, frame_id=""))
+    output.publish([make_person(2)], header(6))
+    wait_for(lambda: output.heard, "frames")
+    assert output.heard[0].transforms[0].child_frame_id == "body_p2"
+
+
+def test_tf2_accepts_every_frame(output, make_person, wait_for):
+    tf2_ros = pytest.importorskip("tf2_ros", reason="tf2_ros is not installed")
+    output.publish([make_person(1)], header(5))
+    wait_for(lambda: output.heard, "frames")
+    buffer = tf2_ros.Buffer()
+    for transform in output.heard[0].transforms:
+        buffer.set_transform(transform, "test")
+    wrist = buffer.lookup_transform("camera_optical_frame", "l_wrist_p1", rclpy.time.Time(seconds=5))
+    np.testing.assert_allclose(position(wrist), STANDING_M[13] + ROOT, atol=1e-5)
