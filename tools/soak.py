@@ -156,6 +156,9 @@ def watch(run: Run, processes: dict, logs: Path, every_s: float, stopped: thread
         run.dead = [name for name, process in processes.items() if process.poll() is not None]
         if run.dead:
             return
+        if not all(figures.values()):  # one is about to die, and has no memory any more
+            time.sleep(0.1)
+            continue
         run.add(figures, sum(log.stat().st_size for log in logs.iterdir()))
         for line in run.new_minutes():
             print(line, flush=True)
