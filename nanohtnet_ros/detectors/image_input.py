@@ -25,12 +25,13 @@ class Normalisation:
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     rgb: bool = False
 
-    def batch(self, images_bgr: list[np.ndarray]) -> np.ndarray:
-        """(N, H, W, 3) uint8 images of one size to (N, 3, H, W) float32."""
-        x = cv2.dnn.blobFromImages(images_bgr, 1.0, mean=self.mean, swapRB=self.rgb)
-        if self.std != (1.0, 1.0, 1.0):
-            x *= (1.0 / np.array(self.std, np.float32))[:, None, None]
-        return x
+    def write(self, images_bgr: list[np.ndarray], x: np.ndarray) -> np.ndarray:
+        """(H, W, 3) uint8 images into the first rows of (N, 3, H, W) float32; those rows."""
+        scale = (1.0 / np.array(self.std, np.float32))[:, None, None]
+        for row, image in zip(x, images_bgr, strict=False):
+            blob = cv2.dnn.blobFromImage(image, 1.0, mean=self.mean, swapRB=self.rgb)[0]
+            np.multiply(blob, scale, out=row)
+        return x[:len(images_bgr)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +81,27 @@ def letterbox(image: np.ndarray, size: tuple[int, int], centred: bool) -> tuple[
     return image, Letterbox(np.array(fitted) / (width, height), np.array((x0, y0), float))
 
 
-def input_size(session: Session, default: tuple[int, int]) -> tuple[int, int]:
-    """Width and height of a network's input, or the default where it takes any."""
-    height, width = session.input_shape[2:]
-    return width if width > 0 else default[0], height if height > 0 else default[1]
+class ImageInput:
+    """One network's input, in memory that is used again: fresh memory for every image would cost more than the rest."""
+
+    def __init__(self, session: Session, normalisation: Normalisation, default: tuple[int, int]) -> None:
+        """Make room.
+
+        Args:
+            default: width and height where the network takes any.
+        """
+        height, width = session.input_shape[2:]
+        self.size = width if width > 0 else default[0], height if height > 0 else default[1]
+        self._normalisation = normalisation
+        self._x = np.empty((1, 3, *self.size[::-1]), np.float32)
+
+    def batch(self, images_bgr: list[np.ndarray]) -> np.ndarray:
+        """(N, 3, H, W) float32 of N images of the input's size, good until the next call."""
+        if len(self._x) < len(images_bgr):
+            self._x = np.empty((len(images_bgr), *self._x.shape[1:]), np.float32)
+        return self._normalisation.write(images_bgr, self._x)
+
+    def letterboxed(self, image_bgr: np.ndarray, centred: bool) -> tuple[np.ndarray, Letterbox]:
+        """(1, 3, H, W) of an image of any size, and where it lies in that."""
+        fitted, place = letterbox(image_bgr, self.size, centred)
+        return self.batch([fitted]), place

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from nanohtnet_ros.detectors.boxes import sure_boxes
-from nanohtnet_ros.detectors.image_input import Letterbox, Normalisation, input_size, letterbox
+from nanohtnet_ros.detectors.image_input import ImageInput, Letterbox, Normalisation
 from nanohtnet_ros.runtime.session import Session
 
 NORMALISATION = Normalisation(mean=(103.53, 116.28, 123.675), std=(57.375, 57.12, 58.395))
@@ -35,11 +35,11 @@ class RTMDet:
             outputs: names of the tensors `dets` and `labels`.
         """
         self._session, self._outputs, self._max_people = session, outputs, max_people
-        self._size = input_size(session, SIZE)
+        self._input = ImageInput(session, NORMALISATION, SIZE)
         self.runtime = session.runtime
 
     def boxes(self, image_bgr: np.ndarray) -> np.ndarray:
-        x, place = letterbox(image_bgr, self._size, centred=False)
-        out = self._session.run_named(NORMALISATION.batch([x]))
+        x, place = self._input.letterboxed(image_bgr, centred=False)
+        out = self._session.run_named(x)
         dets, labels = (out[self._outputs[role]][0] for role in ("dets", "labels"))
         return people_among(dets, labels, place, MAX_IOU, self._max_people)

@@ -13,7 +13,7 @@ import numpy as np
 from nanohtnet_ros.core.poses import Keypoints
 from nanohtnet_ros.detectors.base import PeopleConfig, people_from_coco
 from nanohtnet_ros.detectors.boxes import sure_boxes
-from nanohtnet_ros.detectors.image_input import Letterbox, Normalisation, input_size, letterbox
+from nanohtnet_ros.detectors.image_input import ImageInput, Letterbox, Normalisation
 from nanohtnet_ros.runtime.session import Session
 
 NORMALISATION = Normalisation()
@@ -50,14 +50,14 @@ class RTMODetector:
         """
         self.config = config or PeopleConfig()
         self._session, self._outputs = session, outputs
-        self._size = input_size(session, SIZE)
+        self._input = ImageInput(session, NORMALISATION, SIZE)
         self.runtime = session.runtime
 
     def reset(self) -> None:
         pass  # every image for itself
 
     def detect(self, image_bgr: np.ndarray) -> list[Keypoints]:
-        x, place = letterbox(image_bgr, self._size, centred=True)
-        out = self._session.run_named(NORMALISATION.batch([x]))
+        x, place = self._input.letterboxed(image_bgr, centred=True)
+        out = self._session.run_named(x)
         dets, keypoints = (out[self._outputs[role]][0] for role in ("dets", "keypoints"))
         return people_from_coco(*decode(dets, keypoints, place, self.config.max_people))

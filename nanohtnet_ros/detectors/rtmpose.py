@@ -13,7 +13,7 @@ import numpy as np
 
 from nanohtnet_ros.core.poses import Keypoints
 from nanohtnet_ros.detectors.base import PeopleConfig, PersonDetector, people_from_coco
-from nanohtnet_ros.detectors.image_input import Normalisation, input_size
+from nanohtnet_ros.detectors.image_input import ImageInput, Normalisation
 from nanohtnet_ros.runtime.session import Session
 
 NORMALISATION = Normalisation(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375), rgb=True)
@@ -110,8 +110,8 @@ class RTMPoseDetector:
         """
         self.config = config or PeopleConfig()
         self._session, self._outputs, self._persons = session, outputs, persons
-        self._size = input_size(session, SIZE)
-        for role, pixels in zip(("simcc_x", "simcc_y"), self._size, strict=True):
+        self._input = ImageInput(session, NORMALISATION, SIZE)
+        for role, pixels in zip(("simcc_x", "simcc_y"), self._input.size, strict=True):
             bins = session.output_shapes[outputs[role]][2]
             if bins not in (-1, pixels * BINS_PER_PIXEL):
                 raise ValueError(
@@ -148,8 +148,8 @@ class RTMPoseDetector:
         """(N, 17, 2) keypoints of the people in (N, 4) boxes, and (N, 17) confidences; in one batch if it may be."""
         if not len(boxes):
             return np.zeros((0, 17, 2), np.float32), np.zeros((0, 17), np.float32)
-        crops = Crops(boxes, self._size)
-        x = NORMALISATION.batch(crops.cut(image_bgr))
+        crops = Crops(boxes, self._input.size)
+        x = self._input.batch(crops.cut(image_bgr))
         batch = self._session.input_shape[0]
         rows = [self._run(x[i:i + batch], batch) for i in range(0, len(x), batch)] if batch > 0 else [self._run(x)]
         simcc_x, simcc_y = (np.concatenate(parts)[:, :17] for parts in zip(*rows, strict=True))

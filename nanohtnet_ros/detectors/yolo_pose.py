@@ -14,7 +14,7 @@ import numpy as np
 from nanohtnet_ros.core.poses import Keypoints
 from nanohtnet_ros.detectors.base import PeopleConfig, people_from_coco
 from nanohtnet_ros.detectors.boxes import centre_to_corners, sure_boxes
-from nanohtnet_ros.detectors.image_input import Letterbox, Normalisation, input_size, letterbox
+from nanohtnet_ros.detectors.image_input import ImageInput, Letterbox, Normalisation
 from nanohtnet_ros.runtime.session import Session
 
 NORMALISATION = Normalisation(std=(255.0, 255.0, 255.0), rgb=True)
@@ -59,13 +59,13 @@ class YoloPoseDetector:
         """
         self.config = config or PeopleConfig()
         self._session, self._output = session, outputs["output0"]
-        self._size = input_size(session, SIZE)
+        self._input = ImageInput(session, NORMALISATION, SIZE)
         self.runtime = session.runtime
 
     def reset(self) -> None:
         pass  # every image for itself
 
     def detect(self, image_bgr: np.ndarray) -> list[Keypoints]:
-        x, place = letterbox(image_bgr, self._size, centred=True)
-        out = self._session.run_named(NORMALISATION.batch([x]))[self._output]
+        x, place = self._input.letterboxed(image_bgr, centred=True)
+        out = self._session.run_named(x)[self._output]
         return people_from_coco(*decode(out[0], place, self.config.max_people))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from nanohtnet_ros.detectors.boxes import centre_to_corners, sure_boxes
-from nanohtnet_ros.detectors.image_input import Normalisation, input_size, letterbox
+from nanohtnet_ros.detectors.image_input import ImageInput, Normalisation
 from nanohtnet_ros.detectors.rtmdet import THRESHOLD, people_among
 from nanohtnet_ros.runtime.session import Session
 
@@ -43,18 +43,18 @@ class YOLOX:
             ValueError: the rows are not those of the input's grids.
         """
         self._session, self._outputs, self._max_people = session, outputs, max_people
-        self._size = input_size(session, SIZE)
-        self._cells, self._strides = grid(self._size)
+        self._input = ImageInput(session, NORMALISATION, SIZE)
+        self._cells, self._strides = grid(self._input.size)
         rows = session.output_shapes[outputs["output"]][1] if "output" in outputs else -1
         if rows not in (-1, len(self._cells)):
             raise ValueError(
                 f"this YOLOX has {rows} rows, expected {len(self._cells)} for an input of "
-                f"{self._size[0]}x{self._size[1]} and the strides {STRIDES}")
+                f"{self._input.size[0]}x{self._input.size[1]} and the strides {STRIDES}")
         self.runtime = session.runtime
 
     def boxes(self, image_bgr: np.ndarray) -> np.ndarray:
-        x, place = letterbox(image_bgr, self._size, centred=False)
-        out = self._session.run_named(NORMALISATION.batch([x]))
+        x, place = self._input.letterboxed(image_bgr, centred=False)
+        out = self._session.run_named(x)
         if "dets" in self._outputs:
             dets, labels = (out[self._outputs[role]][0] for role in ("dets", "labels"))
             return people_among(dets, labels, place, MAX_IOU, self._max_people)

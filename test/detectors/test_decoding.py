@@ -50,13 +50,14 @@ def test_suppression_of_nothing_and_of_boxes_without_area():
 def test_normalisation_is_the_formula_in_the_networks_order():
     image = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
     mean, std = np.array((123.675, 116.28, 103.53)), np.array((58.395, 57.12, 57.375))
-    x = Normalisation(tuple(mean), tuple(std), rgb=True).batch([image, image[::-1]])
-    assert x.shape == (2, 3, 5, 7) and x.dtype == np.float32
+    room = np.zeros((3, 3, 5, 7), np.float32)
+    x = Normalisation(tuple(mean), tuple(std), rgb=True).write([image, image[::-1]], room)
+    assert x.shape == (2, 3, 5, 7) and np.shares_memory(x, room) and not room[2].any()
     np.testing.assert_allclose(x[0], ((image[..., ::-1] - mean) / std).transpose(2, 0, 1), atol=1e-5)
     np.testing.assert_allclose(x[1], x[0][:, ::-1], atol=1e-6)
-    bgr = Normalisation(tuple(mean[::-1]), tuple(std[::-1])).batch([image])
+    bgr = Normalisation(tuple(mean[::-1]), tuple(std[::-1])).write([image], np.empty((1, 3, 5, 7), np.float32))
     np.testing.assert_allclose(bgr[0], x[0][::-1], atol=1e-5)
-    np.testing.assert_array_equal(Normalisation().batch([image])[0], image.transpose(2, 0, 1))
+    np.testing.assert_array_equal(Normalisation().write([image], room)[0], image.transpose(2, 0, 1))
 
 
 @pytest.mark.parametrize("centred", [True, False])
