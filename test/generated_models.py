@@ -171,14 +171,15 @@ def suppressed(path: Path, normalised: bool, size: tuple[int, int] = (320, 256))
 
 
 def yolox_raw(path: Path, size: tuple[int, int] = (320, 256)) -> Path:
-    """YOLOX as its authors export it: a person in a cell of each grid, and a dog."""
+    """YOLOX as its authors export it: a person in cells of two grids, and a dog beside them."""
     graph = Graph(size, rgb=False)
     cells = [size[0] // stride * (size[1] // stride) for stride in (8, 16, 32)]
     rows = Rows(sum(cells), 85)
     middle = (BOX[:2] + BOX[2:]) / 2
     for row, column, stride, score in ((0, 0, 8, 0.9), (1, 1, 8, 0.8), (cells[0], 0, 16, 0.7), (-1, None, 32, 0.9)):
         at = (size[0] // 32 - 1, size[1] // 32 - 1) if column is None else (column, 0)
-        rows.point(row, 0, middle - np.array(at) * stride, stride)
+        beside = 0 if column is not None else 90
+        rows.point(row, 0, middle + beside - np.array(at) * stride, stride)
         rows.always[row, 2:4] = np.log((BOX[2:] - BOX[:2]) / stride)
         rows.there[row, 4] = 1.0
         rows.always[row, 5 if column is not None else 21] = score
