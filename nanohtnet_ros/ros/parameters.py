@@ -14,6 +14,7 @@ from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 
 from nanohtnet_ros.core.camera import DEFAULT_HORIZONTAL_FOV_DEG
+from nanohtnet_ros.detectors.recognise import PERSON_FAMILIES, POSE_FAMILIES
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL
 
 
@@ -66,11 +67,17 @@ MAX_GAP_S = Parameter(
 STALE_AFTER_S = Parameter(
     "stale_after_s", 2.0, "no input for this long is a warning in the diagnostics, seconds", 0.1, 3600.0, dynamic=True)
 FINDING = (
-    Parameter("detector", "blazepose", "2D detector", choices=("blazepose",)),
+    Parameter("detector", "blazepose", "2D detector: a name that 'nanohtnet models list' shows, or an .onnx file"),
+    Parameter("detector_family", "auto", "what that file is; auto tells by its tensors",
+              choices=("auto", *POSE_FAMILIES)),
+    Parameter("person_detector", "", "for rtmpose, what finds the boxes: a name or an .onnx file, as for `detector`"),
+    Parameter("person_detector_family", "auto", "what that file is; auto tells by its tensors and its name",
+              choices=("auto", *PERSON_FAMILIES)),
     Parameter("max_people", 6, "people followed at most", 1, 30),
-    Parameter("detect_every", 1, "frames between two looks for newcomers while somebody is in view", 1, 1000),
+    Parameter("detect_every", 1, "frames between two looks for newcomers while somebody is in view; blazepose, rtmpose",
+              1, 1000),
     Parameter("max_missed_s", 1.0, "a person not seen for this long is gone, seconds", 0.05, 60.0, dynamic=True),
-    Parameter("threads", 2, "CPU threads of the detector", 1, 64),
+    Parameter("threads", 2, "CPU threads of each of the detector's networks", 1, 64),
     Parameter("image_transport", "raw", "how images come; compressed ones on the topic `compressed` below `image`",
               choices=("raw", "compressed")),
 )

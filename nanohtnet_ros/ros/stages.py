@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 from rclpy.node import Node
@@ -29,8 +30,12 @@ def open_finder(node: Node, p: SimpleNamespace, next_track_id: Callable[[], int]
         FileNotFoundError, ValueError, ImportError: it cannot be loaded; the message says why.
     """
     node.get_logger().info(f"loading the detector {p.detector}")
-    detector = open_detector(p.detector, p.max_people, p.detect_every, p.threads)
-    return PeopleFinder(detector, Tracker(next_id=next_track_id)), f"{p.detector} by {detector.runtime}"
+    detector = open_detector(
+        p.detector, p.max_people, p.detect_every, p.threads, family=p.detector_family,
+        person_detector=p.person_detector, person_family=p.person_detector_family)
+    name = Path(p.detector).stem
+    named = name if name == detector.family else f"{name} ({detector.family})"
+    return PeopleFinder(detector, Tracker(next_id=next_track_id)), f"{named} by {detector.runtime}"
 
 
 def apply_finding(finder: PeopleFinder, p: SimpleNamespace) -> None:

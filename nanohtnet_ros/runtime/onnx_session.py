@@ -6,16 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
+INPUT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
+
 
 class OnnxSession:
-    """Runs an ONNX file with one input and one output on the CPU."""
+    """Runs an ONNX file with one input on the CPU."""
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         """Open a network.
 
         Raises:
             ImportError: ONNX Runtime is not installed.
-            ValueError: the file cannot be read as ONNX, or has several inputs or outputs.
+            ValueError: the file cannot be read as ONNX, or has several inputs, or one that is not of real numbers.
         """
         try:
             import onnxruntime
@@ -29,18 +31,28 @@ class OnnxSession:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises classes of its own for every kind of broken file
             raise ValueError(f"{path} cannot be run: {error}") from error
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if len(inputs) != 1 or len(outputs) != 1:
-            raise ValueError(
-                f"{path} has inputs {[i.name for i in inputs]} and outputs {[o.name for o in outputs]}, "
-                "expected one of each"
-            )
-        self._input = inputs[0].name
-        self.input_shape = tuple(size if isinstance(size, int) else -1 for size in inputs[0].shape)
+        inputs = self._session.get_inputs()
+        if len(inputs) != 1 or inputs[0].type not in INPUT_TYPES:
+            has = ", ".join(f"{i.name} {i.type}" for i in inputs)
+            raise ValueError(f"{path} has the inputs {has}, expected one of {' or '.join(INPUT_TYPES)}")
+        self.input_name = inputs[0].name
+        self.input_shape = known_sizes(inputs[0].shape)
+        self.output_shapes = {output.name: known_sizes(output.shape) for output in self._session.get_outputs()}
         self.runtime = f"ONNX Runtime {onnxruntime.__version__}, CPU"
+        self._input_type = INPUT_TYPES[inputs[0].type]
 
     def run(self, x: np.ndarray) -> np.ndarray:
+        return next(iter(self.run_named(x).values()))
+
+    def run_named(self, x: np.ndarray) -> dict[str, np.ndarray]:
         expected = self.input_shape
         if x.ndim != len(expected) or any(e not in (-1, got) for e, got in zip(expected, x.shape, strict=True)):
-            raise ValueError(f"'{self._input}' has shape {x.shape}, model expects {expected} (-1 is any)")
-        return self._session.run(None, {self._input: np.ascontiguousarray(x, np.float32)})[0]
+            raise ValueError(f"'{self.input_name}' has shape {x.shape}, model expects {expected} (-1 is any)")
+        outputs = self._session.run(None, {self.input_name: np.ascontiguousarray(x, self._input_type)})
+        return {name: out.astype(np.float32) if out.dtype == np.float16 else out
+                for name, out in zip(self.output_shapes, outputs, strict=True)}
+
+
+def known_sizes(shape: list[int | str | None]) -> tuple[int, ...]:
+    """A shape as ONNX has it, with -1 for sizes that are names or unknown."""
+    return tuple(size if isinstance(size, int) else -1 for size in shape)

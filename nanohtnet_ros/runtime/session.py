@@ -9,10 +9,15 @@ import numpy as np
 
 
 class Session(Protocol):
-    """A network with one input and one output, both float32."""
+    """A network with one input of real numbers and one or several outputs."""
+
+    input_name: str
 
     input_shape: tuple[int, ...]
-    """Shape of the input; -1 for the batch."""
+    """Shape of the input; -1 where any size will do, as for the batch."""
+
+    output_shapes: dict[str, tuple[int, ...]]
+    """Shape of each output by its name, in the network's order; -1 where it varies."""
 
     runtime: str
     """What runs the network, as shown to users."""
@@ -22,9 +27,15 @@ class Session(Protocol):
 
         Args:
             x: float32 of `input_shape`.
+        Returns:
+            The first output, the only one of most networks.
         Raises:
             ValueError: the shape does not fit.
         """
+        ...
+
+    def run_named(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """As `run`, with all outputs by their names; real numbers are float32."""
         ...
 
 
