@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 from rclpy.node import Node
 
@@ -15,7 +17,10 @@ from nanohtnet_ros.core.tracker import Tracker, TrackerConfig
 from nanohtnet_ros.detectors.open import open_detector
 from nanohtnet_ros.ros.outputs import DescriptionOutput
 from nanohtnet_ros.runtime.model_store import find_model
-from nanohtnet_ros.runtime.session import open_session
+from nanohtnet_ros.runtime.session import Session, open_session
+
+if TYPE_CHECKING:
+    from nanohtnet_ros.ros.stage_node import StageNode
 
 
 def open_finder(node: Node, p: SimpleNamespace, next_track_id: Callable[[], int]) -> tuple[PeopleFinder, str]:
@@ -39,11 +44,11 @@ def apply_finding(finder: PeopleFinder, p: SimpleNamespace) -> None:
     finder.tracker.config = TrackerConfig(max_missed_s=p.max_missed_s)
 
 
-def open_lifter(node: Node, p: SimpleNamespace) -> tuple[PeopleLifter, DescriptionOutput, str]:
+def open_lifter(node: StageNode, p: SimpleNamespace) -> tuple[PeopleLifter, DescriptionOutput, str]:
     """Load the lifting network.
 
     Args:
-        p: values of `parameters.LIFTING`.
+        p: values of `parameters.LIFTING` and `parameters.RUNTIME`.
     Returns:
         The lifter, its description's publisher, and what is used.
     Raises:
@@ -51,9 +56,24 @@ def open_lifter(node: Node, p: SimpleNamespace) -> tuple[PeopleLifter, Descripti
     """
     node.get_logger().info(f"loading the lifting network {p.model}")
     model = find_model(p.model)
-    session, card = open_session(model), ModelCard.load(model.with_suffix(".json"))
+    card = ModelCard.load(model.with_suffix(".json"))
+    session = open_network(node, p, model)
     lifter = PeopleLifter(Lifter(session, card))
     return lifter, DescriptionOutput(node, card, model.stem), f"{model.stem} by {session.runtime}"
+
+
+def open_network(node: StageNode, p: SimpleNamespace, model: Path) -> Session:
+    """Open a network with the runtime that the parameters ask for; the node frees it when it is cleaned up.
+
+    Args:
+        p: values of `parameters.RUNTIME`.
+    Raises:
+        FileNotFoundError, ValueError, ImportError, GpuUnavailableError: it cannot be opened; the message says why.
+    """
+    session = open_session(
+        model, p.device, require_gpu=p.require_gpu, precision=p.precision, cuda_graph=p.cuda_graph,
+        log=node.get_logger().info)
+    return node.keep_output(session) if hasattr(session, "close") else session
 
 
 def apply_lifting(lifter: PeopleLifter, p: SimpleNamespace) -> None:
