@@ -243,25 +243,25 @@ class TensorRTSession:
         self._graphs[size].replay()
 
 
-def output_allocator(memory: CudaMemory) -> trt.IOutputAllocator:
+def output_allocator(cuda: CudaMemory) -> trt.IOutputAllocator:
     """Where TensorRT asks for the memory of an output whose size it learns while it runs."""
     trt = tensorrt_api.load_tensorrt()
 
     class Allocator(trt.IOutputAllocator):
         def __init__(self) -> None:
             trt.IOutputAllocator.__init__(self)
-            self.buffer = memory.device((256,), "uint8")
+            self.buffer = cuda.device((256,), "uint8")
             self.shape: tuple[int, ...] = ()
 
-        def reallocate_output(self, tensor_name: str, memory_: int, size: int, alignment: int) -> int:
+        def reallocate_output(self, tensor_name: str, memory: int, size: int, alignment: int) -> int:
             if size > len(self.buffer):
-                self.buffer = memory.device((size,), "uint8")  # torch aligns to 512 bytes
+                self.buffer = cuda.device((size,), "uint8")  # torch aligns to 512 bytes
             return self.buffer.data_ptr()
 
         def reallocate_output_async(
-            self, tensor_name: str, memory_: int, size: int, alignment: int, stream: int,
+            self, tensor_name: str, memory: int, size: int, alignment: int, stream: int,
         ) -> int:
-            return self.reallocate_output(tensor_name, memory_, size, alignment)
+            return self.reallocate_output(tensor_name, memory, size, alignment)
 
         def notify_shape(self, tensor_name: str, shape: trt.Dims) -> None:
             self.shape = tuple(shape)

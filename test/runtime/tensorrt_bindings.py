@@ -1,0 +1,108 @@
+"""TensorRT's real Python bindings of several versions, imported over stub libraries: no GPU, nothing runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+VERSIONS = {
+    "8.6": "tensorrt-bindings==8.6.1",  # JetPack 6.0
+    "10.0": "tensorrt-cu12-bindings==10.0.1",
+    "10.3": "tensorrt-cu12-bindings==10.3.0",  # JetPack 6.1
+    "10.13": "tensorrt-cu13-bindings==10.13.3.9",  # JetPack 7
+    "11.0": "tensorrt-cu13-bindings==11.0.0.114",
+    "11.4": "tensorrt-cu13-bindings==11.4.0.106",
+}
+"""Wheels of about 5 MB each, without the libraries of several hundred."""
+
+OURS = re.compile(r"create\w+_INTERNAL|get\w*PluginRegistry|getNvOnnxParserVersion|initLibNvInferPlugins|_ZN\d+nv\w+")
+
+DUMP = """
+import json
+import tensorrt_bindings as trt
+
+def members(cls, prefix):
+    here = {}
+    for name in dir(cls):
+        value = getattr(cls, name)
+        if isinstance(value, property):
+            here[name] = ["property", (value.fget.__doc__ or "") if value.fget else ""]
+        elif isinstance(value, type):
+            here[name] = ["class", f"{prefix}.{name}"]
+            if not name.startswith("_") and value is not cls:
+                classes[f"{prefix}.{name}"] = {"doc": value.__doc__ or "", "members": members(value, f"{prefix}.{name}")}
+        elif type(value) is cls:
+            here[name] = ["value", prefix]
+        else:
+            here[name] = ["method" if callable(value) else "value", getattr(value, "__doc__", "") or ""]
+    return here
+
+classes, names = {}, {}
+for name in dir(trt):
+    value = getattr(trt, name)
+    if isinstance(value, type):
+        names[name] = ["class", name]
+        classes[name] = {"doc": value.__doc__ or "", "members": members(value, name)}
+    else:
+        names[name] = ["method" if callable(value) else "value", getattr(value, "__doc__", "") or ""]
+print(json.dumps({"version": trt.__version__, "names": names, "classes": classes}))
+"""
+
+
+def api_of(version: str, cache: Path) -> dict:
+    """The classes, members and signatures of one version, brought from the package index where they are not cached.
+
+    Skips the test where they cannot be had.
+    """
+    for tool in ("gcc", "readelf"):
+        if not shutil.which(tool):
+            pytest.skip(f"{tool}, which makes and reads libraries, is not installed")
+    python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    dumped = cache / f"{VERSIONS[version]}-{python}.json"
+    if not dumped.is_file():
+        folder = cache / f"{VERSIONS[version]}-{python}"
+        install(VERSIONS[version], folder)
+        stubs = make_stubs(folder)
+        environment = {**os.environ, "PYTHONPATH": str(folder)}
+        environment["LD_LIBRARY_PATH"] = f"{stubs}:{os.environ.get('LD_LIBRARY_PATH', '')}"
+        result = subprocess.run([sys.executable, "-c", DUMP], capture_output=True, text=True, env=environment)
+        assert result.returncode == 0, result.stderr
+        part = dumped.with_suffix(f".{os.getpid()}")
+        part.write_text(result.stdout)
+        part.replace(dumped)
+    return json.loads(dumped.read_text())
+
+
+def install(requirement: str, folder: Path) -> None:
+    command = [
+        sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--upgrade",
+        "--only-binary=:all:", "--retries=1", "--target", str(folder), requirement]
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        pytest.skip(f"pip cannot bring {requirement} here: {result.stderr.strip().splitlines()[-1]}")
+
+
+def make_stubs(folder: Path) -> Path:
+    """Libraries of the names that the bindings ask for, with functions that answer 0."""
+    library = folder / "tensorrt_bindings" / "tensorrt.so"
+    needed = re.findall(r"\[(libnv\S+?)\]", readelf("-d", library))
+    wanted = {line.split()[-1] for line in readelf("--dyn-syms", library).splitlines() if " UND " in line}
+    stubs = folder / "stubs"
+    stubs.mkdir(exist_ok=True)
+    for i, name in enumerate(needed):
+        symbols = sorted(s for s in wanted if OURS.fullmatch(s)) if i == 0 else []
+        code = "".join(f"void* {symbol}(void) {{ return 0; }}\n" for symbol in symbols)
+        command = ["gcc", "-shared", "-fPIC", "-x", "c", "-o", str(stubs / name), "-"]
+        subprocess.run(command, input=code, text=True, check=True)
+    return stubs
+
+
+def readelf(option: str, library: Path) -> str:
+    return subprocess.run(["readelf", "-W", option, library], capture_output=True, text=True, check=True).stdout
