@@ -82,7 +82,9 @@ def _network_flags(trt: ModuleType, typed: bool) -> int:
     return 0
 
 
-def _set_profile(network: trt.INetworkDefinition, profile: trt.IOptimizationProfile, max_batch: int, path: Path) -> bool:
+def _set_profile(
+    network: trt.INetworkDefinition, profile: trt.IOptimizationProfile, max_batch: int, path: Path,
+) -> bool:
     """State the sizes of a dynamic batch; whether there is one."""
     if network.num_inputs != 1:
         names = [network.get_input(i).name for i in range(network.num_inputs)]
@@ -90,8 +92,9 @@ def _set_profile(network: trt.INetworkDefinition, profile: trt.IOptimizationProf
     tensor = network.get_input(0)
     shape = tuple(tensor.shape)
     if -1 in shape[1:]:
-        raise ValueError(f"{path}: '{tensor.name}' has shape {shape} (-1 is any), expected sizes that are fixed but for "
-                         "the batch: export it so")
+        raise ValueError(
+            f"{path}: '{tensor.name}' has shape {shape} (-1 is any), expected sizes that are fixed but for the batch: "
+            "export it so")
     if shape[0] != -1:
         return False
     least, usual, most = ((batch, *shape[1:]) for batch in (1, min(OPTIMAL_BATCH, max_batch), max_batch))

@@ -61,7 +61,7 @@ class EngineKey:
 
     def difference(self, other: dict) -> str:
         """In what another key differs, for people."""
-        mine = json.loads(json.dumps(asdict(self)))
+        mine, other = json.loads(json.dumps([asdict(self), other]))
         names = {"onnx_sha256": "another version of the model", "profile": f"batches {other.get('profile')}",
                  "precision": str(other.get("precision")), "tensorrt": f"TensorRT {other.get('tensorrt')}",
                  "gpu": f"the GPU {other.get('gpu')}",
@@ -176,7 +176,7 @@ def get_engine(path: Path, precision: str, max_batch: int, log: Log, rejected: s
         started = time.monotonic()
         for part in file.parent.glob(f".{file.name}.*"):  # of a process that was killed
             part.unlink(missing_ok=True)
-        timing_file = engine_dir() / re.sub(r"[^\w.]+", "_", f"timing-{trt.__version__}-{gpu.name}.cache")
+        timing_file = engine_dir() / re.sub(r"[^\w.-]+", "_", f"timing-{trt.__version__}-{gpu.name}.cache")
         timing = timing_file.read_bytes() if timing_file.is_file() else b""
         engine, timing = build_engine(path, precision, max_batch, timing, log)
         write_engine(file, key, engine)

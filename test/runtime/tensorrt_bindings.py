@@ -35,9 +35,10 @@ def members(cls, prefix):
         if isinstance(value, property):
             here[name] = ["property", (value.fget.__doc__ or "") if value.fget else ""]
         elif isinstance(value, type):
-            here[name] = ["class", f"{prefix}.{name}"]
+            inner = f"{prefix}.{name}"
+            here[name] = ["class", inner]
             if not name.startswith("_") and value is not cls:
-                classes[f"{prefix}.{name}"] = {"doc": value.__doc__ or "", "members": members(value, f"{prefix}.{name}")}
+                classes[inner] = {"doc": value.__doc__ or "", "members": members(value, inner)}
         elif type(value) is cls:
             here[name] = ["value", prefix]
         else:

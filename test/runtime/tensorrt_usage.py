@@ -146,9 +146,9 @@ class _Checker:
         for method in methods:
             scope.attributes[method.name] = Thing("own", "", ast.unparse(method.returns) if method.returns else "")
         for statement in ast.walk(node):  # self.x: trt.T, wherever it stands
-            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Attribute):
-                if thing := self.annotated(statement.annotation):
-                    scope.attributes[statement.target.attr] = thing
+            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Attribute) and (
+                    thing := self.annotated(statement.annotation)):
+                scope.attributes[statement.target.attr] = thing
         self.block(node.body, scope)
 
     def overrides(self, node: ast.ClassDef, owner: str, scope: _Scope) -> None:
