@@ -197,7 +197,7 @@ def make(version: str = "10.3.0") -> ModuleType:
             return ITensor(self.tensors[name]).shape
 
         def get_tensor_profile_shape(self, name, profile_index):
-            return self.header["shapes"] or [self.get_tensor_shape(name)] * 3
+            return self.header["shapes"]
 
         def create_execution_context(self):
             if history.contexts < 0:
@@ -210,7 +210,7 @@ def make(version: str = "10.3.0") -> ModuleType:
             self.engine, self.addresses, self.allocators, self.shape = engine, {}, {}, None
 
         def set_input_shape(self, name, shape):
-            least, _, most = self.engine.get_tensor_profile_shape(name, 0)
+            least, _, most = self.engine.header["shapes"] or [self.engine.get_tensor_shape(name)] * 3
             self.shape = tuple(shape)
             return all(a <= n <= b for a, n, b in zip(least, self.shape, most, strict=True))
 
@@ -272,6 +272,7 @@ def make(version: str = "10.3.0") -> ModuleType:
             ILogger, DataType, TensorIOMode, IOutputAllocator, ParserError, ITensor, INetworkDefinition, OnnxParser,
             IOptimizationProfile, ITimingCache, IBuilderConfig, Builder, ICudaEngine, IExecutionContext, Runtime):
         setattr(trt, thing.__name__, thing)
+    trt.init_libnvinfer_plugins = lambda logger, namespace: True
     if major >= 10:
         trt.IProgressMonitor = IProgressMonitor
     return trt

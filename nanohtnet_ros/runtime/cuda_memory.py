@@ -32,8 +32,8 @@ class CudaMemory:
         return self._torch.cuda.CUDAGraph()
 
     def capture(self, graph: Any) -> AbstractContextManager:
-        """What is enqueued on our stream in here is recorded."""
-        return self._torch.cuda.graph(graph, stream=self.stream)
+        """What is enqueued on our stream in here is recorded; other threads may go on using the GPU."""
+        return self._torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local")
 
     def wait(self) -> None:
         """Until all that was enqueued is done."""

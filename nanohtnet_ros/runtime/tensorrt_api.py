@@ -92,7 +92,9 @@ def logger() -> trt.ILogger:
             if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
                 COMPLAINTS.append(msg.strip())
 
-    return Complaints()
+    complaints = Complaints()
+    trt.init_libnvinfer_plugins(complaints, "")  # TensorRT's own plugins, which some engines and ONNX files name
+    return complaints
 
 
 def complaints() -> str:

@@ -139,9 +139,10 @@ class TensorRTSession:
         self.input_name = inputs[0]
         self.input_shape: tuple[int, ...] = tuple(engine.get_tensor_shape(self.input_name))
         self.output_shapes = {name: tuple(engine.get_tensor_shape(name)) for name in outputs}
-        largest = tuple(engine.get_tensor_profile_shape(self.input_name, 0)[2])
-        self._largest = tuple(
-            most if size == -1 else size for size, most in zip(self.input_shape, largest, strict=True))
+        self._largest = self.input_shape
+        if -1 in self.input_shape:
+            _, _, largest = engine.get_tensor_profile_shape(self.input_name, 0)
+            self._largest = tuple(largest)
         self._max_batch = self._largest[0]
         self._allocators = {}
 
@@ -159,7 +160,7 @@ class TensorRTSession:
         self._set_shape(context, 0, self._largest)
         size = (prod(self._largest),)
         self._input = self._memory.device(size, self._dtypes[self.input_name])
-        self._input_host = self._memory.host(size, "float32")
+        self._input_host = self._memory.host(size, self._dtypes[self.input_name])
         self._outputs, self._outputs_host = {}, {}
         for name in self.output_shapes:
             shape = tuple(context.get_tensor_shape(name))
@@ -167,7 +168,7 @@ class TensorRTSession:
                 self._allocators[name] = output_allocator(self._memory)
             else:
                 self._outputs[name] = self._memory.device((prod(shape),), self._dtypes[name])
-                self._outputs_host[name] = self._memory.host((prod(shape),), self._result_dtype(name))
+                self._outputs_host[name] = self._memory.host((prod(shape),), self._dtypes[name])
         if self._allocators:
             self._use_graphs = False  # a graph cannot hold what is allocated while it runs
         if self._use_graphs:
@@ -207,7 +208,7 @@ class TensorRTSession:
                 results[name] = view(self._outputs_host[name], shape)
                 results[name].copy_(view(self._outputs[name], shape), non_blocking=True)
         self._memory.wait()
-        named = {name: result.numpy().copy() for name, result in results.items()}
+        named = {name: result.numpy().astype(self._result_dtype(name)) for name, result in results.items()}  # copies
         for name, allocator in self._allocators.items():
             raw = allocator.buffer.cpu().numpy().tobytes()
             shape, dtype = allocator.shape, np.dtype(self._dtypes[name])

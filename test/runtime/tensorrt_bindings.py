@@ -22,6 +22,7 @@ VERSIONS = {
 }
 """Wheels of about 5 MB each, without the libraries of several hundred."""
 
+ROOT = Path(__file__).resolve().parents[2]
 OURS = re.compile(r"create\w+_INTERNAL|get\w*PluginRegistry|getNvOnnxParserVersion|initLibNvInferPlugins|_ZN\d+nv\w+")
 
 DUMP = """
@@ -70,15 +71,21 @@ def api_of(version: str, cache: Path) -> dict:
     if not dumped.is_file():
         folder = cache / f"{VERSIONS[version]}-{python}"
         install(VERSIONS[version], folder)
-        stubs = make_stubs(folder)
-        environment = {**os.environ, "PYTHONPATH": str(folder)}
-        environment["LD_LIBRARY_PATH"] = f"{stubs}:{os.environ.get('LD_LIBRARY_PATH', '')}"
-        result = subprocess.run([sys.executable, "-c", DUMP], capture_output=True, text=True, env=environment)
-        assert result.returncode == 0, result.stderr
+        make_stubs(folder)
         part = dumped.with_suffix(f".{os.getpid()}")
-        part.write_text(result.stdout)
+        part.write_text(run_over_stubs(DUMP, folder))
         part.replace(dumped)
-    return json.loads(dumped.read_text())
+    return {**json.loads(dumped.read_text()), "folder": str(dumped.with_suffix(""))}
+
+
+def run_over_stubs(code: str, folder: Path | str) -> str:
+    """Run Python code in a process where `tensorrt_bindings` can be imported; what it prints."""
+    environment = {
+        **os.environ, "PYTHONPATH": f"{folder}:{ROOT}:{os.environ.get('PYTHONPATH', '')}",
+        "LD_LIBRARY_PATH": f"{folder}/stubs:{os.environ.get('LD_LIBRARY_PATH', '')}"}
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert result.returncode == 0, result.stderr
+    return result.stdout
 
 
 def install(requirement: str, folder: Path) -> None:
@@ -90,7 +97,7 @@ def install(requirement: str, folder: Path) -> None:
         pytest.skip(f"pip cannot bring {requirement} here: {result.stderr.strip().splitlines()[-1]}")
 
 
-def make_stubs(folder: Path) -> Path:
+def make_stubs(folder: Path) -> None:
     """Libraries of the names that the bindings ask for, with functions that answer 0."""
     library = folder / "tensorrt_bindings" / "tensorrt.so"
     needed = re.findall(r"\[(libnv\S+?)\]", readelf("-d", library))
@@ -102,7 +109,6 @@ def make_stubs(folder: Path) -> Path:
         code = "".join(f"void* {symbol}(void) {{ return 0; }}\n" for symbol in symbols)
         command = ["gcc", "-shared", "-fPIC", "-x", "c", "-o", str(stubs / name), "-"]
         subprocess.run(command, input=code, text=True, check=True)
-    return stubs
 
 
 def readelf(option: str, library: Path) -> str:

@@ -1,13 +1,14 @@
 """Our TensorRT code against the real Python API of every version that it claims."""
 
 import enum
+import json
 import re
 from pathlib import Path
 from types import FunctionType
 
 import pytest
 
-from tensorrt_bindings import VERSIONS, api_of
+from tensorrt_bindings import VERSIONS, api_of, run_over_stubs
 from tensorrt_usage import Use, check, signatures
 
 FOLDER = Path(__file__).resolve().parents[2] / "nanohtnet_ros"
@@ -132,6 +133,35 @@ def test_fp16_flag_and_explicit_batch_are_not_taken_for_granted(cache):
     assert "FP16" not in api["classes"]["BuilderFlag"]["members"]
     source = "def f(config: trt.IBuilderConfig):\n    config.set_flag(trt.BuilderFlag.FP16)\n"
     assert "no 'FP16'" in "".join(check(source, api).problems)
+
+
+def test_what_needs_no_gpu_runs_with_the_real_bindings(api):
+    """Our subclasses of TensorRT's, made and called; flags and names of types; shapes given as tuples."""
+    out = run_over_stubs(
+        "import sys, tensorrt_bindings\n"
+        "sys.modules['tensorrt'] = trt = tensorrt_bindings\n"
+        "from types import SimpleNamespace as S\n"
+        "from nanohtnet_ros.runtime import engine_build, tensorrt_api, tensorrt_session\n"
+        "assert tensorrt_api.load_tensorrt() is trt\n"
+        "logger = tensorrt_api.logger()\n"
+        "logger.log(trt.ILogger.Severity.WARNING, 'harmless')\n"
+        "logger.log(trt.ILogger.Severity.ERROR, 'no room')\n"
+        "assert tensorrt_api.complaints() == 'no room'\n"
+        "engine_build.QUIET_S = 0.0\n"
+        "said = []\n"
+        "monitor = engine_build.progress_monitor(trt, 'net', said.append)\n"
+        "assert (monitor is None) == (tensorrt_api.version_of(trt) < (10, 0))\n"
+        "if monitor:\n"
+        "    monitor.phase_start('a', None, 2)\n"
+        "    assert monitor.step_complete('a', 0) and said == ['building the engine of net: a, 1 of 2']\n"
+        "cuda = S(device=lambda shape, dtype: bytearray(*shape))\n"
+        "allocator = tensorrt_session.output_allocator(cuda)\n"
+        "allocator.notify_shape('y', trt.Dims((2, 3)))\n"
+        "assert allocator.shape == (2, 3)\n"
+        "assert set(tensorrt_session.DTYPES) >= {trt.DataType.FLOAT.name, trt.DataType.HALF.name}\n"
+        "print([engine_build._network_flags(trt, typed) for typed in (False, True)])\n", api["folder"])
+    expected = {8: [1, 1], 10: [0, 2], 11: [0, 0]}  # explicit batch is bit 0, strongly typed bit 1
+    assert json.loads(out) == expected[int(api["version"].split(".")[0])]
 
 
 def test_the_stand_in_of_the_other_tests_knows_no_names_of_its_own(cache):
