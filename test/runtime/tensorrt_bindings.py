@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,8 @@ def api_of(version: str, cache: Path) -> dict:
     dumped = cache / f"{VERSIONS[version]}-{python}.json"
     if not dumped.is_file():
         folder = cache / f"{VERSIONS[version]}-{python}"
-        install(VERSIONS[version], folder)
+        if reason := install(VERSIONS[version], folder):
+            pytest.skip(f"pip cannot bring {VERSIONS[version]} here: {reason}")
         make_stubs(folder)
         part = dumped.with_suffix(f".{os.getpid()}")
         part.write_text(run_over_stubs(DUMP, folder))
@@ -88,13 +90,14 @@ def run_over_stubs(code: str, folder: Path | str) -> str:
     return result.stdout
 
 
-def install(requirement: str, folder: Path) -> None:
+@lru_cache
+def install(requirement: str, folder: Path) -> str:
+    """Bring a wheel into a folder; why not, or nothing."""
     command = [
         sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--upgrade",
         "--only-binary=:all:", "--retries=1", "--target", str(folder), requirement]
     result = subprocess.run(command, capture_output=True, text=True)
-    if result.returncode:
-        pytest.skip(f"pip cannot bring {requirement} here: {result.stderr.strip().splitlines()[-1]}")
+    return result.stderr.strip().splitlines()[-1] if result.returncode else ""
 
 
 def make_stubs(folder: Path) -> None:
