@@ -102,7 +102,7 @@ class _Converter:
 
     def _convert(self, node: onnx.NodeProto) -> None:
         data = set(self._data(node))
-        inputs = [self._half(name) if name in data else name for name in node.input]
+        inputs = [self._half(name, node.op_type == "Clip") if name in data else name for name in node.input]
         del node.input[:]
         node.input.extend(inputs)
         outputs = [f"{name}:half" if name else name for name in node.output]
@@ -112,13 +112,15 @@ class _Converter:
         node.output.extend(outputs)
         self._nodes.append(node)
 
-    def _half(self, name: str) -> str:
-        """The half of a tensor, made where it is missing."""
-        half = f"{name}:half"
+    def _half(self, name: str, bound: bool = False) -> str:
+        """The half of a tensor, made where it is missing; a bound may be cut to the largest half."""
+        half = f"{name}:half" if not (bound and name in self._weights) else f"{name}:bound"
         if half not in self._there:
             self._there.add(half)
             if name in self._weights:
                 values = self._onnx.numpy_helper.to_array(self._weights[name])
+                if bound:
+                    values = np.clip(values, -LARGEST, LARGEST)
                 if np.abs(values[np.isfinite(values)]).max(initial=0.0) > LARGEST:
                     raise ValueError(f"{self._path}: '{name}' exceeds half precision's {LARGEST:g}: use fp32")
                 self._new_weights.append(self._onnx.numpy_helper.from_array(values.astype(np.float16), half))

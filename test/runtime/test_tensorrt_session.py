@@ -1,5 +1,4 @@
 import numpy as np
-import onnxruntime
 import pytest
 
 from nanohtnet_ros.runtime.engine_store import get_engine
@@ -123,35 +122,6 @@ def test_engines_of_other_tools(fake_trt, small_onnx, tmp_path):
         open_session(tmp_path / "mine.engine")
     with pytest.raises(ValueError, match="is a TensorRT engine, but device is 'cpu'"):
         open_session(tmp_path / "mine.engine", "cpu")
-
-
-def test_half_precision_is_stated_and_kept_out_of_the_geometry():
-    """The README's figure, on ONNX Runtime: products in half precision, everything else in single."""
-    pytest.importorskip("onnx", reason="onnx is not installed")
-    from nanohtnet_ros.core.lifter import ModelCard
-    from nanohtnet_ros.demo.windows import clip_windows
-    from nanohtnet_ros.runtime.half import half_onnx
-
-    path = find_model(DEFAULT_MODEL)
-    x, truth_m = clip_windows(ModelCard.load(path.with_suffix(".json")))
-    single = open_session(path, "cpu").run(x)[:, -1]
-    half = onnxruntime.InferenceSession(half_onnx(path)).run(None, {"keypoints": x})[0][:, -1]
-    difference_mm = np.linalg.norm(single - half, axis=-1) * 1000
-    assert difference_mm.mean() < 0.3 and difference_mm.max() < 1.5
-    mpjpe_mm = [np.linalg.norm(a - truth_m, axis=-1)[:, 1:].mean() * 1000 for a in (single, half)]
-    assert abs(mpjpe_mm[0] - mpjpe_mm[1]) < 0.1 and mpjpe_mm[0] < 60
-
-
-def test_weights_too_large_for_half_precision_are_refused(write_onnx):
-    from onnx import helper
-
-    from nanohtnet_ros.runtime.half import half_onnx
-
-    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
-    weights = {"w": np.full((2, 2), 7e4, np.float32)}
-    path = write_onnx(nodes, {"x": ("FLOAT", ["B", 2])}, {"y": ("FLOAT", ["B", 2])}, weights)
-    with pytest.raises(ValueError, match="'w' exceeds half precision"):
-        half_onnx(path)
 
 
 def test_no_packaged_network_needs_what_tensorrt_8_6_lacks():
