@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 from nanohtnet_ros.detectors.base import Detector, PeopleConfig, PersonDetector
 from nanohtnet_ros.detectors.blazepose import BlazePoseConfig, BlazePoseDetector
 from nanohtnet_ros.detectors.recognise import recognise
@@ -11,15 +14,21 @@ from nanohtnet_ros.detectors.rtmpose import RTMPoseDetector
 from nanohtnet_ros.detectors.yolo_pose import YoloPoseDetector
 from nanohtnet_ros.detectors.yolox import YOLOX
 from nanohtnet_ros.runtime.model_store import detector_dir, find_detector
-from nanohtnet_ros.runtime.session import open_session
+from nanohtnet_ros.runtime.session import Session, open_session
 
 ONE_STAGE = {"rtmo": RTMODetector, "yolo_pose": YoloPoseDetector}
 PERSON_DETECTORS = {"rtmdet": RTMDet, "yolox": YOLOX}
 
 
+def on_any_device(path: Path, threads: int) -> Session:
+    """Open a network with the best runtime at hand."""
+    return open_session(path, threads=threads)
+
+
 def open_detector(
     name: str, max_people: int = 6, detect_every: int = 1, threads: int = 2, *,
     family: str = "auto", person_detector: str = "", person_family: str = "auto",
+    open_network: Callable[[Path, int], Session] = on_any_device,
 ) -> Detector:
     """Open a detector.
 
@@ -31,6 +40,7 @@ def open_detector(
         family: of the file, or `auto` to tell by its tensors.
         person_detector: name or path of the network that finds boxes for RTMPose.
         person_family: of that file, or `auto`.
+        open_network: opens a file with so many CPU threads; BlazePose's are opened without it, they run on the CPU.
     Raises:
         ValueError: the name is unknown, or a file fits no family; the message lists what was expected.
         FileNotFoundError: a file is not there; the message names the command that gets it.
@@ -39,7 +49,7 @@ def open_detector(
         config = BlazePoseConfig(max_people=max_people, detect_every=detect_every, threads=threads)
         return BlazePoseDetector(detector_dir(name), config)
     path = find_detector(name)
-    session = open_session(path, threads)
+    session = open_network(path, threads)
     family, outputs = recognise(session, path, "keypoints", family)
     people = PeopleConfig(max_people=max_people, detect_every=detect_every)
     if family in ONE_STAGE:
@@ -48,13 +58,16 @@ def open_detector(
         raise ValueError(
             f"{path} is RTMPose, which needs boxes around people: set person_detector to an RTMDet's or YOLOX's file, "
             "or to yolox-tiny after 'nanohtnet models get yolox-tiny'")
-    persons = open_person_detector(person_detector, max_people, threads, person_family)
+    persons = open_person_detector(person_detector, max_people, threads, person_family, open_network)
     return RTMPoseDetector(session, outputs, persons, people)
 
 
-def open_person_detector(name: str, max_people: int, threads: int, family: str = "auto") -> PersonDetector:
+def open_person_detector(
+    name: str, max_people: int, threads: int, family: str = "auto",
+    open_network: Callable[[Path, int], Session] = on_any_device,
+) -> PersonDetector:
     """Open a network that finds boxes around people; arguments and errors as of `open_detector`."""
     path = find_detector(name)
-    session = open_session(path, threads)
+    session = open_network(path, threads)
     family, outputs = recognise(session, path, "boxes", family)
     return PERSON_DETECTORS[family](session, outputs, max_people)

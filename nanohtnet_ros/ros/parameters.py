@@ -15,7 +15,9 @@ from rclpy.node import Node
 
 from nanohtnet_ros.core.camera import DEFAULT_HORIZONTAL_FOV_DEG
 from nanohtnet_ros.detectors.recognise import PERSON_FAMILIES, POSE_FAMILIES
+from nanohtnet_ros.runtime.engine_build import PRECISIONS
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL
+from nanohtnet_ros.runtime.session import DEVICES
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,13 @@ FINDING = (
     Parameter("image_transport", "raw", "how images come; compressed ones on the topic `compressed` below `image`",
               choices=("raw", "compressed")),
 )
+RUNTIME = (
+    Parameter("device", "auto", "what runs ONNX networks: TensorRT, ONNX Runtime on CUDA or on the CPU; auto takes the "
+              "first that works", choices=DEVICES),
+    Parameter("require_gpu", False, "do not configure where auto would run an ONNX network on the CPU; BlazePose always does"),
+    Parameter("precision", "fp32", "numbers that TensorRT computes with", choices=PRECISIONS),
+    Parameter("cuda_graph", False, "replay TensorRT's launches as CUDA graphs: less work for the CPU"),
+)
 LIFTING = (
     Parameter("model", DEFAULT_MODEL, "lifting network: a name that 'nanohtnet models list' shows, or an .onnx file"),
     Parameter("horizontal_fov_deg", DEFAULT_HORIZONTAL_FOV_DEG,
@@ -98,12 +107,12 @@ LIFTING = (
     Parameter("publish_tf", False, "broadcast a frame body_<id> for each person and one for each joint"),
     Parameter("publish_hri", False, "publish people as ROS4HRI bodies under /humans/bodies (needs hri_msgs)"),
 )
-POSE_NODE = (AUTOSTART, *FINDING, *LIFTING, MAX_GAP_S, STALE_AFTER_S)
-DETECTOR_NODE = (AUTOSTART, *FINDING, MAX_GAP_S, STALE_AFTER_S)
+POSE_NODE = (AUTOSTART, *FINDING, *LIFTING, *RUNTIME, MAX_GAP_S, STALE_AFTER_S)
+DETECTOR_NODE = (AUTOSTART, *FINDING, *RUNTIME, MAX_GAP_S, STALE_AFTER_S)
 LIFTER_NODE = (
     AUTOSTART,
     Parameter("cameras", [""], "name of each camera, which leads its topics; one without a name has none"),
-    *LIFTING, MAX_GAP_S, STALE_AFTER_S)
+    *LIFTING, *RUNTIME, MAX_GAP_S, STALE_AFTER_S)
 MARKER_NODE = (
     Parameter("joint_diameter_m", 0.06, "diameter of the joints' spheres, metres", 0.001, 1.0, dynamic=True),
     Parameter("bone_width_m", 0.03, "width of the bones' lines, metres", 0.001, 1.0, dynamic=True),
