@@ -86,7 +86,8 @@ FINDING = (
 RUNTIME = (
     Parameter("device", "auto", "what runs ONNX networks: TensorRT, ONNX Runtime on CUDA or on the CPU; auto takes the "
               "first that works", choices=DEVICES),
-    Parameter("require_gpu", False, "do not configure where auto would run an ONNX network on the CPU; BlazePose always does"),
+    Parameter("require_gpu", False,
+              "do not configure where auto would run an ONNX network on the CPU; BlazePose always does"),
     Parameter("precision", "fp32", "numbers that TensorRT computes with", choices=PRECISIONS),
     Parameter("cuda_graph", False, "replay TensorRT's launches as CUDA graphs: less work for the CPU"),
 )
