@@ -10,6 +10,8 @@ COMMANDS = {
     "demo": ("nanohtnet_ros.demo.run:demo", "the same for the two clips of this package, against their ground truth"),
     "models get": ("nanohtnet_ros.runtime.model_store:get", "bring a detector's files into the user's cache"),
     "models list": ("nanohtnet_ros.runtime.model_store:show", "models that are installed"),
+    "engine build": ("nanohtnet_ros.runtime.engine_store:build", "build a network's TensorRT engine for this machine"),
+    "selftest": ("nanohtnet_ros.demo.selftest:selftest", "check and time everything that can run networks here"),
     "train": ("nanohtnet_ros.training.train:train", "train the lifting network on motion capture"),
     "evaluate": ("nanohtnet_ros.training.evaluate:evaluate", "errors of an exported network"),
     "export": ("nanohtnet_ros.training.export:export", "checkpoint to ONNX and its sidecar"),

@@ -62,3 +62,17 @@ def walking_track(make_keypoints):
         return [make_keypoints(start + (i * speed_m, 0, 0)) for i in range(frames)]
 
     return make
+
+
+@pytest.fixture
+def fake_trt(monkeypatch, tmp_path):
+    """`fake_trt(version)` puts a TensorRT of a version in place; caches are the test's own."""
+    pytest.importorskip("torch", reason="PyTorch, which holds TensorRT's buffers, is not installed")
+    import fake_tensorrt
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def patch(target, name, value):
+        (monkeypatch.setitem if isinstance(target, dict) else monkeypatch.setattr)(target, name, value)
+
+    return lambda version="10.3.0": fake_tensorrt.install(version, patch)

@@ -174,7 +174,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name of a lifting network, or path of an .onnx file")
     model = find_model(parser.parse_args().model)
-    lifter = Lifter(open_session(model), ModelCard.load(model.with_suffix(".json")))
+    lifter = Lifter(open_session(model, "cpu"), ModelCard.load(model.with_suffix(".json")))
     clips = packaged_clips()
     people = [(clip, index) for clip in clips for index in range(clip.truth.joints_px.shape[1])]
     rows: dict[str, list[str]] = defaultdict(list)

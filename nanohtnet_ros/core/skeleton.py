@@ -118,3 +118,80 @@ def blazepose_to_h36m(xy_px: np.ndarray, confidence: np.ndarray) -> tuple[np.nda
     joints = BLAZEPOSE_TO_H36M @ np.asarray(xy_px, np.float32)
     used = np.where(np.abs(BLAZEPOSE_TO_H36M) > 0.1, np.asarray(confidence, np.float32)[None, :], np.inf)
     return joints.astype(np.float32), used.min(axis=1).astype(np.float32)
+
+
+COCO_17 = Skeleton(
+    name="coco_17",
+    joint_names=(
+        "nose", "l_eye", "r_eye", "l_ear", "r_ear", "l_shoulder", "r_shoulder", "l_elbow", "r_elbow",
+        "l_wrist", "r_wrist", "l_hip", "r_hip", "l_knee", "r_knee", "l_ankle", "r_ankle",
+    ),
+    parents=(),
+    flip_pairs=((1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16)),
+)
+"""COCO's 17 keypoints. Halpe-26 and COCO-WholeBody-133 begin with the same."""
+
+# Below this share of a joint a keypoint only nudges it, and does not say how sure it is.
+NUDGE = 0.1
+
+
+def _coco_to_h36m_weights(nudged: bool) -> np.ndarray:
+    """(17, 17) weights of COCO's keypoints in each Human3.6M joint; every row sums to one.
+
+    - Knees, ankles, elbows, wrists: the keypoints themselves. Human3.6M's neck, which papers call neck/nose: the nose.
+    - Hips and shoulders: people who annotate photographs mark shoulders on top and hips low, so each is moved along the
+      trunk (hips' middle to shoulders' middle) towards the joint's centre: hips up by 3 % of it, shoulders down by 5 %.
+    - Hip, the root: the middle of the hips, moved like them. Thorax: the middle of the shoulders, 5 % of the trunk
+      higher, where motion capture has the base of the neck. Spine: half way between the two.
+    - Head, the crown: from the ears' middle 0.6 of the way that leads from the shoulders' middle to it, on, and 0.3 of
+      the way from the nose to it.
+
+    The shares are those of `blazepose_to_h36m`, measured with BlazePose, whose landmarks of these names were made to
+    be COCO's; with a detector trained on COCO itself they have not been measured.
+
+    Args:
+        nudged: False leaves out the small moves along the trunk, for somebody of whom the trunk is not all in view.
+    """
+    index = {name: i for i, name in enumerate(COCO_17.joint_names)}
+
+    def keypoint(name: str) -> np.ndarray:
+        return np.eye(len(index), dtype=np.float32)[index[name]]
+
+    def middle(part: str) -> np.ndarray:
+        return (keypoint(f"l_{part}") + keypoint(f"r_{part}")) / 2
+
+    shoulders, hips, ears, nose = middle("shoulder"), middle("hip"), middle("ear"), keypoint("nose")
+    trunk = (shoulders - hips) * np.float32(nudged)
+    hip, thorax = hips + 0.03 * trunk, shoulders + 0.05 * trunk
+    made = {
+        "hip": hip, "spine": (hip + thorax) / 2, "thorax": thorax, "neck": nose,
+        "head": ears + 0.6 * (ears - shoulders) + 0.3 * (ears - nose),
+        **{f"{side}_hip": keypoint(f"{side}_hip") + 0.03 * trunk for side in "lr"},
+        **{f"{side}_shoulder": keypoint(f"{side}_shoulder") - 0.05 * trunk for side in "lr"},
+    }
+    return np.stack([made[name] if name in made else keypoint(name) for name in H36M_17.joint_names])
+
+
+COCO_TO_H36M = _coco_to_h36m_weights(nudged=True)
+COCO_TO_H36M_NO_TRUNK = _coco_to_h36m_weights(nudged=False)
+
+
+def coco_to_h36m(xy_px: np.ndarray, confidence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Convert people's COCO keypoints to Human3.6M joints.
+
+    Args:
+        xy_px: (..., 17, 2) pixels.
+        confidence: (..., 17); a keypoint with 0 or less, or without finite coordinates, is missing.
+    Returns:
+        (..., 17, 2) float32 pixels, NaN where a keypoint that a joint is made of is missing, and (..., 17) float32
+        confidences: the lowest of the keypoints that a joint is made of.
+    """
+    xy_px, confidence = np.asarray(xy_px, np.float32), np.asarray(confidence, np.float32)
+    there = np.isfinite(xy_px).all(axis=-1) & (confidence > 0)
+    trunk = [COCO_17.joint_names.index(f"{side}_{part}") for part in ("shoulder", "hip") for side in "lr"]
+    whole = there[..., trunk].all(axis=-1)
+    weights = np.where(whole[..., None, None], COCO_TO_H36M, COCO_TO_H36M_NO_TRUNK)
+    joints = weights @ np.where(there[..., None], xy_px, 0)
+    used = np.where(np.abs(COCO_TO_H36M) > NUDGE, np.where(there, confidence, 0)[..., None, :], np.inf)
+    sure = used.min(axis=-1).astype(np.float32)
+    return np.where(sure[..., None] > 0, joints, np.nan).astype(np.float32), sure

@@ -1,16 +1,21 @@
-"""What every 2D detector gives to the pipeline."""
+"""What every 2D detector gives to the pipeline, and what a top-down one needs."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from nanohtnet_ros.core.poses import Keypoints
+from nanohtnet_ros.core.skeleton import COCO_17, coco_to_h36m
 
 
 class Detector(Protocol):
     """Finds every person's 17 Human3.6M keypoints in an image."""
+
+    family: str
+    """How it works, by the name that the parameter `detector_family` has for it."""
 
     runtime: str
     """What runs its networks, as shown to users."""
@@ -28,3 +33,44 @@ class Detector(Protocol):
     def reset(self) -> None:
         """Forget what earlier images taught, as after a jump in time."""
         ...
+
+
+class PersonDetector(Protocol):
+    """Finds boxes around people, for a detector that looks at one person at a time."""
+
+    runtime: str
+
+    def boxes(self, image_bgr: np.ndarray) -> np.ndarray:
+        """Find people.
+
+        Args:
+            image_bgr: (H, W, 3) uint8.
+        Returns:
+            (N, 4) float32 as x0, y0, x1, y1, pixels, the surest first.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class PeopleConfig:
+    """Limits.
+
+    Attributes:
+        max_people: people found at most.
+        detect_every: frames between two looks for newcomers while somebody is in view; 1 looks always. Detectors of one
+            stage look always.
+    """
+
+    max_people: int = 6
+    detect_every: int = 1
+
+
+def people_from_coco(xy_px: np.ndarray, confidence: np.ndarray) -> list[Keypoints]:
+    """People in Human3.6M's joints.
+
+    Args:
+        xy_px: (N, K, 2) with COCO's 17 keypoints first.
+        confidence: (N, K).
+    """
+    count = len(COCO_17)
+    return [Keypoints(*person) for person in zip(*coco_to_h36m(xy_px[:, :count], confidence[:, :count]), strict=True)]

@@ -144,6 +144,8 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 class BlazePoseDetector:
     """Finds people with BlazePose and follows each with a region of their own."""
 
+    family = "blazepose"
+
     def __init__(self, model_dir: Path | str, config: BlazePoseConfig | None = None) -> None:
         """Open the two networks.
 

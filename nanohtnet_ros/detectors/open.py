@@ -1,20 +1,73 @@
-"""Detectors by name."""
+"""Detectors by name or file."""
 
 from __future__ import annotations
 
-from nanohtnet_ros.detectors.base import Detector
+from collections.abc import Callable
+from pathlib import Path
+
+from nanohtnet_ros.detectors.base import Detector, PeopleConfig, PersonDetector
 from nanohtnet_ros.detectors.blazepose import BlazePoseConfig, BlazePoseDetector
-from nanohtnet_ros.runtime.model_store import detector_dir
+from nanohtnet_ros.detectors.recognise import recognise
+from nanohtnet_ros.detectors.rtmdet import RTMDet
+from nanohtnet_ros.detectors.rtmo import RTMODetector
+from nanohtnet_ros.detectors.rtmpose import RTMPoseDetector
+from nanohtnet_ros.detectors.yolo_pose import YoloPoseDetector
+from nanohtnet_ros.detectors.yolox import YOLOX
+from nanohtnet_ros.runtime.model_store import detector_dir, find_detector
+from nanohtnet_ros.runtime.session import Session, open_session
+
+ONE_STAGE = {"rtmo": RTMODetector, "yolo_pose": YoloPoseDetector}
+PERSON_DETECTORS = {"rtmdet": RTMDet, "yolox": YOLOX}
 
 
-def open_detector(name: str, max_people: int = 6, detect_every: int = 1, threads: int = 2) -> Detector:
-    """Open a detector whose files are in the user's cache.
+def on_any_device(path: Path, threads: int) -> Session:
+    """Open a network with the best runtime at hand."""
+    return open_session(path, threads=threads)
 
+
+def open_detector(
+    name: str, max_people: int = 6, detect_every: int = 1, threads: int = 2, *,
+    family: str = "auto", person_detector: str = "", person_family: str = "auto",
+    open_network: Callable[[Path, int], Session] = on_any_device,
+) -> Detector:
+    """Open a detector.
+
+    Args:
+        name: one that `nanohtnet models list` shows, or the path of a network's file.
+        max_people: people found at most.
+        detect_every: frames between two looks for newcomers while somebody is in view, for BlazePose and RTMPose.
+        threads: CPU threads of each network.
+        family: of the file, or `auto` to tell by its tensors.
+        person_detector: name or path of the network that finds boxes for RTMPose.
+        person_family: of that file, or `auto`.
+        open_network: opens a file with so many CPU threads; BlazePose's are opened without it, they run on the CPU.
     Raises:
-        ValueError: the name is unknown.
-        FileNotFoundError: its files are not there; the message names the command that gets them.
+        ValueError: the name is unknown, or a file fits no family; the message lists what was expected.
+        FileNotFoundError: a file is not there; the message names the command that gets it.
     """
-    if name != "blazepose":
-        raise ValueError(f"unknown detector '{name}', expected blazepose")
-    config = BlazePoseConfig(max_people=max_people, detect_every=detect_every, threads=threads)
-    return BlazePoseDetector(detector_dir(name), config)
+    if name == "blazepose":
+        config = BlazePoseConfig(max_people=max_people, detect_every=detect_every, threads=threads)
+        return BlazePoseDetector(detector_dir(name), config)
+    path = find_detector(name)
+    session = open_network(path, threads)
+    family, outputs = recognise(session, path, "keypoints", family)
+    people = PeopleConfig(max_people=max_people, detect_every=detect_every)
+    if family in ONE_STAGE:
+        return ONE_STAGE[family](session, outputs, people)
+    if not person_detector:
+        raise ValueError(
+            f"{path} is RTMPose, which needs boxes around people: set person_detector to an RTMDet's or YOLOX's file, "
+            "or to yolox-tiny after 'nanohtnet models get yolox-tiny'")
+    persons = open_person_detector(person_detector, max_people, threads, person_family, open_network)
+    return RTMPoseDetector(session, outputs, persons, people)
+
+
+def open_person_detector(
+    name: str, max_people: int, threads: int, family: str = "auto",
+    open_network: Callable[[Path, int], Session] = on_any_device,
+) -> PersonDetector:
+    """Open a network that finds boxes around people; arguments and errors as of `open_detector`."""
+    path = find_detector(name)
+    session = open_network(path, threads)
+    family, outputs = recognise(session, path, "boxes", family)
+    return PERSON_DETECTORS[family](session, outputs, max_people)

@@ -27,7 +27,9 @@ def look_at_person(keypoints: Tensor) -> tuple[Tensor, Tensor]:
         axes to the turned view's: pan about y, then tilt about x, no roll.
     """
     tangents = keypoints / FOCAL_NORM
-    x, y = tangents[:, -1].mean(dim=1).unbind(dim=-1)  # (B,)
+    # Sums in place of means: TensorRT 8.6 does not know opset 18's ReduceMean, whose axes are an input.
+    joints = keypoints.shape[2]
+    x, y = (tangents[:, -1].sum(dim=1) / joints).unbind(dim=-1)  # (B,)
     level = torch.sqrt(x * x + 1.0)
     length = torch.sqrt(level * level + y * y)
     cos_pan, sin_pan, cos_tilt, sin_tilt = 1.0 / level, x / level, level / length, y / length
@@ -43,7 +45,7 @@ def look_at_person(keypoints: Tensor) -> tuple[Tensor, Tensor]:
     rows = rotation[:, None, None]  # (B, 1, 1, 3, 3)
     rays = tangents[..., 0:1] * rows[..., 0] + tangents[..., 1:2] * rows[..., 1] + rows[..., 2]  # (B, T, J, 3)
     view = rays[..., :2] / rays[..., 2:].clamp_min(NEAREST)
-    size = view[:, -1:].square().sum(dim=-1, keepdim=True).mean(dim=2, keepdim=True).sqrt()  # (B, 1, 1, 1)
+    size = (view[:, -1:].square().sum(dim=(2, 3), keepdim=True) / joints).sqrt()  # (B, 1, 1, 1)
     return view * (PERSON_SIZE / size.clamp_min(1e-3)), rotation
 
 

@@ -14,7 +14,10 @@ from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 
 from nanohtnet_ros.core.camera import DEFAULT_HORIZONTAL_FOV_DEG
+from nanohtnet_ros.detectors.recognise import PERSON_FAMILIES, POSE_FAMILIES
+from nanohtnet_ros.runtime.engine_build import PRECISIONS
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL
+from nanohtnet_ros.runtime.session import DEVICES
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,27 @@ MAX_GAP_S = Parameter(
 STALE_AFTER_S = Parameter(
     "stale_after_s", 2.0, "no input for this long is a warning in the diagnostics, seconds", 0.1, 3600.0, dynamic=True)
 FINDING = (
-    Parameter("detector", "blazepose", "2D detector", choices=("blazepose",)),
+    Parameter("detector", "blazepose", "2D detector: a name that 'nanohtnet models list' shows, or an .onnx file"),
+    Parameter("detector_family", "auto", "what that file is; auto tells by its tensors",
+              choices=("auto", *POSE_FAMILIES)),
+    Parameter("person_detector", "", "for rtmpose, what finds the boxes: a name or an .onnx file, as for `detector`"),
+    Parameter("person_detector_family", "auto", "what that file is; auto tells by its tensors and its name",
+              choices=("auto", *PERSON_FAMILIES)),
     Parameter("max_people", 6, "people followed at most", 1, 30),
-    Parameter("detect_every", 1, "frames between two looks for newcomers while somebody is in view", 1, 1000),
+    Parameter("detect_every", 1, "frames between two looks for newcomers while somebody is in view; blazepose, rtmpose",
+              1, 1000),
     Parameter("max_missed_s", 1.0, "a person not seen for this long is gone, seconds", 0.05, 60.0, dynamic=True),
-    Parameter("threads", 2, "CPU threads of the detector", 1, 64),
+    Parameter("threads", 2, "CPU threads of each of the detector's networks", 1, 64),
     Parameter("image_transport", "raw", "how images come; compressed ones on the topic `compressed` below `image`",
               choices=("raw", "compressed")),
+)
+RUNTIME = (
+    Parameter("device", "auto", "what runs ONNX networks: TensorRT, ONNX Runtime on CUDA or on the CPU; auto takes the "
+              "first that works", choices=DEVICES),
+    Parameter("require_gpu", False,
+              "do not configure where auto would run an ONNX network on the CPU; BlazePose always does"),
+    Parameter("precision", "fp32", "numbers that TensorRT computes with", choices=PRECISIONS),
+    Parameter("cuda_graph", False, "replay TensorRT's launches as CUDA graphs: less work for the CPU"),
 )
 LIFTING = (
     Parameter("model", DEFAULT_MODEL, "lifting network: a name that 'nanohtnet models list' shows, or an .onnx file"),
@@ -91,12 +108,12 @@ LIFTING = (
     Parameter("publish_tf", False, "broadcast a frame body_<id> for each person and one for each joint"),
     Parameter("publish_hri", False, "publish people as ROS4HRI bodies under /humans/bodies (needs hri_msgs)"),
 )
-POSE_NODE = (AUTOSTART, *FINDING, *LIFTING, MAX_GAP_S, STALE_AFTER_S)
-DETECTOR_NODE = (AUTOSTART, *FINDING, MAX_GAP_S, STALE_AFTER_S)
+POSE_NODE = (AUTOSTART, *FINDING, *LIFTING, *RUNTIME, MAX_GAP_S, STALE_AFTER_S)
+DETECTOR_NODE = (AUTOSTART, *FINDING, *RUNTIME, MAX_GAP_S, STALE_AFTER_S)
 LIFTER_NODE = (
     AUTOSTART,
     Parameter("cameras", [""], "name of each camera, which leads its topics; one without a name has none"),
-    *LIFTING, MAX_GAP_S, STALE_AFTER_S)
+    *LIFTING, *RUNTIME, MAX_GAP_S, STALE_AFTER_S)
 MARKER_NODE = (
     Parameter("joint_diameter_m", 0.06, "diameter of the joints' spheres, metres", 0.001, 1.0, dynamic=True),
     Parameter("bone_width_m", 0.03, "width of the bones' lines, metres", 0.001, 1.0, dynamic=True),

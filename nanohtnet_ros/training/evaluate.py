@@ -57,7 +57,7 @@ def evaluate(model: Path, data: Path, split: str = "val") -> None:
     from nanohtnet_ros.core.lifter import ModelCard
     from nanohtnet_ros.runtime.session import open_session
 
-    session = open_session(model)
+    session = open_session(model, "cpu")
     card = ModelCard.load(model.with_suffix(".json"))
     scores = score(session.run, EvaluationSet.build(MotionCapture.load(data, split), card.window_length))
     for name, value in scores.items():

@@ -38,7 +38,7 @@ def export_onnx(model: NanoHTNet, path: Path) -> None:
     for part in (proto.graph, *proto.graph.node, *proto.graph.input, *proto.graph.value_info):
         del part.metadata_props[:]  # stack traces with this machine's paths, and the same names again
     path.write_bytes(proto.SerializeToString())
-    session, lift = open_session(path), torch_lift(model)
+    session, lift = open_session(path, "cpu"), torch_lift(model)
     for batch in (1, 3):
         x = (torch.randn(batch, *example.shape[1:]) * 0.3).numpy()
         worst = float(np.abs(session.run(x) - lift(x)).max())
@@ -63,7 +63,7 @@ def export(checkpoint: Path, out: Path, data: Path | None = None, split: str = "
     metrics = {}
     if data is not None:
         held_out = EvaluationSet.build(MotionCapture.load(data, split), model.config.window_length)
-        metrics[split] = {"windows": len(held_out.clean), **score(open_session(out).run, held_out)}
+        metrics[split] = {"windows": len(held_out.clean), **score(open_session(out, "cpu").run, held_out)}
     card = {
         "window_length": model.config.window_length,
         "frame_rate_hz": FRAME_RATE_HZ,

@@ -89,7 +89,7 @@ def test_a_region_turns_the_person_upright(degrees):
 def test_missing_files_name_the_command(tmp_path):
     with pytest.raises(FileNotFoundError, match="nanohtnet models get blazepose"):
         BlazePoseDetector(tmp_path)
-    with pytest.raises(ValueError, match="unknown detector 'alphapose', expected blazepose"):
+    with pytest.raises(ValueError, match="unknown detector 'alphapose', expected blazepose, "):
         open_detector("alphapose")
 
 

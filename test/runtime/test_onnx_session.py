@@ -27,3 +27,34 @@ def test_missing_and_broken_files(tmp_path):
     (tmp_path / "broken.onnx").write_bytes(b"not a network")
     with pytest.raises(ValueError, match="cannot be run"):
         open_session(tmp_path / "broken.onnx")
+
+
+@pytest.mark.parametrize("real", ["FLOAT", "FLOAT16"])
+def test_several_outputs_come_by_name_and_the_first_alone(tmp_path, real):
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed (requirements/test.txt)")
+    info, kind = onnx.helper.make_tensor_value_info, getattr(onnx.TensorProto, real)
+    nodes = [onnx.helper.make_node("Relu", ["x"], ["positive"]),
+             onnx.helper.make_node("ArgMax", ["x"], ["where"], axis=1, keepdims=0)]
+    outputs = [info("positive", kind, ("batch", 4)), info("where", onnx.TensorProto.INT64, ("batch",))]
+    graph = onnx.helper.make_graph(nodes, "two", [info("x", kind, ("batch", 4))], outputs)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, tmp_path / "two.onnx")
+    session = open_session(tmp_path / "two.onnx")
+    assert session.input_name == "x" and session.input_shape == (-1, 4)
+    assert session.output_shapes == {"positive": (-1, 4), "where": (-1,)}
+    x = np.array([[-1, 3, 2, 0], [5, -2, 0, 1]], np.float32)
+    out = session.run_named(x)
+    assert list(out) == ["positive", "where"] and out["positive"].dtype == np.float32
+    np.testing.assert_array_equal(out["positive"], np.maximum(x, 0))
+    assert out["where"].tolist() == [1, 0]
+    np.testing.assert_array_equal(session.run(x), out["positive"])
+
+
+def test_several_inputs_are_refused(tmp_path):
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed (requirements/test.txt)")
+    infos = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, (1,)) for name in ("a", "b", "sum")]
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Add", ["a", "b"], ["sum"])], "add", infos[:2], infos[2:])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, tmp_path / "add.onnx")
+    with pytest.raises(ValueError, match=r"has the inputs a tensor\(float\), b tensor\(float\), expected one"):
+        open_session(tmp_path / "add.onnx")

@@ -84,6 +84,13 @@ def test_evaluate_repeats_the_sidecars_figures(trained, mocap_file, capsys):
     assert float(printed["clean_mpjpe_mm"]) == pytest.approx(measured["clean_mpjpe_mm"], abs=0.06)
 
 
+def test_selftest_compares_pytorch(trained, capsys):
+    run, out = trained
+    main(["selftest", "--model", str(out), "--checkpoint", str(run / "checkpoint.pth"), "--seconds=0.01"])
+    captured = capsys.readouterr()
+    assert "| PyTorch, CPU | ok | 0.00" in captured.out and "PyTorch" not in captured.err
+
+
 @pytest.mark.parametrize("flags", [
     {}, {"swap_arm_tokens": True}, {"person_view": True, "zero_root": True}])
 def test_onnx_runtime_agrees_with_pytorch(tmp_path, flags):

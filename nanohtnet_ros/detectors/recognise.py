@@ -1,0 +1,103 @@
+"""Which family of detectors a network is of, from the names and shapes of its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from dataclasses import dataclass
+from itertools import permutations
+from pathlib import Path
+
+from nanohtnet_ros.runtime.session import Session
+
+ANY = None
+Sizes = tuple[Container[int] | None, ...]
+
+
+@dataclass(frozen=True)
+class Family:
+    """What the networks of a family look like from outside. All take images: (N, 3, H, W).
+
+    Attributes:
+        name: as users give it.
+        finds: keypoints or boxes.
+        layouts: kinds of export; each has its outputs' usual names and, per axis, the sizes it may have.
+    """
+
+    name: str
+    finds: str
+    layouts: tuple[dict[str, Sizes], ...]
+
+    def roles(self, outputs: dict[str, tuple[int, ...]]) -> dict[str, str] | None:
+        """Which output is which, by its usual name; None if the network is not of this family.
+
+        Outputs of other names are told by their shapes, in the network's order where shapes leave it open.
+        """
+        for layout in self.layouts:
+            orders = [tuple(layout)] if set(layout) == set(outputs) else permutations(outputs)
+            for order in orders if len(layout) == len(outputs) else ():
+                if all(fits(outputs[name], sizes) for name, sizes in zip(order, layout.values(), strict=True)):
+                    return dict(zip(layout, order, strict=True))
+        return None
+
+    def __str__(self) -> str:
+        layouts = [[f"{name} {written(sizes)}" for name, sizes in layout.items()] for layout in self.layouts]
+        return f"{self.name}: {', or '.join(map(' and '.join, layouts))}"
+
+
+SUPPRESSED = {"dets": (ANY, ANY, (5,)), "labels": (ANY, ANY)}
+FAMILIES = (
+    Family("rtmpose", "keypoints", ({"simcc_x": (ANY, (17, 26, 133), ANY), "simcc_y": (ANY, (17, 26, 133), ANY)},)),
+    Family("rtmo", "keypoints", ({"dets": (ANY, ANY, (5,)), "keypoints": (ANY, ANY, (17,), (3,))},)),
+    Family("yolo_pose", "keypoints", ({"output0": (ANY, (56,), ANY)}, {"output0": (ANY, ANY, (57,))})),
+    Family("rtmdet", "boxes", (SUPPRESSED,)),
+    Family("yolox", "boxes", (SUPPRESSED, {"output": (ANY, ANY, (6, 85))})),
+)
+POSE_FAMILIES = tuple(family.name for family in FAMILIES if family.finds == "keypoints")
+PERSON_FAMILIES = tuple(family.name for family in FAMILIES if family.finds == "boxes")
+
+
+def fits(shape: tuple[int, ...], sizes: Sizes) -> bool:
+    """Whether a tensor's shape, -1 where it varies, may be one of those expected."""
+    return len(shape) == len(sizes) and all(
+        allowed is ANY or size == -1 or size in allowed for size, allowed in zip(shape, sizes, strict=True))
+
+
+def written(sizes: Sizes) -> str:
+    """Expected sizes as people read them: `(any, 17|26, any)`."""
+    return f"({', '.join('any' if allowed is ANY else '|'.join(map(str, allowed)) for allowed in sizes)})"
+
+
+def recognise(session: Session, path: Path, finds: str, family: str = "auto") -> tuple[str, dict[str, str]]:
+    """Find a network's family.
+
+    RTMDet's and YOLOX's exports by MMDeploy look the same but want different pixels; they are told apart by the file's
+    name or its folder's.
+
+    Args:
+        path: of its file.
+        finds: `keypoints` or `boxes`.
+        family: the family's name if it is known, else `auto`.
+    Returns:
+        The family's name, and the names of its outputs by their usual names.
+    Raises:
+        ValueError: it is of no family, or not of the one given, or may be of several; the message lists what is
+            expected and what the file has.
+    """
+    has = (f"it has the input '{session.input_name}' {session.input_shape} and the outputs "
+           + ", ".join(f"'{name}' {shape}" for name, shape in session.output_shapes.items()))
+    candidates = [f for f in FAMILIES if f.finds == finds and family in ("auto", f.name)]
+    matching = {f.name: roles for f in candidates if (roles := f.roles(session.output_shapes)) is not None}
+    if not matching or not fits(session.input_shape, (ANY, (3,), ANY, ANY)):
+        other = next((f for f in FAMILIES if f not in candidates and f.roles(session.output_shapes)), None)
+        hint = f"; it looks like {other.name}, which finds {other.finds}" if other else ""
+        expected = "; ".join(map(str, candidates))
+        raise ValueError(
+            f"{path} is no detector of {finds} that is known: {has} (-1 is any){hint}. Expected an input (any, 3, any, "
+            f"any) and one of these sets of outputs: {expected}")
+    if len(matching) > 1:
+        place = f"{path.parent.name}/{path.name}".lower()
+        matching = {name: roles for name, roles in matching.items() if name in place} or matching
+    if len(matching) > 1:
+        parameter = "detector_family" if finds == "keypoints" else "person_detector_family"
+        raise ValueError(f"{path} may be {' or '.join(matching)}: {has}. Set {parameter} to the one it is")
+    return next(iter(matching.items()))

@@ -1,0 +1,146 @@
+"""ONNX files to TensorRT engines."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from threading import Lock
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from nanohtnet_ros.runtime import tensorrt_api
+from nanohtnet_ros.runtime.tensorrt_api import Log
+
+if TYPE_CHECKING:
+    import tensorrt as trt
+
+PRECISIONS = ("fp32", "fp16")
+OPTIMAL_BATCH = 4
+WORKSPACE_BYTES = 1 << 30  # more than any of our networks asks for; a Jetson shares its memory with the CPU
+QUIET_S = 5.0
+
+
+def build_engine(
+    path: Path, precision: str, max_batch: int, timing: bytes, log: Log,
+) -> tuple[bytes, bytes]:
+    """Build an engine from an ONNX file; takes seconds to minutes.
+
+    Args:
+        path: the ONNX file. One input; its batch may be dynamic, nothing else.
+        precision: one of `PRECISIONS`. fp32 is true FP32 (no TF32). fp16 computes products in half precision, and what
+            follows them as far as `half.py` says; TensorRT 8.6, whose networks are not typed, decides by itself.
+        max_batch: largest batch, if it is dynamic.
+        timing: timing cache of earlier builds, or nothing.
+        log: takes lines about the progress.
+    Returns:
+        The engine and the new timing cache.
+    Raises:
+        ValueError: TensorRT cannot build it; the message has its reasons.
+        ImportError: fp16 needs the package onnx, and it is not installed.
+    """
+    trt = tensorrt_api.load_tensorrt()
+    tensorrt_api.COMPLAINTS.clear()
+    typed = precision == "fp16" and tensorrt_api.version_of(trt) >= (10, 0)
+    if typed:
+        from nanohtnet_ros.runtime.half import half_onnx
+
+        content = half_onnx(path)
+    else:
+        content = path.read_bytes()
+    builder = trt.Builder(tensorrt_api.logger())
+    network = builder.create_network(_network_flags(trt, typed))
+    parser = trt.OnnxParser(network, tensorrt_api.logger())
+    if not parser.parse(content, str(path)):  # the path is for weights in files of their own
+        reasons = "; ".join(parser.get_error(i).desc() for i in range(parser.num_errors))
+        raise ValueError(f"TensorRT {trt.__version__} cannot read {path}: {reasons or tensorrt_api.complaints()}")
+    config = builder.create_builder_config()
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
+    if precision == "fp32":
+        config.clear_flag(trt.BuilderFlag.TF32)
+    elif not typed:
+        config.set_flag(getattr(trt.BuilderFlag, "FP16", None))
+    profile = builder.create_optimization_profile()
+    if _set_profile(network, profile, max_batch, path):
+        config.add_optimization_profile(profile)
+    cache = _timing_cache(config, timing)
+    monitor = progress_monitor(trt, path.stem, log)
+    if hasattr(config, "progress_monitor"):
+        config.progress_monitor = monitor
+    engine = builder.build_serialized_network(network, config)
+    if engine is None:
+        raise ValueError(f"TensorRT {trt.__version__} cannot build {path}: {tensorrt_api.complaints()}")
+    return bytes(engine), bytes(cache.serialize())
+
+
+def _network_flags(trt: ModuleType, typed: bool) -> int:
+    """8.6 must be told of explicit batches, 10 of types; 11 takes both for granted and dropped the first."""
+    major = tensorrt_api.version_of(trt)[0]
+    if major < 10:
+        return 1 << int(getattr(trt.NetworkDefinitionCreationFlag, "EXPLICIT_BATCH", None))
+    if major == 10 and typed:
+        return 1 << int(getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None))
+    return 0
+
+
+def _set_profile(
+    network: trt.INetworkDefinition, profile: trt.IOptimizationProfile, max_batch: int, path: Path,
+) -> bool:
+    """State the sizes of a dynamic batch; whether there is one."""
+    if network.num_inputs != 1:
+        names = [network.get_input(i).name for i in range(network.num_inputs)]
+        raise ValueError(f"{path} has inputs {names}, expected one")
+    tensor = network.get_input(0)
+    shape = tuple(tensor.shape)
+    if -1 in shape[1:]:
+        raise ValueError(
+            f"{path}: '{tensor.name}' has shape {shape} (-1 is any), expected sizes that are fixed but for the batch: "
+            "export it so")
+    if shape[0] != -1:
+        return False
+    least, usual, most = ((batch, *shape[1:]) for batch in (1, min(OPTIMAL_BATCH, max_batch), max_batch))
+    profile.set_shape(tensor.name, least, usual, most)
+    return True
+
+
+def _timing_cache(config: trt.IBuilderConfig, timing: bytes) -> trt.ITimingCache:
+    """Use an earlier build's timings, or begin anew where TensorRT cannot use them."""
+    cache = config.create_timing_cache(timing)
+    if cache is None or not config.set_timing_cache(cache, False):
+        cache = config.create_timing_cache(b"")
+        config.set_timing_cache(cache, False)
+    tensorrt_api.COMPLAINTS.clear()
+    return cache
+
+
+def progress_monitor(trt: ModuleType, name: str, log: Log) -> trt.IProgressMonitor | None:
+    """What TensorRT reports its progress to, or None where it does not (8.6)."""
+    if not hasattr(trt, "IProgressMonitor"):
+        return None
+
+    class Progress(trt.IProgressMonitor):
+        """Says every few seconds how far the outermost phase is. TensorRT calls it from several threads."""
+
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+            self._lock = Lock()
+            self._steps: dict[str, int] = {}
+            self._said_s = time.monotonic()
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            with self._lock:
+                if not parent_phase:
+                    self._steps[phase_name] = num_steps
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            with self._lock:
+                steps, now = self._steps.get(phase_name), time.monotonic()
+                if steps and now - self._said_s >= QUIET_S:
+                    self._said_s = now
+                    log(f"building the engine of {name}: {phase_name}, {min(step + 1, steps)} of {steps}")
+            return True
+
+        def phase_finish(self, phase_name: str) -> None:
+            with self._lock:
+                self._steps.pop(phase_name, None)
+
+    return Progress()

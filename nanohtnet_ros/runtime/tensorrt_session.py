@@ -1,0 +1,270 @@
+"""Networks through TensorRT."""
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nanohtnet_ros.runtime import tensorrt_api
+from nanohtnet_ros.runtime.cuda_memory import CudaMemory, view
+from nanohtnet_ros.runtime.engine_store import MAX_BATCH, EngineFileError, bare_engine, get_engine
+from nanohtnet_ros.runtime.tensorrt_api import GpuUnavailableError, Log
+
+if TYPE_CHECKING:
+    import tensorrt as trt
+
+DTYPES = {"FLOAT": "float32", "HALF": "float16", "INT32": "int32", "INT64": "int64", "INT8": "int8", "UINT8": "uint8",
+          "BOOL": "bool"}
+"""TensorRT's names of tensors' types, to those of torch and NumPy."""
+
+
+class TensorRTSession:
+    """Runs an engine with one input; a context manager that frees the GPU.
+
+    Buffers for the largest batch are allocated once. A larger batch runs in pieces. One thread at a time may run it.
+    """
+
+    def __init__(self, engine: bytes, name: str, precision: str = "", cuda_graph: bool = False) -> None:
+        """Load an engine.
+
+        Args:
+            engine: serialised by the TensorRT that is installed, on a GPU of this kind.
+            name: of the network, for messages.
+            precision: it was built with, for messages.
+            cuda_graph: replay recorded launches; a graph for each size of batch (1, 2, 4, ...; others are padded).
+        Raises:
+            GpuUnavailableError: TensorRT or a GPU is missing, or its memory is full.
+            EngineFileError: TensorRT cannot load the engine.
+            ValueError: its tensors are not of a kind that this class can feed.
+        """
+        trt, torch = tensorrt_api.load_tensorrt(), tensorrt_api.load_torch()
+        tensorrt_api.COMPLAINTS.clear()
+        self._name = name
+        self._memory = CudaMemory(torch)
+        self._runtime: trt.Runtime | None = trt.Runtime(tensorrt_api.logger())
+        self._engine: trt.ICudaEngine | None = self._runtime.deserialize_cuda_engine(engine)
+        if self._engine is None:
+            raise EngineFileError(f"TensorRT {trt.__version__} cannot load it: {tensorrt_api.complaints()}")
+        self._read_tensors(trt)
+        self._contexts: dict[int, trt.IExecutionContext] = {}
+        self._graphs: dict[int, Any] = {}
+        self._shapes: dict[int, tuple[int, ...]] = {}
+        self._use_graphs = cuda_graph
+        self._allocate(self._context(0))
+        kind = f" {precision}" if precision else ""
+        self.runtime = f"TensorRT {trt.__version__}{kind}, {tensorrt_api.current_gpu(torch).name}" + (
+            ", CUDA graphs" if self._use_graphs else "")
+
+    @classmethod
+    def from_onnx(
+        cls, path: Path, precision: str = "fp32", max_batch: int = MAX_BATCH, cuda_graph: bool = False,
+        log: Log = lambda line: None,
+    ) -> TensorRTSession:
+        """Load an ONNX file's engine from the cache; build it where there is none, or TensorRT cannot load it.
+
+        Raises:
+            GpuUnavailableError: TensorRT or a GPU is missing, or its memory is full.
+            ValueError, ImportError: the engine cannot be built.
+        """
+        engine = get_engine(path, precision, max_batch, log)
+        try:
+            return cls(engine, path.stem, precision, cuda_graph)
+        except EngineFileError as error:
+            engine = get_engine(path, precision, max_batch, log, rejected=str(error))
+            return cls(engine, path.stem, precision, cuda_graph)
+
+    @classmethod
+    def from_engine(cls, path: Path, cuda_graph: bool = False) -> TensorRTSession:
+        """Load an engine that another tool built (trtexec, Ultralytics)."""
+        try:
+            return cls(bare_engine(path), path.stem, cuda_graph=cuda_graph)
+        except EngineFileError as error:
+            raise ValueError(f"{path}: {error}; build it on this machine, or give the ONNX file") from error
+
+    def run(self, x: np.ndarray) -> np.ndarray:
+        """Run the network on one batch; its first output."""
+        return next(iter(self.run_named(x).values()))
+
+    def run_named(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """Run the network on one batch; all its outputs by name.
+
+        Raises:
+            ValueError: the shape does not fit.
+            RuntimeError: TensorRT failed, or the session is closed.
+        """
+        if self._engine is None:
+            raise RuntimeError(f"the session of {self._name} is closed")
+        expected = self.input_shape
+        if x.ndim != len(expected) or any(e not in (-1, got) for e, got in zip(expected, x.shape, strict=True)):
+            raise ValueError(f"'{self.input_name}' has shape {x.shape}, model expects {expected} (-1 is any)")
+        if not x.shape[0]:
+            raise ValueError(f"'{self.input_name}' has shape {x.shape}, expected at least one of a batch")
+        pieces = [self._run(x[i:i + self._max_batch]) for i in range(0, len(x), self._max_batch)]
+        if len(pieces) == 1:
+            return pieces[0]
+        return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+    def close(self) -> None:
+        """Free the GPU; may be called again."""
+        self._graphs.clear()
+        self._contexts.clear()
+        self._engine = self._runtime = None
+        self._input = self._input_host = None
+        self._outputs, self._outputs_host, self._allocators = {}, {}, {}
+        self._memory.release()
+
+    def __enter__(self) -> TensorRTSession:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # Set-up.
+
+    def _read_tensors(self, trt: ModuleType) -> None:
+        """Names, shapes and types of the engine's tensors."""
+        engine = self._engine
+        names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
+        inputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
+        outputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.OUTPUT]
+        if len(inputs) != 1 or not outputs:
+            raise ValueError(f"{self._name} has inputs {inputs} and outputs {outputs}, expected one input")
+        self._dtypes = {name: DTYPES.get(engine.get_tensor_dtype(name).name) for name in names}
+        if strange := [name for name, dtype in self._dtypes.items() if dtype is None]:
+            raise ValueError(f"{self._name}: tensors {strange} have types other than {', '.join(DTYPES)}")
+        self.input_name = inputs[0]
+        self.input_shape: tuple[int, ...] = tuple(engine.get_tensor_shape(self.input_name))
+        self.output_shapes = {name: tuple(engine.get_tensor_shape(name)) for name in outputs}
+        self._largest = self.input_shape
+        if -1 in self.input_shape:
+            _, _, largest = engine.get_tensor_profile_shape(self.input_name, 0)
+            self._largest = tuple(largest)
+        self._max_batch = self._largest[0]
+        self._allocators = {}
+
+    def _context(self, slot: int) -> trt.IExecutionContext:
+        """An execution context: the one in slot 0, or one for each size of a CUDA graph."""
+        if slot not in self._contexts:
+            context = self._engine.create_execution_context()
+            if context is None:
+                raise GpuUnavailableError(f"no room for {self._name} on the GPU: {tensorrt_api.complaints()}")
+            self._contexts[slot] = context
+        return self._contexts[slot]
+
+    def _allocate(self, context: trt.IExecutionContext) -> None:
+        """Buffers for the largest batch; outputs whose size depends on the data get theirs when they are made."""
+        self._set_shape(context, 0, self._largest)
+        size = (prod(self._largest),)
+        self._input = self._memory.device(size, self._dtypes[self.input_name])
+        self._input_host = self._memory.host(size, self._dtypes[self.input_name])
+        self._outputs, self._outputs_host = {}, {}
+        for name in self.output_shapes:
+            shape = tuple(context.get_tensor_shape(name))
+            if -1 in shape:
+                self._allocators[name] = output_allocator(self._memory)
+            else:
+                self._outputs[name] = self._memory.device((prod(shape),), self._dtypes[name])
+                self._outputs_host[name] = self._memory.host((prod(shape),), self._dtypes[name])
+        if self._allocators:
+            self._use_graphs = False  # a graph cannot hold what is allocated while it runs
+        if self._use_graphs:
+            del self._contexts[0]  # each graph brings its own
+
+    def _result_dtype(self, name: str) -> str:
+        return "float32" if self._dtypes[name] == "float16" else self._dtypes[name]
+
+    # Each frame.
+
+    def _set_shape(self, context: trt.IExecutionContext, slot: int, shape: tuple[int, ...]) -> None:
+        if self._shapes.get(slot) != shape:
+            if not context.set_input_shape(self.input_name, shape):
+                raise RuntimeError(f"TensorRT refused {shape} for '{self.input_name}': {tensorrt_api.complaints()}")
+            self._shapes[slot] = shape
+
+    def _run(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        """Run a batch that fits into the buffers."""
+        batch = len(x)
+        size = self._graph_size(batch) if self._use_graphs else batch
+        slot = size if self._use_graphs else 0
+        shape = (size, *x.shape[1:])
+        context = self._context(slot)
+        self._set_shape(context, slot, shape)
+        with self._memory.working():
+            staged = view(self._input_host, shape)
+            staged.numpy()[:batch] = x
+            staged.numpy()[batch:] = 0.0
+            view(self._input, shape).copy_(staged, non_blocking=True)
+            if self._use_graphs:
+                self._replay(context, size)
+            else:
+                self._enqueue(context)
+            results = {}
+            for name in self._outputs:
+                shape = tuple(context.get_tensor_shape(name))
+                results[name] = view(self._outputs_host[name], shape)
+                results[name].copy_(view(self._outputs[name], shape), non_blocking=True)
+        self._memory.wait()
+        named = {name: result.numpy().astype(self._result_dtype(name)) for name, result in results.items()}  # copies
+        for name, allocator in self._allocators.items():
+            raw = allocator.buffer.cpu().numpy().tobytes()
+            shape, dtype = allocator.shape, np.dtype(self._dtypes[name])
+            named[name] = np.frombuffer(raw, dtype, prod(shape)).reshape(shape).astype(self._result_dtype(name))
+        if size != batch:  # padded for its graph
+            named = {name: a[:batch] if self.output_shapes[name][:1] == (-1,) else a for name, a in named.items()}
+        return {name: named[name] for name in self.output_shapes}
+
+    def _enqueue(self, context: trt.IExecutionContext) -> None:
+        """Launch the network on our stream."""
+        context.set_tensor_address(self.input_name, self._input.data_ptr())
+        for name, buffer in self._outputs.items():
+            context.set_tensor_address(name, buffer.data_ptr())
+        for name, allocator in self._allocators.items():
+            context.set_output_allocator(name, allocator)
+        if not context.execute_async_v3(self._memory.stream.cuda_stream):
+            raise RuntimeError(f"TensorRT could not run {self._name}: {tensorrt_api.complaints()}")
+
+    def _graph_size(self, batch: int) -> int:
+        """The batch that a graph is recorded for: the next power of two."""
+        if self.input_shape[0] != -1:
+            return batch
+        return min(1 << (batch - 1).bit_length(), self._max_batch)
+
+    def _replay(self, context: trt.IExecutionContext, size: int) -> None:
+        if size not in self._graphs:
+            self._enqueue(context)  # TensorRT settles what depends on the shape in the first run; that is not recorded
+            self._memory.wait()
+            graph = self._memory.graph()
+            with self._memory.capture(graph):
+                self._enqueue(context)
+            self._graphs[size] = graph
+        self._graphs[size].replay()
+
+
+def output_allocator(cuda: CudaMemory) -> trt.IOutputAllocator:
+    """Where TensorRT asks for the memory of an output whose size it learns while it runs."""
+    trt = tensorrt_api.load_tensorrt()
+
+    class Allocator(trt.IOutputAllocator):
+        def __init__(self) -> None:
+            trt.IOutputAllocator.__init__(self)
+            self.buffer = cuda.device((256,), "uint8")
+            self.shape: tuple[int, ...] = ()
+
+        def reallocate_output(self, tensor_name: str, memory: int, size: int, alignment: int) -> int:
+            if size > len(self.buffer):
+                self.buffer = cuda.device((size,), "uint8")  # torch aligns to 512 bytes
+            return self.buffer.data_ptr()
+
+        def reallocate_output_async(
+            self, tensor_name: str, memory: int, size: int, alignment: int, stream: int,
+        ) -> int:
+            return self.reallocate_output(tensor_name, memory, size, alignment)
+
+        def notify_shape(self, tensor_name: str, shape: trt.Dims) -> None:
+            self.shape = tuple(shape)
+
+    return Allocator()

@@ -1,0 +1,344 @@
+"""A stand-in for TensorRT and for the GPU's memory.
+
+Engines hold ONNX files; ONNX Runtime computes them at the addresses that the session has set. `test_tensorrt_api.py`
+holds its names against the real bindings.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import enum
+import json
+import os
+import time
+from math import prod
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import onnxruntime
+import torch
+
+InferenceSession = onnxruntime.InferenceSession  # tests put others in its place
+GPU = SimpleNamespace(name="Fake Orin", capability=(8, 7))
+
+
+def make(version: str = "10.3.0") -> ModuleType:
+    """A module as TensorRT of a version would be, with what happened to it in `history`."""
+    trt = ModuleType("tensorrt")
+    trt.__version__ = version
+    trt.history = SimpleNamespace(
+        builds=[], flags=[], cleared=[], network_flags=[], recording=None, contexts=0, refuse=0, broken=False)
+    history, major = trt.history, int(version.split(".")[0])
+
+    class Severity(enum.Enum):
+        INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
+
+    class ILogger:
+        def log(self, severity, msg):
+            raise NotImplementedError
+
+    ILogger.Severity = Severity
+    DataType = enum.Enum("DataType", "FLOAT HALF INT32 INT64 UINT8 BOOL")
+    of_onnx = {"tensor(float)": DataType.FLOAT, "tensor(float16)": DataType.HALF, "tensor(int64)": DataType.INT64,
+               "tensor(uint8)": DataType.UINT8}
+    dtypes = {DataType.FLOAT: np.float32, DataType.HALF: np.float16, DataType.INT64: np.int64, DataType.UINT8: np.uint8}
+    TensorIOMode = enum.Enum("TensorIOMode", "NONE INPUT OUTPUT")
+    flags = ["TF32"] + (["FP16"] if major < 11 else [])
+    creation = [(["EXPLICIT_BATCH"] if major < 11 else []), (["STRONGLY_TYPED"] if major >= 10 else [])]
+
+    def onnx(content: bytes) -> onnxruntime.InferenceSession:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        return InferenceSession(bytes(content), options)
+
+    class IProgressMonitor:
+        pass
+
+    class IOutputAllocator:
+        pass
+
+    class ParserError:
+        def __init__(self, text):
+            self.text = text
+
+        def desc(self):
+            return self.text
+
+    class ITensor:
+        def __init__(self, value):
+            self.name = value.name
+            self.shape = tuple(n if isinstance(n, int) else -1 for n in value.shape)
+
+    class INetworkDefinition:
+        content = b""
+        inputs: tuple = ()
+
+        @property
+        def num_inputs(self):
+            return len(self.inputs)
+
+        def get_input(self, index):
+            return self.inputs[index]
+
+    class OnnxParser:
+        def __init__(self, network, logger):
+            self.network, self.errors = network, []
+
+        def parse(self, model, path=None):
+            try:
+                self.network.inputs = [ITensor(value) for value in onnx(model).get_inputs()]
+            except Exception:
+                self.errors = [ParserError("no importer for this")]
+                return False
+            self.network.content = model
+            return True
+
+        @property
+        def num_errors(self):
+            return len(self.errors)
+
+        def get_error(self, index):
+            return self.errors[index]
+
+    class IOptimizationProfile:
+        shapes = None
+
+        def set_shape(self, input, min, opt, max):
+            self.shapes = [tuple(min), tuple(opt), tuple(max)]
+
+    class ITimingCache:
+        def __init__(self, content):
+            self.content = content
+
+        def serialize(self):
+            return self.content
+
+    class IBuilderConfig:
+        def __init__(self):
+            self.profile = None
+            if major >= 10:
+                self.progress_monitor = None
+
+        def set_flag(self, flag):
+            assert flag is not None
+            history.flags.append(flag.name)
+
+        def clear_flag(self, flag):
+            history.cleared.append(flag.name)
+
+        def set_memory_pool_limit(self, pool, pool_size):
+            pass
+
+        def add_optimization_profile(self, profile):
+            self.profile = profile
+            return 0
+
+        def create_timing_cache(self, serialized_timing_cache):
+            return ITimingCache(serialized_timing_cache)
+
+        def set_timing_cache(self, cache, ignore_mismatch):
+            self.cache = cache
+            return cache.content == b"" or cache.content.startswith(b"timing")
+
+    class Builder:
+        def __init__(self, logger):
+            self.logger = logger
+
+        def create_network(self, flags=0):
+            history.network_flags.append(flags)
+            return INetworkDefinition()
+
+        def create_builder_config(self):
+            return IBuilderConfig()
+
+        def create_optimization_profile(self):
+            return IOptimizationProfile()
+
+        def build_serialized_network(self, network, config):
+            if history.broken:
+                self.logger.log(Severity.ERROR, "no tactic for node 7")
+                return None
+            if log := os.environ.get("FAKE_TENSORRT_LOG"):
+                with open(log, "a") as file:
+                    file.write("build\n")
+                time.sleep(1.5)
+            history.builds.append(config.cache.content)
+            if monitor := getattr(config, "progress_monitor", None):
+                monitor.phase_start("Building", None, 2)
+                monitor.phase_start("Timing", "Building", 9)
+                assert monitor.step_complete("Timing", 0) and monitor.step_complete("Building", 0)
+                monitor.phase_finish("Building")
+            config.cache.content = b"timing" + bytes([len(history.builds)])
+            shapes = config.profile.shapes if config.profile else None
+            return json.dumps({"version": version, "shapes": shapes}).encode() + b"\n" + network.content
+
+    class ICudaEngine:
+        def __init__(self, content):
+            header, _, model = content.partition(b"\n")
+            self.header, self.session = json.loads(header), onnx(model)
+            self.tensors = {v.name: v for v in (*self.session.get_inputs(), *self.session.get_outputs())}
+            self.input = self.session.get_inputs()[0].name
+
+        @property
+        def num_io_tensors(self):
+            return len(self.tensors)
+
+        def get_tensor_name(self, index):
+            return list(self.tensors)[index]
+
+        def get_tensor_mode(self, name):
+            return TensorIOMode.INPUT if name == self.input else TensorIOMode.OUTPUT
+
+        def get_tensor_dtype(self, name):
+            return of_onnx[self.tensors[name].type]
+
+        def get_tensor_shape(self, name):
+            return ITensor(self.tensors[name]).shape
+
+        def get_tensor_profile_shape(self, name, profile_index):
+            return self.header["shapes"]
+
+        def create_execution_context(self):
+            if history.contexts < 0:
+                return None
+            history.contexts += 1
+            return IExecutionContext(self)
+
+    class IExecutionContext:
+        def __init__(self, engine):
+            self.engine, self.addresses, self.allocators, self.shape = engine, {}, {}, None
+
+        def set_input_shape(self, name, shape):
+            least, _, most = self.engine.header["shapes"] or [self.engine.get_tensor_shape(name)] * 3
+            self.shape = tuple(shape)
+            return all(a <= n <= b for a, n, b in zip(least, self.shape, most, strict=True))
+
+        def get_tensor_shape(self, name):
+            batch = self.engine.tensors[self.engine.input].shape[0]
+            return tuple(
+                self.shape[0] if size == batch else size if isinstance(size, int) else -1
+                for size in self.engine.tensors[name].shape)
+
+        def set_tensor_address(self, name, memory):
+            self.addresses[name] = memory
+            return True
+
+        def set_output_allocator(self, name, output_allocator):
+            self.allocators[name] = output_allocator
+            return True
+
+        def execute_async_v3(self, stream_handle):
+            assert stream_handle == 7
+            if history.broken:
+                trt.logger_of_session.log(Severity.ERROR, "illegal address")
+                return False
+            if history.recording is not None:
+                shape = self.shape
+                history.recording.append(lambda: self.compute(shape))
+            else:
+                self.compute(self.shape)
+            return True
+
+        def compute(self, shape):
+            engine = self.engine
+            x = array(self.addresses[engine.input], shape, dtypes[engine.get_tensor_dtype(engine.input)]).copy()
+            results = engine.session.run(None, {engine.input: x})
+            for value, result in zip(engine.session.get_outputs(), results, strict=True):
+                address = self.addresses.get(value.name)
+                if allocator := self.allocators.get(value.name):
+                    address = allocator.reallocate_output(value.name, 0, max(result.nbytes, 1), 256)
+                    allocator.notify_shape(value.name, result.shape)
+                array(address, result.shape, result.dtype)[...] = result
+
+    class Runtime:
+        def __init__(self, logger):
+            self.logger = trt.logger_of_session = logger
+
+        def deserialize_cuda_engine(self, serialized_engine):
+            content = bytes(serialized_engine)
+            ours = content.startswith(b"{") and json.loads(content.split(b"\n")[0])["version"] == version
+            if history.refuse or not ours:
+                history.refuse = max(0, history.refuse - 1)
+                self.logger.log(Severity.ERROR, "Serialization assertion failed")
+                return None
+            return ICudaEngine(content)
+
+    trt.BuilderFlag = enum.Enum("BuilderFlag", flags)
+    trt.NetworkDefinitionCreationFlag = enum.IntEnum(
+        "NetworkDefinitionCreationFlag", [(n, i) for i, names in enumerate(creation) for n in names])
+    trt.MemoryPoolType = enum.Enum("MemoryPoolType", "WORKSPACE")
+    for thing in (
+            ILogger, DataType, TensorIOMode, IOutputAllocator, ParserError, ITensor, INetworkDefinition, OnnxParser,
+            IOptimizationProfile, ITimingCache, IBuilderConfig, Builder, ICudaEngine, IExecutionContext, Runtime):
+        setattr(trt, thing.__name__, thing)
+    trt.init_libnvinfer_plugins = lambda logger, namespace: True
+    if major >= 10:
+        trt.IProgressMonitor = IProgressMonitor
+    return trt
+
+
+def array(address: int, shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    """Memory as an array."""
+    content = (ctypes.c_char * (prod(shape) * np.dtype(dtype).itemsize)).from_address(address)
+    return np.frombuffer(content, dtype).reshape(shape)
+
+
+def make_memory(trt: ModuleType) -> type:
+    """A stand-in for `CudaMemory` that lies in the CPU's memory."""
+
+    class Graph:
+        def __init__(self):
+            self.calls = []
+
+        def replay(self):
+            for call in self.calls:
+                call()
+
+    class Memory:
+        allocated = 0
+
+        def __init__(self, torch_):
+            self.stream = SimpleNamespace(cuda_stream=7)
+
+        def device(self, shape, dtype):
+            Memory.allocated += 1
+            return torch.zeros(shape, dtype=getattr(torch, dtype))
+
+        host = device
+
+        def working(self):
+            return contextlib.nullcontext()
+
+        def graph(self):
+            return Graph()
+
+        @contextlib.contextmanager
+        def capture(self, graph):
+            trt.history.recording = graph.calls
+            yield
+            trt.history.recording = None
+
+        def wait(self):
+            pass
+
+        def release(self):
+            pass
+
+    return Memory
+
+
+def install(version: str, patch) -> ModuleType:
+    """Put the stand-ins where our code looks for TensorRT and the GPU; `patch(object, name, value)` sets them."""
+    import sys
+
+    from nanohtnet_ros.runtime import tensorrt_api, tensorrt_session
+
+    trt = make(version)
+    cuda = SimpleNamespace(get_device_name=lambda: GPU.name, get_device_capability=lambda: GPU.capability)
+    patch(sys.modules, "tensorrt", trt)
+    patch(tensorrt_api, "load_torch", lambda: SimpleNamespace(cuda=cuda))
+    patch(tensorrt_session, "CudaMemory", make_memory(trt))
+    tensorrt_api.logger.cache_clear()
+    tensorrt_api.COMPLAINTS.clear()
+    return trt

@@ -1,0 +1,289 @@
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nanohtnet_ros.runtime import engine_store
+from nanohtnet_ros.runtime.engine_build import PRECISIONS
+from nanohtnet_ros.runtime.engine_store import (
+    MAGIC,
+    EngineFileError,
+    EngineKey,
+    build,
+    engine_dir,
+    get_engine,
+    locked,
+    read_engine,
+    write_atomically,
+    write_engine,
+)
+from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
+from nanohtnet_ros.runtime.tensorrt_api import Gpu
+from nanohtnet_ros.runtime.tensorrt_session import TensorRTSession
+
+GPU = Gpu("Orin", "8.7")
+ROOT = Path(__file__).resolve().parents[2]
+ANOTHER_PROCESS = """
+import sys
+from pathlib import Path
+import fake_tensorrt
+fake_tensorrt.install("10.3.0", lambda t, n, v: t.__setitem__(n, v) if isinstance(t, dict) else setattr(t, n, v))
+from nanohtnet_ros.runtime.engine_store import get_engine
+print("starts", flush=True)
+engine = get_engine(Path(sys.argv[1]), "fp32", 32, lambda line: print(line, flush=True))
+print("has", len(engine))
+"""
+
+
+@pytest.fixture
+def log():
+    return []
+
+
+@pytest.fixture
+def get(fake_trt, small_onnx, log):
+    """`get(version)`: the engine of a small network, as TensorRT of this version gives it."""
+
+    def get(version="10.3.0", precision="fp32", max_batch=32):
+        trt = fake_trt(version)
+        return get_engine(small_onnx, precision, max_batch, log.append), trt
+
+    return get
+
+
+def engine_files() -> list[Path]:
+    return sorted(engine_dir().glob("*.engine"))
+
+
+def reasons(log) -> list[str]:
+    return [line for line in log if line.startswith("building the engine of net (")]
+
+
+def test_every_part_of_the_key_leads_to_another_file(tmp_path):
+    (tmp_path / "net.onnx").write_bytes(b"network")
+    key = EngineKey.of(tmp_path / "net.onnx", "10.3.0", GPU, "fp32")
+    assert key.profile == (1, 4, 32)
+    others = [
+        dataclasses.replace(key, **{field.name: (1, 1, 1) if field.name == "profile" else "other"})
+        for field in dataclasses.fields(key)]
+    assert len({k.file("net") for k in (key, *others)}) == 1 + len(others) == 7
+    for other in others:
+        assert key.difference(dataclasses.asdict(other)), other
+    assert not key.difference(dataclasses.asdict(key))
+    (tmp_path / "net.onnx.data").write_bytes(b"weights in a file of their own")
+    assert EngineKey.of(tmp_path / "net.onnx", "10.3.0", GPU, "fp32") != key
+    with pytest.raises(ValueError, match="expected one of fp32, fp16"):
+        EngineKey.of(tmp_path / "net.onnx", "10.3.0", GPU, "int8")
+
+
+def test_built_once_then_read(get, log):
+    first, trt = get()
+    assert len(trt.history.builds) == 1 and "there is none yet" in reasons(log)[0] and log[-1].startswith("built the")
+    log.clear()
+    again, trt = get()
+    assert again == first and not trt.history.builds and not log
+
+
+@pytest.mark.parametrize(("damage", "reason"), [
+    (lambda content: content[:-1], "damaged"),
+    (lambda content: content[:-1] + bytes([content[-1] ^ 1]), "damaged"),
+    (lambda content: b"", "no engine of this package's"),
+    (lambda content: b"ftrt" + content, "no engine of this package's"),
+    (lambda content: MAGIC + b"[]\n" + content, "header is damaged"),
+    (lambda content: content[:len(MAGIC) + 20], "header is damaged"),
+    (lambda content: content.replace(b"Fake Orin", b"Fake Xavi"), "was built for the GPU Fake Xavi"),
+    (lambda content: content.replace(b'"10.3.0"', b'"10.2.0"', 1), "was built for TensorRT 10.2.0"),
+])
+def test_a_damaged_or_foreign_engine_is_built_anew_with_one_line(get, log, damage, reason):
+    first, _ = get()
+    (file,) = engine_files()
+    file.write_bytes(damage(file.read_bytes()))
+    log.clear()
+    again, trt = get()
+    assert again == first and len(trt.history.builds) == 1
+    assert len(reasons(log)) == 1 and reason in reasons(log)[0]
+    log.clear()
+    assert get()[0] == first and not log
+
+
+def test_another_tensorrt_precision_or_batch_is_another_engine(get, log):
+    get("10.3.0")
+    get("10.13.3")
+    assert "the one in the cache was built for TensorRT 10.3.0" in reasons(log)[-1]
+    get("10.13.3", "fp16")
+    get("10.13.3", max_batch=1)
+    assert "batches [1, 4, 32]" in reasons(log)[-1]
+    assert len(engine_files()) == 4
+    log.clear()
+    assert get("10.3.0")[0] and not log
+
+
+def test_a_changed_model_is_built_anew(get, log, small_onnx):
+    get()
+    content = small_onnx.read_bytes()
+    small_onnx.write_bytes(content + b"\x32\x00")  # an empty field more
+    get()
+    assert "another version of the model" in reasons(log)[-1]
+
+
+def test_an_engine_that_tensorrt_does_not_take_is_built_anew_once(fake_trt, small_onnx, log):
+    fake_trt()
+    TensorRTSession.from_onnx(small_onnx, log=log.append).close()
+    trt = fake_trt()
+    trt.history.refuse = 1
+    log.clear()
+    TensorRTSession.from_onnx(small_onnx, log=log.append).close()
+    assert len(trt.history.builds) == 1 and "Serialization assertion failed" in reasons(log)[0]
+    trt.history.refuse = 2
+    with pytest.raises(EngineFileError, match="cannot load it"):
+        TensorRTSession.from_onnx(small_onnx, log=log.append)
+
+
+def test_two_processes_build_once(small_onnx, tmp_path, monkeypatch):
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    environment = {
+        **os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "FAKE_TENSORRT_LOG": str(tmp_path / "builds"),
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "test"), os.environ.get("PYTHONPATH", "")))}
+    command = [sys.executable, "-c", ANOTHER_PROCESS, str(small_onnx)]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
+    said = [process.communicate(timeout=120)[0] for process in both]
+    assert all("has" in text for text in said)
+    assert (tmp_path / "builds").read_text() == "build\n"
+    assert sum("another process builds" in text for text in said) <= 1
+
+
+def test_a_killed_builder_leaves_neither_lock_nor_half_a_file(small_onnx, tmp_path, fake_trt, log):
+    environment = {
+        **os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "FAKE_TENSORRT_LOG": str(tmp_path / "builds"),
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "test"), os.environ.get("PYTHONPATH", "")))}
+    fake_trt()
+    process = subprocess.Popen([sys.executable, "-c", ANOTHER_PROCESS, str(small_onnx)], env=environment)
+    while not (tmp_path / "builds").exists():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not engine_files()
+    assert get_engine(small_onnx, "fp32", 32, log.append) and "waiting" not in "".join(log)
+
+
+def test_who_waits_for_the_lock_says_so(tmp_path, log):
+    order = []
+
+    def second():
+        with locked(tmp_path / "a.engine", log.append):
+            order.append("second")
+
+    with locked(tmp_path / "a.engine", log.append):
+        thread = threading.Thread(target=second)
+        thread.start()
+        while not log:
+            time.sleep(0.01)
+        order.append("first")
+    thread.join(timeout=10)
+    assert order == ["first", "second"] and "another process builds a.engine" in log[0]
+
+
+def test_readers_see_whole_files_only(tmp_path):
+    (tmp_path / "net.onnx").write_bytes(b"network")
+    key = EngineKey.of(tmp_path / "net.onnx", "10.3.0", GPU, "fp32")
+    file, engines = tmp_path / "net.engine", [bytes([i]) * 3_000_000 for i in range(2)]
+    write_engine(file, key, engines[0])
+    done = threading.Event()
+
+    def write():
+        for i in range(20):
+            write_engine(file, key, engines[i % 2])
+        done.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    seen = 0
+    while not done.is_set():
+        assert read_engine(file, key) in engines
+        seen += 1
+    thread.join()
+    assert seen and [path.name for path in tmp_path.iterdir() if "engine" in path.name] == ["net.engine"]
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    write_atomically(tmp_path / "a", b"old")
+
+    def fail(*args):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(engine_store.os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_atomically(tmp_path / "a", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"] and (tmp_path / "a").read_bytes() == b"old"
+
+
+def test_the_timing_cache_is_kept_and_a_bad_one_dropped(get):
+    get()
+    _, trt = get(precision="fp16")
+    assert trt.history.builds == [b"timing\x01"]
+    (timing,) = engine_dir().glob("timing-10.3.0-Fake_Orin.cache")
+    timing.write_bytes(b"of another GPU")
+    _, trt = get(max_batch=1)
+    assert trt.history.builds == [b""]
+
+
+@pytest.mark.parametrize(("version", "precision", "network", "flags"), [
+    ("8.6.1", "fp32", 1, []), ("8.6.1", "fp16", 1, ["FP16"]), ("10.3.0", "fp32", 0, []), ("10.3.0", "fp16", 2, []),
+    ("11.4.0", "fp32", 0, []), ("11.4.0", "fp16", 0, []),
+])
+def test_each_version_is_told_its_precision_in_its_own_way(get, version, precision, network, flags):
+    _, trt = get(version, precision)
+    assert trt.history.network_flags == [network] and trt.history.flags == flags
+    assert trt.history.cleared == (["TF32"] if precision == "fp32" else [])
+    assert precision in PRECISIONS
+
+
+@pytest.mark.parametrize("version", ["8.6.1", "10.3.0"])
+def test_progress_is_said_where_tensorrt_reports_it(get, log, monkeypatch, version):
+    monkeypatch.setattr("nanohtnet_ros.runtime.engine_build.QUIET_S", 0.0)
+    get(version)
+    assert ("building the engine of net: Building, 1 of 2" in log) == (version != "8.6.1")
+
+
+def test_what_tensorrt_cannot_build_is_said_with_its_reasons(fake_trt, small_onnx, write_onnx, tmp_path):
+    from onnx import helper
+
+    trt = fake_trt()
+    trt.history.broken = True
+    with pytest.raises(ValueError, match=r"cannot build .*no tactic for node 7"):
+        get_engine(small_onnx, "fp32", 32, print)
+    (tmp_path / "broken.onnx").write_bytes(b"not a network")
+    with pytest.raises(ValueError, match=r"cannot read .*no importer for this"):
+        get_engine(tmp_path / "broken.onnx", "fp32", 32, print)
+    two = write_onnx([helper.make_node("Add", ["a", "b"], ["c"])], {n: ("FLOAT", [1]) for n in "ab"},
+                     {"c": ("FLOAT", [1])}, name="two")
+    with pytest.raises(ValueError, match=r"inputs \['a', 'b'\], expected one"):
+        get_engine(two, "fp32", 32, print)
+    wide = write_onnx([helper.make_node("Neg", ["a"], ["c"])], {"a": ("FLOAT", ["B", 3, "H", "W"])},
+                      {"c": ("FLOAT", ["B", 3, "H", "W"])}, name="wide")
+    with pytest.raises(ValueError, match=r"\(-1, 3, -1, -1\).*fixed but for the batch"):
+        get_engine(wide, "fp32", 32, print)
+    assert not engine_files()
+
+
+def test_without_onnx_fp16_says_what_to_do(get, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(ImportError, match="pip install onnx, or use fp32"):
+        get(precision="fp16")
+
+
+def test_the_command_builds_and_says_what_it_is(fake_trt, capsys):
+    fake_trt()
+    build(DEFAULT_MODEL)
+    build(str(find_model(DEFAULT_MODEL)))
+    out = capsys.readouterr().out
+    assert out.count("there is none yet") == 1
+    assert out.count("TensorRT 10.3.0 fp32, Fake Orin takes 'keypoints' (-1, 81, 17, 2) (-1 is any)") == 2
+    assert np.prod([len(engine_files()), 1]) == 1

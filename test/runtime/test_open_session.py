@@ -1,0 +1,135 @@
+"""Which runtime is taken, and what is said of those that are not."""
+
+import subprocess
+import sys
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from nanohtnet_ros.cli import main
+from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
+from nanohtnet_ros.runtime.session import open_session
+from nanohtnet_ros.runtime.tensorrt_api import GpuUnavailableError
+
+
+@pytest.fixture
+def no_tensorrt(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+
+
+@pytest.fixture
+def cuda_in_onnx_runtime(monkeypatch):
+    """`cuda_in_onnx_runtime(works)`: ONNX Runtime says that it has CUDA, and then can start it or not."""
+    real = onnxruntime.InferenceSession
+
+    def put(works: bool):
+        class Session:
+            def __init__(self, path, options, providers):
+                self.providers = [provider for provider, _ in providers]
+                self.real = real(path, options, providers=["CPUExecutionProvider"])
+
+            def get_providers(self):
+                return self.providers if works else ["CPUExecutionProvider"]
+
+            def __getattr__(self, name):
+                return getattr(self.real, name)
+
+        monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+        available = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
+
+    return put
+
+
+def test_tensorrt_comes_first(fake_trt, small_onnx, cuda_in_onnx_runtime):
+    fake_trt()
+    cuda_in_onnx_runtime(True)
+    assert open_session(small_onnx, require_gpu=True).runtime == "TensorRT 10.3.0 fp32, Fake Orin"
+    assert "fp16" in open_session(small_onnx, "tensorrt", precision="fp16").runtime
+
+
+def test_then_onnx_runtime_on_cuda(no_tensorrt, cuda_in_onnx_runtime):
+    cuda_in_onnx_runtime(True)
+    log = []
+    session = open_session(find_model(DEFAULT_MODEL), require_gpu=True, log=log.append)
+    assert session.runtime == f"ONNX Runtime {onnxruntime.__version__}, CUDA"
+    assert len(log) == 1 and "is not run by TensorRT: TensorRT's Python module cannot be imported" in log[0]
+    assert session.run(np.zeros((1, 81, 17, 2), np.float32)).shape == (1, 9, 17, 3)
+
+
+def test_then_the_cpu(no_tensorrt, cuda_in_onnx_runtime):
+    cuda_in_onnx_runtime(False)
+    log = []
+    assert open_session(find_model(DEFAULT_MODEL), log=log.append).runtime.endswith("CPU")
+    assert len(log) == 2 and "cannot start it" in log[1]
+
+
+def test_a_network_that_tensorrt_cannot_build_goes_to_the_next(fake_trt, cuda_in_onnx_runtime):
+    fake_trt().history.broken = True
+    cuda_in_onnx_runtime(True)
+    log = []
+    assert open_session(find_model(DEFAULT_MODEL), log=log.append).runtime.endswith("CUDA")
+    assert "no tactic for node 7" in log[-1]
+
+
+def test_require_gpu_says_why_each_gpu_runtime_failed(no_tensorrt):
+    if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+        pytest.skip("this ONNX Runtime has CUDA")
+    with pytest.raises(GpuUnavailableError, match=r"TensorRT: .*cannot be imported.* CUDA: .*built without CUDAExec"):
+        open_session(find_model(DEFAULT_MODEL), require_gpu=True)
+
+
+def test_a_named_device_never_falls_back(no_tensorrt, cuda_in_onnx_runtime):
+    cuda_in_onnx_runtime(False)
+    with pytest.raises(GpuUnavailableError, match="TensorRT"):
+        open_session(find_model(DEFAULT_MODEL), "tensorrt")
+    with pytest.raises(GpuUnavailableError, match="libraries are missing"):
+        open_session(find_model(DEFAULT_MODEL), "cuda")
+    assert open_session(find_model(DEFAULT_MODEL), "cpu").runtime.endswith("CPU")
+
+
+def test_contradictions_and_unknown_devices_are_refused():
+    with pytest.raises(ValueError, match="device is 'gpu', expected one of auto, tensorrt, cuda, cpu"):
+        open_session(find_model(DEFAULT_MODEL), "gpu")
+    with pytest.raises(ValueError, match="require_gpu is set, but device is 'cpu'"):
+        open_session(find_model(DEFAULT_MODEL), "cpu", require_gpu=True)
+
+
+@pytest.mark.parametrize(("modules", "reason"), [
+    ({"torch": None}, "PyTorch, which holds TensorRT's buffers, cannot be imported"),
+    ({}, "built without CUDA|sees no GPU"),
+])
+def test_tensorrt_without_a_gpu_to_use(monkeypatch, modules, reason):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    import fake_tensorrt
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt.make())
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    with pytest.raises(GpuUnavailableError, match=reason):
+        open_session(find_model(DEFAULT_MODEL), "tensorrt")
+
+
+def test_a_tensorrt_that_is_too_old(fake_trt):
+    fake_trt("8.5.3")
+    with pytest.raises(GpuUnavailableError, match=r"TensorRT is 8\.5\.3, expected 8\.6 or later"):
+        open_session(find_model(DEFAULT_MODEL), "tensorrt")
+
+
+def test_torch_is_not_imported_without_tensorrt():
+    code = (
+        "import sys; sys.modules['tensorrt'] = None\n"
+        "from nanohtnet_ros.runtime.session import open_session\n"
+        "from nanohtnet_ros.runtime.model_store import find_model\n"
+        "session = open_session(find_model('nano_81_streaming'))\n"
+        "print(session.runtime, 'torch' in sys.modules, 'onnx' in sys.modules)")
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip().endswith("False False"), result.stdout + result.stderr
+
+
+def test_the_command_line_says_why_there_is_no_engine(no_tensorrt, capsys):
+    assert main(["engine", "build"]) == 1
+    assert "TensorRT's Python module cannot be imported" in capsys.readouterr().err
