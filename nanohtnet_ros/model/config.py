@@ -31,6 +31,9 @@ class NanoHTNetConfig:
             it (see `person_view.py`). Not in the paper; a published checkpoint was trained without.
         zero_root: output exactly zero for joint 0. A published checkpoint gives a value near zero that its users
             overwrite.
+        output_offsets: which frames the n outputs are, as offsets from the window's newest frame (0), ascending.
+            None: the n frames centred on the window's middle, as published.
+        uncertainty: give a fourth value per joint, the natural logarithm of its expected error in metres.
     """
 
     window_length: int = 243
@@ -48,6 +51,8 @@ class NanoHTNetConfig:
     swap_arm_tokens: bool = False
     person_view: bool = False
     zero_root: bool = False
+    output_offsets: tuple[int, ...] | None = None
+    uncertainty: bool = False
 
     def __post_init__(self) -> None:
         if self.channels % (6 * self.heads):
@@ -59,5 +64,20 @@ class NanoHTNetConfig:
             raise ValueError(
                 f"kept_frames is {self.kept_frames}, expected 1 to window_length = {self.window_length}"
             )
+        offsets = self.frame_offsets
+        in_window = 1 - self.window_length <= offsets[0] and offsets[-1] <= 0
+        if len(offsets) != self.kept_frames or list(offsets) != sorted(set(offsets)) or not in_window:
+            raise ValueError(
+                f"output_offsets are {list(offsets)}, expected {self.kept_frames} ascending frames of the window, "
+                f"{1 - self.window_length} to 0"
+            )
         if self.joints != 17:
             raise ValueError(f"joints is {self.joints}, expected 17: the part level is written for Human3.6M's limbs")
+
+    @property
+    def frame_offsets(self) -> tuple[int, ...]:
+        """The n output frames as offsets from the window's newest frame."""
+        if self.output_offsets is not None:
+            return tuple(self.output_offsets)
+        first = (self.window_length - self.kept_frames) // 2 + 1 - self.window_length
+        return tuple(range(first, first + self.kept_frames))

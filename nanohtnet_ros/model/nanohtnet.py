@@ -257,23 +257,19 @@ class NanoHTNet(nn.Module):
         self.pos_embed = nn.Parameter(torch.zeros(1, J, C))
         self.Transformer = MixerStack(SpatialMixer, config)
         self.fcn_spa = nn.Linear(C, h * n)
-        self.fc = nn.Linear(2 * h, 3)
+        self.fc = nn.Linear(2 * h, 4 if config.uncertainty else 3)
         self.register_buffer("dct", dct_rows(T, n), persistent=False)
         self.register_buffer("not_root", (torch.arange(J) > 0).float()[:, None], persistent=False)
 
-    def forward(self, keypoints: Tensor) -> Tensor:
-        """Lift windows.
+    @property
+    def feature_width(self) -> int:
+        """Features per output frame and joint that `features` gives."""
+        return 2 * self.config.joint_features
 
-        Args:
-            keypoints: (B, T, J, 2) float32, Human3.6M order, normalised image coordinates.
-        Returns:
-            (B, n, J, 3) float32, metres, optical axes, relative to joint 0, whose own output is to be overwritten
-            with zero, never subtracted (with `zero_root` it is zero).
-        """
+    def features(self, keypoints: Tensor) -> Tensor:
+        """(B, n, J, 2h) features of windows (B, T, J, 2); the regression head turns each into a joint."""
         B, T, J, _ = keypoints.shape
         n, h = self.config.kept_frames, self.config.joint_features
-        if self.config.person_view:
-            keypoints, rotation = look_at_person(keypoints)
 
         low = self.dct @ keypoints.reshape(B, T, J * 2)  # (B, n, J*2)
         low = self.tem_Transformer(self.tem_patch_embed(low) + self.tem_pos_embed)
@@ -282,11 +278,32 @@ class NanoHTNet(nn.Module):
         joints = keypoints.transpose(1, 2).reshape(B, J, T * 2)
         joints = self.Transformer(self.patch_embed(joints) + self.pos_embed)
         joints = self.fcn_spa(joints).reshape(B, J, n, h).transpose(1, 2)  # (B, n, J, h)
+        return torch.cat((joints, low), dim=-1)
 
-        out = self.fc(torch.cat((joints, low), dim=-1))  # (B, n, J, 3)
+    def forward(self, keypoints: Tensor) -> Tensor:
+        """Lift windows.
+
+        Args:
+            keypoints: (B, T, J, 2) float32, Human3.6M order, normalised image coordinates.
+        Returns:
+            (B, n, J, 3) float32, metres, optical axes, relative to joint 0, whose own output is to be overwritten
+            with zero, never subtracted (with `zero_root` it is zero). With `uncertainty` (B, n, J, 4), the fourth
+            value being the logarithm of the joint's expected error in metres.
+        """
+        if not self.config.person_view:
+            return self.regress(self.features(keypoints))
+        view, rotation = look_at_person(keypoints)
+        return self.regress(self.features(view), rotation)
+
+    def regress(self, features: Tensor, rotation: Tensor | None = None) -> Tensor:
+        """(B, n, J, 3 or 4) joints from `features`; `rotation` (B, 3, 3) turns them back to the camera's axes."""
+        out = self.fc(features)
+        joints, spread = out[..., :3], out[..., 3:]
         if self.config.zero_root:
-            out = out * self.not_root
-        return look_back(out, rotation) if self.config.person_view else out
+            joints = joints * self.not_root
+        if rotation is not None:
+            joints = look_back(joints, rotation)
+        return torch.cat((joints, spread), dim=-1) if self.config.uncertainty else joints
 
 
 def save_checkpoint(path: Path | str, model: NanoHTNet) -> None:
@@ -323,6 +340,7 @@ def infer_config(state_dict: dict[str, Tensor], swap_arm_tokens: bool = False) -
         mlp_hidden=shape("Transformer.blocks.0.mlp.fc1.weight", 2)[0],
         gcn_hidden=shape("Transformer.blocks.0.lgc.gcn1.M", 2)[1],
         joint_features=shape("fc.weight", 2)[1] // 2,
+        uncertainty=shape("fc.weight", 2)[0] == 4,
         swap_arm_tokens=swap_arm_tokens,
     )
 
