@@ -7,7 +7,7 @@ from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.training.keypoint_noise import KeypointNoise, ar1_matrix, rate_matrices
 from nanohtnet_ros.training.mocap import MotionCapture
-from nanohtnet_ros.training.synthesis import EvaluationSet, Synthesis
+from nanohtnet_ros.training.synthesis import Synthesis
 from nanohtnet_ros.training.virtual_camera import (
     BodyVariation,
     JointDefinitions,
@@ -183,11 +183,3 @@ def test_a_batch_is_seen_and_answered_in_the_same_axes(capture, rng):
 def test_the_same_seed_gives_the_same_batch(capture):
     batches = [Synthesis().batch(capture, 8, 27, 9, torch.Generator().manual_seed(3)) for _ in range(2)]
     assert torch.equal(batches[0][0], batches[1][0]) and torch.equal(batches[0][1], batches[1][1])
-
-
-def test_evaluation_sets_are_fixed_and_cover_every_sequence(mocap_file):
-    val = MotionCapture.load(mocap_file, "val")
-    sets = [EvaluationSet.build(val, 27, stride=10, cameras=2) for _ in range(2)]
-    assert torch.equal(sets[0].clean, sets[1].clean) and torch.equal(sets[0].noisy, sets[1].noisy)
-    assert set(sets[0].sequence.tolist()) == set(range(len(val.lengths)))
-    assert not torch.equal(sets[0].clean, sets[0].noisy)
