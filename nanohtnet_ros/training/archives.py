@@ -134,10 +134,15 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+def _no_bytes() -> bytes:
+    return b""
+
+
 _ADMITTED = {
     ("numpy", "ndarray"): _NDARRAY,
     ("numpy", "dtype"): _PickledDtype,
-    ("_codecs", "encode"): _encode,  # bytes in pickles of protocol 2
+    ("_codecs", "encode"): _encode,  # bytes in pickles up to protocol 2, and empty ones:
+    ("__builtin__", "bytes"): _no_bytes,
     **{(f"numpy.{core}.multiarray", "_reconstruct"): _reconstruct for core in ("core", "_core")},
     **{(f"numpy.{core}.multiarray", "scalar"): _scalar for core in ("core", "_core")},
 }

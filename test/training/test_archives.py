@@ -139,6 +139,7 @@ NEW = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR"
     (NEW + b"(I1\n(I-1\nt" + DTYPE_F4 + b"I00\nS''\ntb.", "shape"),
     (b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'O8'\ntRS'abcdefgh'\ntR.", "scalar of an object"),
     (b"c_codecs\nencode\n(S'abc'\nS'rot13'\ntR.", "rot13"),
+    (b"c__builtin__\nbytes\n(I1000000000000\ntR.", "TypeError"),
     (b"Pmodule\n.", "persistent"),
     (b"(lp0\ng0\na.", "not the object array"),
     (b"", "EOFError"),
