@@ -67,8 +67,10 @@ class BvhMotion:
         try:
             joints = _parse_hierarchy(hierarchy)
             values, frame_time_s = _parse_motion(motion, sum(len(joint.channels) for joint in joints))
-        except (ValueError, StopIteration) as error:
-            raise ValueError(f"{path}: {str(error) or 'the hierarchy ends too early: the file is cut short'}") from error
+        except StopIteration as error:
+            raise ValueError(f"{path}: the hierarchy ends in the middle of a joint: the file is cut short") from error
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
         return cls(joints, values, frame_time_s)
 
     def positions(self) -> np.ndarray:
