@@ -121,7 +121,7 @@ def train(data: Path, out: Path, recipe: Recipe, threads: int = 0, start: Path |
     if threads:
         torch.set_num_threads(threads)
     rng = torch.Generator().manual_seed(recipe.seed)
-    T, n = recipe.model.window_length, recipe.model.kept_frames
+    T, offsets = recipe.model.window_length, recipe.model.frame_offsets
     capture, data_val = MotionCapture.load(data, "train"), MotionCapture.load(data, "val")
     held_out = EvaluationSet.build(data_val, T, stride=20, cameras=3)
     record = {**asdict(recipe), "data_sha256": capture.sha256}
@@ -140,7 +140,7 @@ def train(data: Path, out: Path, recipe: Recipe, threads: int = 0, start: Path |
     started, losses = time.monotonic(), []
     progress = tqdm(range(steps), unit="step", mininterval=5.0)
     for step in progress:
-        keypoints, target = recipe.synthesis.batch(capture, recipe.batch_size, T, n, rng)
+        keypoints, target = recipe.synthesis.batch(capture, recipe.batch_size, T, offsets, rng)
         model.train()
         loss = mean_joint_distance(model(keypoints), target)
         optimizer.zero_grad(set_to_none=True)
