@@ -16,8 +16,9 @@ from tqdm import tqdm
 from nanohtnet_ros.model.config import NanoHTNetConfig
 from nanohtnet_ros.model.nanohtnet import NanoHTNet, load_checkpoint, save_checkpoint
 from nanohtnet_ros.training.evaluate import score, torch_lift
+from nanohtnet_ros.training.evaluation_set import EvaluationSet
 from nanohtnet_ros.training.mocap import MotionCapture
-from nanohtnet_ros.training.synthesis import EvaluationSet, Synthesis
+from nanohtnet_ros.training.synthesis import Synthesis
 
 
 @dataclass(frozen=True)
