@@ -50,7 +50,8 @@ def load(
             checkpoints were trained with: x/w*2 - 1, y/w*2 - h/w without undistortion, w 1000 and h the camera's own
             (1002 for the first and last, 1000 for the others).
     Returns:
-        Sequences named by subject, action (the protocol's 15: `Walking 1` is `Walking`) and the camera's number.
+        Sequences named by subject, trial and the camera's number; actions are the protocol's 15: `Walking 1` is
+        `Walking`.
     Raises:
         FileNotFoundError: an archive is missing.
         ValueError: unknown split, or an archive is not as described: the message says where.
@@ -82,8 +83,8 @@ def load(
                 xy_px = exact_px[action] if seen is exact else _keypoints(seen, subject, action, len(joints), path_2d)
                 views.append(View(
                     _normalise(xy_px[index], camera, index, normalisation),
-                    camera.view(joints).astype(np.float32), subject, action.split(" ")[0], CAMERAS[index]))
-    return RecordedViews.join(views, sha256_of(*dict.fromkeys((path_3d, path_gt, path_2d))))
+                    camera.view(joints).astype(np.float32), subject, action.split(" ")[0], CAMERAS[index], action))
+    return RecordedViews.join(views, keypoints, sha256_of(*dict.fromkeys((path_3d, path_gt, path_2d))))
 
 
 def _entry(table: Any, key: str, path: Path, kind: str) -> Any:

@@ -60,7 +60,7 @@ def load(folder: Path | str, split: str, normalisation: Normalisation = "focal")
         raise ValueError(f"{path}: 'data' is a {type(sequences).__name__}, expected a dictionary of sequences")
     reader = _train_views if split == "train" else _test_views
     views = [view for name, content in sequences.items() for view in reader(path, name, content, normalisation)]
-    return RecordedViews.join(views, sha256_of(path))
+    return RecordedViews.join(views, "gt", sha256_of(path))
 
 
 def _train_views(path: Path, name: str, content: Any, normalisation: str) -> list[View]:
@@ -107,7 +107,7 @@ def _view(
         norm = FOCAL_NORM * _tangents(xy_px, joints_m, valid, size[0], place)
     else:
         norm = xy_px / (size[0] / 2) - (1.0, size[1] / size[0])
-    return View(norm.astype(np.float32), joints_m.astype(np.float32), subject, sequence, camera, valid)
+    return View(norm.astype(np.float32), joints_m.astype(np.float32), subject, sequence, camera, sequence, valid)
 
 
 def _tangents(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.training.evaluation_set import EvaluationSet, SlidingWindows, check_offsets
+from nanohtnet_ros.training.lifting import used_offset
 
 FLIP_ORDER = torch.from_numpy(H36M_17.flip_order)
 
@@ -23,6 +25,7 @@ class View:
         keypoints_norm: (F, 17, 2) float32, the network's image coordinates.
         joints_cam_m: (F, 17, 3) float32, metres, optical axes.
         subject, action, camera: what the recording is of.
+        trial: which of the subject's recordings; the same moments in other cameras have the same.
         valid: (F,) bool, frames that training and evaluation may ask for; None for all.
     Raises:
         ValueError: a shape differs or a number is not finite.
@@ -33,6 +36,7 @@ class View:
     subject: str
     action: str
     camera: str
+    trial: str
     valid: np.ndarray | None = None
 
     def __post_init__(self) -> None:
@@ -51,22 +55,21 @@ class View:
 
     @property
     def name(self) -> str:
-        return f"{self.subject} {self.action} {self.camera}"
+        return f"{self.subject} {self.trial} {self.camera}"
 
 
-@dataclass(frozen=True)
-class Windows:
-    """Windows for an evaluation, and what they are of.
+@dataclass(frozen=True, eq=False)
+class RecordedWindows(SlidingWindows):
+    """Windows that repeat their sequence's last frame, too, where they reach over its end.
 
     Attributes:
-        keypoints_norm: (N, T, 17, 2) float32.
-        targets_m: (N, n, 17, 3) root-relative joints of the frames asked for, metres, optical axes.
-        labels: `subject`, `action`, `camera`, `sequence` and `frame` of each window, arrays of N.
+        last: (N,) int64, row of the sequence's last frame.
     """
 
-    keypoints_norm: Tensor
-    targets_m: Tensor
-    labels: dict[str, np.ndarray]
+    last: Tensor
+
+    def __getitem__(self, chosen: slice) -> Tensor:
+        return self.frames[_rows(self.newest[chosen], self.length, self.first[chosen], self.last[chosen])]
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,8 @@ class RecordedViews:
         keypoints_norm: (N, 17, 2) float32.
         joints_cam_m: (N, 17, 3) float32, metres, optical axes.
         starts, lengths: (S,) int64, first frame and frames of each sequence.
-        subjects, actions, cameras: labels of each sequence.
+        subjects, actions, cameras, trials: labels of each sequence.
+        condition: what the keypoints are, such as `gt`.
         valid: (N,) bool, frames that training and evaluation may ask for.
         sha256: of the files that the recordings were read from.
     """
@@ -89,11 +93,13 @@ class RecordedViews:
     subjects: tuple[str, ...]
     actions: tuple[str, ...]
     cameras: tuple[str, ...]
+    trials: tuple[str, ...]
+    condition: str
     valid: Tensor
     sha256: str
 
     @classmethod
-    def join(cls, views: Iterable[View], sha256: str) -> RecordedViews:
+    def join(cls, views: Iterable[View], condition: str, sha256: str) -> RecordedViews:
         """Lay sequences end to end.
 
         Raises:
@@ -115,14 +121,22 @@ class RecordedViews:
             subjects=tuple(view.subject for view in views),
             actions=tuple(view.action for view in views),
             cameras=tuple(view.camera for view in views),
+            trials=tuple(view.trial for view in views),
+            condition=condition,
             valid=torch.from_numpy(valid),
             sha256=sha256,
         )
 
     @property
     def names(self) -> tuple[str, ...]:
-        """One name per sequence: subject, action and camera."""
-        return tuple(map(" ".join, zip(self.subjects, self.actions, self.cameras, strict=True)))
+        """One name per sequence: subject, trial and camera."""
+        return tuple(map(" ".join, zip(self.subjects, self.trials, self.cameras, strict=True)))
+
+    def to(self, device: torch.device | str) -> RecordedViews:
+        """The same recordings with their tensors on another device."""
+        return replace(self, **{
+            name: value.to(device) for name, value in vars(self).items()
+            if isinstance(value, Tensor) and name in self.__dataclass_fields__})
 
     @cached_property
     def valid_frames(self) -> Tensor:
@@ -134,78 +148,123 @@ class RecordedViews:
     ) -> tuple[Tensor, Tensor]:
         """Cut random windows; every valid frame is as likely as any other.
 
-        Args:
-            size: B.
-            window_length: T.
-            offsets: n target frames relative to the window's newest (0).
-            rng: source of all randomness.
-            flip: mirror half of the windows, left for right.
-        Returns:
-            (B, T, 17, 2) keypoints and (B, n, 17, 3) root-relative joints, metres, optical axes.
-        """
-        frame = self.valid_frames[torch.randint(len(self.valid_frames), (size,), generator=rng)]
-        keypoints, targets = self.windows(frame, window_length, offsets)
-        if flip:
-            flipped = torch.rand(size, generator=rng) < 0.5
-            keypoints[flipped], targets[flipped] = mirrored(keypoints[flipped]), mirrored(targets[flipped])
-        return keypoints, targets
-
-    def windows(self, frame: Tensor, window_length: int, offsets: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Cut the windows that answer for given frames.
-
         A window answers for its newest frame if that is among the offsets, else for the middle one of them, as the
         published, centred network does. Where it reaches over an end of its sequence, the end's frame is repeated.
 
         Args:
-            frame: (B,) int64, of all frames.
-            window_length, offsets: as in `batch`.
+            size: B.
+            window_length: T.
+            offsets: n target frames relative to the window's newest (0), ascending.
+            rng: source of all randomness, on the device of the recordings.
+            flip: mirror half of the windows, left for right.
         Returns:
-            As `batch`.
+            (B, T, 17, 2) keypoints and (B, n, 17, 3) root-relative joints, metres, optical axes.
         """
-        sequence = torch.searchsorted(self.starts, frame, right=True) - 1
-        first = self.starts[sequence][:, None]
-        last = first + self.lengths[sequence][:, None] - 1
-        newest = (frame - answered(offsets))[:, None]
-        seen = (newest + torch.arange(1 - window_length, 1)).clamp(first, last)  # (B, T)
-        asked = (newest + torch.tensor(list(offsets))).clamp(first, last)  # (B, n)
-        joints = self.joints_cam_m[asked]
-        return self.keypoints_norm[seen], joints - joints[:, :, :1]
+        frame = self._random_frames(size, rng)
+        newest, first, last = self._windows_for(frame, self._sequence(frame), offsets)
+        keypoints = self.keypoints_norm[_rows(newest, window_length, first, last)]
+        targets = self._targets(newest, first, last, offsets)
+        if flip:
+            flipped = torch.rand(size, generator=rng, device=rng.device) < 0.5
+            keypoints[flipped], targets[flipped] = mirrored(keypoints[flipped]), mirrored(targets[flipped])
+        return keypoints, targets
 
-    def evaluation_windows(self, window_length: int, offsets: Sequence[int], stride: int = 1) -> Windows:
-        """Cut a window for every `stride`-th valid frame of each sequence.
+    def views(
+        self, size: int, views: int, window_length: int, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """See random moments through several of the cameras that recorded them.
 
-        A window of 243 frames takes 33 kB: Human3.6M's 543,344 test frames are 18 GB at a stride of 1, for which
-        there is `evaluation_batches`.
-
+        Args:
+            size: B.
+            views: V, different cameras for each moment.
+            window_length: T.
+            rng: source of all randomness, on the device of the recordings.
+        Returns:
+            (V, B, T, 17, 2) keypoints, (B,) each moment's recording, (B,) its newest frame.
         Raises:
-            ValueError: the stride is not positive.
+            ValueError: a recording has fewer cameras.
         """
-        return next(self.evaluation_batches(window_length, offsets, stride, len(self.valid)))
+        frame = self._random_frames(size, rng)
+        sequence = self._sequence(frame)
+        recording, cameras = self._recordings
+        table = cameras[recording[sequence]]  # (B, K), -1 where there are fewer
+        if int((cameras >= 0).sum(dim=1).min()) < views:
+            raise ValueError(f"{views} views are wanted, but a recording has fewer cameras: take fewer views")
+        chance = torch.rand(table.shape, generator=rng, device=rng.device) - (table < 0).float()
+        chosen = table.gather(1, chance.topk(views, dim=1).indices)  # (B, V)
+        within = frame - self.starts[sequence]
+        first = self.starts[chosen]
+        last = first + self.lengths[chosen] - 1
+        rows = _rows((first + within[:, None]).flatten(), window_length, first.flatten(), last.flatten())
+        keypoints = self.keypoints_norm[rows].unflatten(0, (size, views)).transpose(0, 1)
+        return keypoints, recording[sequence], within
 
-    def evaluation_batches(
-        self, window_length: int, offsets: Sequence[int], stride: int = 1, size: int = 1024
-    ) -> Iterator[Windows]:
-        """The same windows in turn, `size` at a time."""
+    def evaluation_set(self, window_length: int, offsets: Sequence[int], stride: int = 1) -> EvaluationSet:
+        """Make a window for every `stride`-th valid frame of each sequence, as `batch` cuts them.
+
+        Args:
+            window_length: T.
+            offsets: frames of the targets, relative to the newest, ascending.
+            stride: 1 is the custom; velocities (MPJVE) need it.
+        Returns:
+            Windows that are cut when they are asked for, with the labels subject, action, camera, sequence, clip,
+            frame and distance_m.
+        Raises:
+            ValueError: the stride is not positive, or an offset lies outside the window.
+        """
         if stride < 1:
             raise ValueError(f"stride is {stride}, expected 1 or more")
-        frames = torch.cat([
+        check_offsets(offsets, window_length)
+        frame = torch.cat([
             torch.nonzero(self.valid[start:start + length])[::stride, 0] + start
             for start, length in zip(self.starts.tolist(), self.lengths.tolist(), strict=True)])
-        for frame in frames.split(size):
-            sequence = (torch.searchsorted(self.starts, frame, right=True) - 1).numpy()
-            labels = {name: np.array(values)[sequence] for name, values in (
-                ("subject", self.subjects), ("action", self.actions), ("camera", self.cameras))}
-            labels |= {"sequence": sequence, "frame": (frame - self.starts[sequence]).numpy()}
-            yield Windows(*self.windows(frame, window_length, offsets), labels)
+        sequence = self._sequence(frame)
+        newest, first, last = self._windows_for(frame, sequence, offsets)
+        place = sequence.cpu().numpy()
+        labels = {name: np.array(values)[place] for name, values in (
+            ("subject", self.subjects), ("action", self.actions), ("camera", self.cameras))}
+        labels |= {
+            "sequence": place, "clip": place, "frame": (newest - first).cpu().numpy(),
+            "distance_m": self.joints_cam_m[frame, 0].norm(dim=-1).cpu().numpy()}
+        windows = RecordedWindows(self.keypoints_norm, newest, first, window_length, last)
+        targets = self._targets(newest, first, last, offsets)
+        return EvaluationSet({self.condition: windows}, targets, tuple(offsets), labels)
+
+    @cached_property
+    def _recordings(self) -> tuple[Tensor, Tensor]:
+        """(S,) the recording that each sequence shows, and (R, K) the sequences of each, -1 where there are fewer."""
+        keys = {key: i for i, key in enumerate(dict.fromkeys(zip(self.subjects, self.trials, strict=True)))}
+        recording = [keys[key] for key in zip(self.subjects, self.trials, strict=True)]
+        of_each = [[i for i, r in enumerate(recording) if r == key] for key in range(len(keys))]
+        widest = max(map(len, of_each))
+        table = [row + [-1] * (widest - len(row)) for row in of_each]
+        return (torch.tensor(recording, device=self.starts.device), torch.tensor(table, device=self.starts.device))
+
+    def _random_frames(self, size: int, rng: torch.Generator) -> Tensor:
+        return self.valid_frames[torch.randint(len(self.valid_frames), (size,), generator=rng, device=rng.device)]
+
+    def _sequence(self, frame: Tensor) -> Tensor:
+        return torch.searchsorted(self.starts, frame, right=True) - 1
+
+    def _windows_for(self, frame: Tensor, sequence: Tensor, offsets: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+        """(B,) rows of the newest frame, which may lie past its sequence's end, and of the sequence's ends."""
+        first = self.starts[sequence]
+        return frame - used_offset(offsets), first, first + self.lengths[sequence] - 1
+
+    def _targets(self, newest: Tensor, first: Tensor, last: Tensor, offsets: Sequence[int]) -> Tensor:
+        rows = newest[:, None] + torch.tensor(list(offsets), device=newest.device)
+        joints = self.joints_cam_m[rows.clamp(first[:, None], last[:, None])]
+        return joints - joints[:, :, :1]
 
 
-def answered(offsets: Sequence[int]) -> int:
-    """The offset of the frame that a window is cut for: the newest frame's (0), or else the middle one."""
-    return 0 if 0 in offsets else sorted(offsets)[len(offsets) // 2]
+def _rows(newest: Tensor, length: int, first: Tensor, last: Tensor) -> Tensor:
+    """(B, T) rows of the windows that end at given rows, each held within its sequence."""
+    back = torch.arange(1 - length, 1, device=newest.device)
+    return (newest[:, None] + back).clamp(first[:, None], last[:, None])
 
 
 def mirrored(seen: Tensor) -> Tensor:
     """Mirror what a camera saw: (..., 17, 2 or 3), x changes sign and left joints become right ones."""
-    flipped = seen[..., FLIP_ORDER, :]
+    flipped = seen[..., FLIP_ORDER.to(seen.device), :]
     flipped[..., 0] *= -1.0
     return flipped

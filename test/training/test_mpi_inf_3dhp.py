@@ -35,12 +35,12 @@ def test_only_valid_test_frames_are_evaluated(archives):
     folder, made = archives
     views = mpi_inf_3dhp.load(folder, "val")
     assert views.subjects == ("TS1", "TS5", "TS6")
-    windows = views.evaluation_windows(9, (-5, -4, -3))
+    windows = views.evaluation_set(9, (-5, -4, -3))
     for name, sequence in made["test"].items():
-        frames = windows.labels["frame"][windows.labels["subject"] == name]
+        frames = windows.labels["frame"][windows.labels["subject"] == name] - 4  # the middle frame, of the newest
         np.testing.assert_array_equal(frames, np.flatnonzero(sequence["valid"]))
     root = windows.labels["subject"] == "TS5"
-    raw = made["test"]["TS5"]["data_3d"][windows.labels["frame"][root]] / 1000
+    raw = made["test"]["TS5"]["data_3d"][windows.labels["frame"][root] - 4] / 1000
     np.testing.assert_allclose(windows.targets_m[torch.from_numpy(root), 1, 16], raw[:, 4] - raw[:, 14], atol=1e-5)
 
 
