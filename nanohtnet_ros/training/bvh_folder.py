@@ -15,6 +15,7 @@ from scipy.interpolate import CubicSpline
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.training.archives import sha256_of
 from nanohtnet_ros.training.bvh import BvhMotion
+from nanohtnet_ros.training.bvh_cmu import restore_bones
 from nanohtnet_ros.training.bvh_joints import find_mapping, leg_length, load_mapping, to_h36m
 from nanohtnet_ros.training.mocap import FRAME_RATE_HZ, MotionCapture
 
@@ -191,7 +192,7 @@ def _read_all(files: Iterable[Path], folder: Path, options: BvhOptions) -> list[
 
 def _read_file(path: Path, folder: Path, given: dict, options: BvhOptions) -> Recording:
     motion = BvhMotion.load(path)
-    mapping = find_mapping(motion.names, given, str(path))
+    motion, mapping = restore_bones(motion, find_mapping(motion.names, given, str(path)))
     subject = re.search(options.subject_pattern, path.stem)
     if subject is None or not subject.groups():
         raise ValueError(f"{path}: '{options.subject_pattern}' finds no subject in the name: mend --subject_pattern")

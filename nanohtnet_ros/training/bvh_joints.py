@@ -21,12 +21,11 @@ ARMS = (("arm", "forearm", "hand"), ("upperarm", "lowerarm", "hand"), ("upperarm
 """Names of shoulder, elbow and wrist without their side."""
 
 TRUNKS = (
-    # cgspeed's conversions of CMU leave out the bone between Spine1 and Neck; its neck is half a bone higher up.
-    {"spine": "spine", "thorax": ("neck", "neck1"), "head_base": "head", "cue": "lowerback"},
+    {"spine": "spine", "thorax": "neck", "head_base": "head", "cue": "lowerback"},  # CMU: one bone more below it
     *({"spine": spine, "thorax": neck, "head_base": "head"}
       for neck in ("neck", "neck1") for spine in ("spine1", "chest", "spine", "abdomen", "torso", "spine2")),
 )
-"""Names of spine, thorax and the skull's lower end; those with a cue need a joint of that name."""
+"""Names of spine, thorax and the skull's lower end; those with a cue need a joint of that name, too."""
 
 HEAD_TIPS = ("headtopend", "headtop", "headend", "headnub", "headtip", "headsite")
 
@@ -71,9 +70,8 @@ def find_mapping(names: Sequence[str], given: dict[str, str | list[str]], place:
                 mapping |= {role: (index[name],) for role, name in found.items()}
                 break
     for trunk in TRUNKS:
-        parts = {role: (words,) if isinstance(words, str) else words for role, words in trunk.items()}
-        if all(word in index for words in parts.values() for word in words):
-            mapping |= {role: tuple(index[word] for word in words) for role, words in parts.items() if role != "cue"}
+        if all(word in index for word in trunk.values()):
+            mapping |= {role: (index[word],) for role, word in trunk.items() if role != "cue"}
             break
     tip = next((word for word in HEAD_TIPS if word in index), None)
     if tip is not None:

@@ -22,6 +22,24 @@ MIXAMO = (
     ("RightFoot", "RightLeg", (0, -41, 0)), ("end", "RightFoot", (0, -5, 14)),
 )
 
+def cgspeed(whole: bool):
+    """CMU's skeleton as cgspeed converts it, without its thorax and wrist bones; or with them."""
+    chest, hand, there = (0.2, 11.5, -0.3), (18.0, 0.0, 0.0), float(whole)
+    rows = [("Hips", None, (0, 95, 0)), ("LowerBack", "Hips", (0, 0, 0)), ("Spine", "LowerBack", (0, 11, 0)),
+            ("Spine1", "Spine", chest), ("Neck", "Spine1", tuple(there * x for x in chest)),
+            ("Neck1", "Neck", (0, 9, 1)), ("Head", "Neck1", (0, 9, -1)), ("end", "Head", (0, 10, 0))]
+    for side, s in (("Left", 1), ("Right", -1)):
+        rows += [
+            (f"{side[0]}HipJoint", "Hips", (0, 0, 0)), (f"{side}UpLeg", f"{side[0]}HipJoint", (9 * s, -9, 4)),
+            (f"{side}Leg", f"{side}UpLeg", (14 * s, -38, 0)), (f"{side}Foot", f"{side}Leg", (14 * s, -39, 0)),
+            ("end", f"{side}Foot", (1, -3, 12)),
+            (f"{side}Shoulder", "Spine1", tuple(there * x for x in chest)),
+            (f"{side}Arm", f"{side}Shoulder", (17 * s, 7, -1)), (f"{side}ForeArm", f"{side}Arm", (28 * s, 0, 0)),
+            (f"{side}Hand", f"{side}ForeArm", tuple((1 + there / 2) * s * x for x in hand)),
+            (f"{side}FingerBase", f"{side}Hand", (0, 0, 0)), ("end", f"{side}FingerBase", (4 * s, 0, 0))]
+    return tuple(rows)
+
+
 H36M_OF_MIXAMO = {
     1: "RightUpLeg", 2: "RightLeg", 3: "RightFoot", 4: "LeftUpLeg", 5: "LeftLeg", 6: "LeftFoot", 7: "Spine1", 8: "Neck",
     11: "LeftArm", 12: "LeftForeArm", 13: "LeftHand", 14: "RightArm", 15: "RightForeArm", 16: "RightHand"}

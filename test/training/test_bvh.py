@@ -6,11 +6,12 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from nanohtnet_ros.cli import main
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.training.bvh import BvhMotion
+from nanohtnet_ros.training.bvh_cmu import restore_bones
 from nanohtnet_ros.training.bvh_folder import BvhOptions, metres_per_unit, read_folder, resample
 from nanohtnet_ros.training.bvh_joints import find_mapping, leg_length, load_mapping, to_h36m
 from nanohtnet_ros.training.mocap import MotionCapture
 
-from bvh_files import H36M_OF_MIXAMO, MIXAMO, renamed, write_bvh
+from bvh_files import H36M_OF_MIXAMO, MIXAMO, cgspeed, renamed, write_bvh
 
 LEG_CM = 83.0
 
@@ -128,17 +129,33 @@ def test_common_skeletons_are_known_by_their_names(tmp_path, names, prefix):
     assert plain[index["spine"][0]] in ("Spine", "Spine1")
 
 
-CGSPEED = ["Hips", "LHipJoint", "LeftUpLeg", "LeftLeg", "LeftFoot", "LeftToeBase", "LeftToeBase_end", "RHipJoint",
-           "RightUpLeg", "RightLeg", "RightFoot", "RightToeBase", "LowerBack", "Spine", "Spine1", "Neck", "Neck1",
-           "Head", "Head_end", "LeftShoulder", "LeftArm", "LeftForeArm", "LeftHand", "LeftFingerBase",
-           "LeftHandIndex1", "LThumb", "RightShoulder", "RightArm", "RightForeArm", "RightHand", "RThumb"]
+CGSPEED = [name if name != "end" else f"{parent}_end" for name, parent, _ in cgspeed(False)]
 
 
-def test_conversions_of_cmu_have_their_own_trunk():
-    mapping = find_mapping(CGSPEED, {}, "")
-    named = {role: [CGSPEED[i] for i in joints] for role, joints in mapping.items()}
-    assert named["spine"] == ["Spine"] and named["thorax"] == ["Neck", "Neck1"]
-    assert named["r_hip"] == ["RightUpLeg"] and named["l_wrist"] == ["LeftHand"] and named["r_shoulder"] == ["RightArm"]
+def test_bones_that_conversions_of_cmu_lack_are_put_back(tmp_path):
+    write_bvh(tmp_path / "short.bvh", cgspeed(False), frames=9)
+    whole = write_bvh(tmp_path / "whole.bvh", cgspeed(True), frames=9)
+    motion = BvhMotion.load(tmp_path / "short.bvh")
+    before = find_mapping(motion.names, {}, "")
+    restored, mapping = restore_bones(motion, before)
+    joints = to_h36m(restored.positions(), mapping)
+    expected = {**{joint: name for joint, name in H36M_OF_MIXAMO.items() if joint not in (7, 8)}, 7: "Spine"}
+    for joint, name in expected.items():
+        np.testing.assert_allclose(joints[:, joint], whole[name], atol=1e-3)
+    np.testing.assert_allclose(joints[:, 8], (whole["Neck"] + whole["Neck1"]) / 2, atol=1e-3)
+    as_it_was = to_h36m(motion.positions(), before)
+    assert np.linalg.norm(as_it_was[:, 11] - joints[:, 11], axis=-1).min() > 11.0
+    # A file that has these bones, or is of another skeleton, stays as it is.
+    for skeleton in (cgspeed(True), MIXAMO):
+        write_bvh(tmp_path / "other.bvh", skeleton, frames=3)
+        motion = BvhMotion.load(tmp_path / "other.bvh")
+        before = find_mapping(motion.names, {}, "")
+        assert restore_bones(motion, before) == (motion, before)
+    for name in ("01_01", "02_01"):
+        write_bvh(tmp_path / f"folder/{name}.bvh", cgspeed(False), rate_hz=50.0, frames=9)
+    exact = write_bvh(tmp_path / "whole.bvh", cgspeed(True), rate_hz=50.0, frames=9)
+    read = read_folder(tmp_path / "folder", "val", BvhOptions(floor="keep")).joints_world_m
+    np.testing.assert_allclose(read[:, 13], 0.01 * ours(exact["LeftHand"]), atol=1e-4)
 
 
 def test_a_mapping_of_ones_own(tmp_path, capsys):
