@@ -11,6 +11,9 @@ from scipy.optimize import least_squares
 FIT_POINTS = 1500
 """Points that a camera is fitted to: 15 unknowns are overdetermined a hundred times."""
 
+CONVERGED = 1e-8
+"""Last step of an undistortion, tangents: a hundred-thousandth of a pixel."""
+
 
 @dataclass(frozen=True)
 class Human36mCamera:
@@ -51,15 +54,18 @@ class Human36mCamera:
         return self.distort(joints_cam_m[..., :2] / joints_cam_m[..., 2:]) * self.focal_px + self.centre_px
 
     def tangents(self, xy_px: np.ndarray, iterations: int = 20) -> np.ndarray:
-        """(..., 2) pixels to (..., 2) float64 tangents; the inverse of `project`, by fixed-point iteration."""
+        """(..., 2) pixels to (..., 2) float64 tangents; the inverse of `project`, by fixed-point iteration.
+
+        Pixels far outside of the image, where the lens model has no inverse, are taken as if the lens were straight.
+        """
         bent = (np.asarray(xy_px, np.float64) - self.centre_px) / self.focal_px
-        straight = bent
+        straight, step = bent, np.zeros_like(bent)
         for _ in range(iterations):
             step = bent - self.distort(straight)
-            straight = straight + step
-            if np.abs(step).max(initial=0.0) < 1e-9:
+            straight = straight + np.clip(step, -0.5, 0.5)
+            if np.abs(step).max(initial=0.0) < CONVERGED:
                 break
-        return straight
+        return np.where(np.abs(step).max(axis=-1, keepdims=True) < 1e3 * CONVERGED, straight, bent)
 
     @classmethod
     def fit(cls, points_world_m: np.ndarray, xy_px: np.ndarray, width_px: int) -> tuple[Human36mCamera, float]:

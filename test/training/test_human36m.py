@@ -22,7 +22,9 @@ def test_lenses_bend_and_straighten():
     camera = room_camera(rng, 1.0)
     joints = rng.uniform((-1.5, -1, 3), (1.5, 1, 7), (500, 3))
     np.testing.assert_allclose(
-        camera.tangents(camera.project(joints)), joints[:, :2] / joints[:, 2:], atol=1e-8)
+        camera.tangents(camera.project(joints)), joints[:, :2] / joints[:, 2:], atol=1e-7)
+    far = camera.tangents(np.array([[1e5, -3e4], [500.0, 500.0]]))
+    assert np.isfinite(far).all() and abs(far[0, 0] - (1e5 - camera.centre_px[0]) / camera.focal_px[0]) < 1e-9
     # One point by hand: t = (0.2, -0.1), r2 = 0.05.
     lens = Human36mCamera(np.eye(3), np.zeros(3), np.array([1000.0, 900.0]), np.array([500.0, 490.0]),
                           np.array([-0.2, 0.3, 0.1]), np.array([0.01, 0.02]))
