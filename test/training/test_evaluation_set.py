@@ -126,6 +126,13 @@ def test_motion_sets_are_consecutive_frames_of_one_camera(capture):
     assert (data.targets_m[rows + 1] - data.targets_m[rows]).norm(dim=-1).mean() > 1e-3
 
 
+def test_neighbours_are_next_to_each_other_in_one_clip(data):
+    few = EvaluationSet(
+        {"clean": data.keypoints["clean"][:7]}, data.targets_m[:7], data.offsets,
+        {"clip": np.array([0, 0, 0, 1, 1, 1, 2]), "frame": np.array([4, 5, 6, 7, 8, 10, 11])})
+    assert few.neighbours().tolist() == [0, 1, 3]
+
+
 def test_motion_sets_answer_for_the_frame_that_is_used(capture):
     newest, earlier = motion_set(capture, 27, 0, frames=40), motion_set(capture, 27, -5, frames=40)
     frames = {(c, f): i for i, (c, f) in enumerate(zip(newest.labels["clip"], newest.labels["frame"], strict=True))}
