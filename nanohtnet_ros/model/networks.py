@@ -18,7 +18,9 @@ NETWORKS = {"nanohtnet": (NanoHTNetConfig, NanoHTNet), "temporal_conv": (Tempora
 Network = NanoHTNet | TemporalConv
 HEAD = "fc."
 MAY_CHANGE = {
-    "drop_path", "dropout", "dropout_spatial", "dropout_temporal", "zero_root", "output_offsets", "uncertainty"}
+    "nanohtnet": {"drop_path", "dropout_spatial", "dropout_temporal", "zero_root", "output_offsets", "uncertainty"},
+    "temporal_conv": {"dropout", "zero_root", "uncertainty"},
+}
 """What a training may start with otherwise than its checkpoint; the rest decides what the tensors mean."""
 
 
@@ -97,7 +99,7 @@ def load_weights(network: Network, path: Path | str) -> None:
     theirs = asdict(NETWORKS[name][0](**content["config"]))
     problems += [
         f"its {key} is {theirs[key]}, the recipe's {mine['config'][key]}"
-        for key in sorted(theirs.keys() - MAY_CHANGE) if theirs[key] != mine["config"][key]]
+        for key in sorted(theirs.keys() - MAY_CHANGE[name]) if theirs[key] != mine["config"][key]]
     if problems:
         raise ValueError(f"{path} does not fit the recipe's network: " + "; ".join(problems))
     network.load_state_dict(tensors, strict=not content.get("pretrained"))

@@ -85,7 +85,8 @@ class LiftingTask:
         """Nothing follows a step."""
 
     def evaluate(self, average: nn.Module) -> dict[str, float]:
-        return score(torch_lift(average), self.evaluation_set)
+        lift = torch_lift(average)
+        return score(lambda keypoints: lift(keypoints)[..., :3], self.evaluation_set)
 
     def extra_state(self) -> dict[str, Tensor]:
         return {}
