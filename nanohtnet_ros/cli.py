@@ -12,6 +12,7 @@ COMMANDS = {
     "models list": ("nanohtnet_ros.runtime.model_store:show", "models that are installed"),
     "engine build": ("nanohtnet_ros.runtime.engine_store:build", "build a network's TensorRT engine for this machine"),
     "selftest": ("nanohtnet_ros.demo.selftest:selftest", "check and time everything that can run networks here"),
+    "data convert": ("nanohtnet_ros.training.bvh_folder:convert", "BVH motion files to a motion file for training"),
     "train": ("nanohtnet_ros.training.train:train", "train the lifting network on motion capture"),
     "evaluate": ("nanohtnet_ros.training.evaluate:evaluate", "errors of an exported network"),
     "export": ("nanohtnet_ros.training.export:export", "checkpoint to ONNX and its sidecar"),

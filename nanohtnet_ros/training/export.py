@@ -13,8 +13,8 @@ from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.model.nanohtnet import NanoHTNet, load_checkpoint
 from nanohtnet_ros.runtime.session import open_session
 from nanohtnet_ros.training.evaluate import score, torch_lift
+from nanohtnet_ros.training.evaluation_set import EvaluationSet
 from nanohtnet_ros.training.mocap import FRAME_RATE_HZ, MotionCapture
-from nanohtnet_ros.training.synthesis import EvaluationSet
 from nanohtnet_ros.training.train import record_of
 
 OPSET = 18
@@ -63,7 +63,7 @@ def export(checkpoint: Path, out: Path, data: Path | None = None, split: str = "
     metrics = {}
     if data is not None:
         held_out = EvaluationSet.build(MotionCapture.load(data, split), model.config.window_length)
-        metrics[split] = {"windows": len(held_out.clean), **score(open_session(out, "cpu").run, held_out)}
+        metrics[split] = {"windows": len(held_out), **score(open_session(out, "cpu").run, held_out)}
     card = {
         "window_length": model.config.window_length,
         "frame_rate_hz": FRAME_RATE_HZ,

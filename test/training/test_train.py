@@ -13,7 +13,8 @@ from nanohtnet_ros.training.losses import Losses
 from nanohtnet_ros.training.machine import Machine
 from nanohtnet_ros.training.mocap import MotionCapture
 from nanohtnet_ros.training.record import record_of
-from nanohtnet_ros.training.train import LiftingTask, Recipe
+from nanohtnet_ros.training.sources import open_training_data
+from nanohtnet_ros.training.train import LiftingTask, Recipe, share_of
 
 RECIPE = """
 model: {window_length: 9, kept_frames: 3, channels: 48, layers: 1, mlp_hidden: 8, gcn_hidden: 8, person_view: true,
@@ -47,7 +48,7 @@ def command(mocap_file, tmp_path):
     ["--recipe.model.uncertainty", "true", "--recipe.losses.likelihood", "0.1", "--recipe.losses.bone_length", "0.5",
      "--recipe.losses.velocity", "1", "--recipe.losses.newest_weight", "1"],
     ["--recipe.optimizer", "adam", "--recipe.schedule", "halving", "--recipe.halving_samples", "16",
-     "--recipe.batches_on", "device", "--workers", "1"],
+     "--recipe.batches_on", "device", "--workers", "1", "--recipe.model.output_offsets", "null"],
 ], ids=["float16", "temporal_conv", "losses", "paper"])
 def test_trainings_of_every_kind_come_to_their_end(command, tmp_path, options):
     assert command("run", *options) == 0
@@ -111,13 +112,15 @@ def test_a_share_of_the_data_is_trained_on(mocap_file, command, monkeypatch):
     assert command("run", "--recipe.data_share", "0.5") == command("whole") == 0
     assert shares == [0.5]
     assert command("none", "--recipe.data_share", "0") == 1
+    with pytest.raises(ValueError, match=r"data_share is 0.5, which is for motion capture: set it to 1"):
+        share_of(object(), 0.5)
 
 
 def test_the_targets_are_the_frames_that_the_network_gives(mocap_file):
-    capture = MotionCapture.load(mocap_file, "train")
-    task = LiftingTask(build(MODEL), Recipe(model=MODEL), capture, capture, Machine())
+    data = open_training_data(mocap_file, "train", Recipe().synthesis)
+    task = LiftingTask(build(MODEL), Recipe(model=MODEL), data, data, Machine())
     keypoints, target_m = task.batch(4, torch.Generator().manual_seed(1))
-    expected = Recipe().synthesis.batch(capture, 4, 9, (-8, -4, 0), torch.Generator().manual_seed(1))
+    expected = Recipe().synthesis.batch(data.capture, 4, 9, (-8, -4, 0), torch.Generator().manual_seed(1))
     assert keypoints.shape == (4, 9, 17, 2) and target_m.shape == (4, 3, 17, 3)
     assert torch.equal(keypoints, expected[0]) and torch.equal(target_m, expected[1])
 
@@ -125,7 +128,7 @@ def test_the_targets_are_the_frames_that_the_network_gives(mocap_file):
 def test_losses_that_the_network_cannot_serve_are_found_at_the_start(mocap_file, command, capsys):
     assert command("run", "--recipe.losses.likelihood", "1") == 1
     assert "both go together" in capsys.readouterr().err
-    capture = MotionCapture.load(mocap_file, "train")
+    data = open_training_data(mocap_file, "train")
     one = replace(MODEL, kept_frames=1, output_offsets=(0,))
     with pytest.raises(ValueError, match="the network gives 1 frame"):
-        LiftingTask(build(one), Recipe(model=one, losses=Losses(velocity=1.0)), capture, capture, Machine())
+        LiftingTask(build(one), Recipe(model=one, losses=Losses(velocity=1.0)), data, data, Machine())
