@@ -1,0 +1,49 @@
+"""What the configurations of all lifting networks share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Windows that a lifting network takes and frames that it gives.
+
+    Attributes:
+        window_length: T, input frames.
+        kept_frames: n, output frames.
+        output_offsets: which frames the n outputs are, as offsets from the window's newest frame (0), ascending.
+            None: the n frames centred on the window's middle.
+        person_view: turn and scale the window to the person before the network and turn the joints back after
+            it (see `person_view.py`).
+        zero_root: output exactly zero for joint 0.
+        uncertainty: give a fourth value per joint, the natural logarithm of its expected error in metres.
+    """
+
+    window_length: int = 81
+    kept_frames: int = 1
+    output_offsets: tuple[int, ...] | None = (0,)
+    person_view: bool = False
+    zero_root: bool = False
+    uncertainty: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.kept_frames <= self.window_length:
+            raise ValueError(
+                f"kept_frames is {self.kept_frames}, expected 1 to window_length = {self.window_length}"
+            )
+        offsets = self.frame_offsets
+        ascending = len(offsets) == self.kept_frames and list(offsets) == sorted(set(offsets))
+        if not ascending or offsets[0] < 1 - self.window_length or offsets[-1] > 0:
+            raise ValueError(
+                f"output_offsets are {list(offsets)}, expected {self.kept_frames} ascending frames of the window, "
+                f"{1 - self.window_length} to 0"
+            )
+
+    @property
+    def frame_offsets(self) -> tuple[int, ...]:
+        """The n output frames as offsets from the window's newest frame."""
+        if self.output_offsets is not None:
+            return tuple(self.output_offsets)
+        first = (self.window_length - self.kept_frames) // 2 + 1 - self.window_length
+        return tuple(range(first, first + self.kept_frames))
