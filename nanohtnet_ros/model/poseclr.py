@@ -65,6 +65,10 @@ class PoseCLRConfig:
         if self.temperature <= 0.0:
             raise ValueError(f"temperature is {self.temperature}, expected more than 0: the paper names 0.07 and 0.5")
 
+    def exclusion_for(self, window_length: int) -> int:
+        """Frames of the same recording that count as a window's own moment."""
+        return window_length if self.exclusion_frames is None else self.exclusion_frames
+
 
 class ProjectionHead(nn.Module):
     """Features of an encoder to one key of unit length."""
