@@ -18,10 +18,19 @@ COMMANDS = {
 }
 """Words of a command to the function behind it and one line of help. Modules load when their command runs."""
 
+SPELLINGS = {("train", "--from"): "--start"}
+"""Options of a command that are words of Python, and the parameters that they stand for."""
+
 
 def usage() -> str:
     lines = [f"  {words:12} {summary}" for words, (_, summary) in COMMANDS.items()]
     return "usage: nanohtnet COMMAND ...\n\n" + "\n".join(lines) + "\n\n'nanohtnet COMMAND --help' says more."
+
+
+def respelled(words: str, option: str) -> str:
+    """An option, `--name` or `--name=value`, by the name of its parameter."""
+    name, equals, value = option.partition("=")
+    return SPELLINGS.get((words, name), name) + equals + value
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -41,7 +50,8 @@ def main(argv: list[str] | None = None) -> int:
         from jsonargparse import auto_cli
 
         command = getattr(importlib.import_module(module), function)
-        auto_cli(command, args=argv[len(words.split()):], prog=f"nanohtnet {words}", allow_abbrev=False)
+        options = [respelled(words, option) for option in argv[len(words.split()):]]
+        auto_cli(command, args=options, prog=f"nanohtnet {words}", allow_abbrev=False)
     except ModuleNotFoundError as error:
         print(f"nanohtnet {words}: {error}: install it or the extra that holds it (README, 'Install')", file=sys.stderr)
         return 1

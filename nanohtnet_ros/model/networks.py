@@ -1,0 +1,112 @@
+"""The lifting networks by name: building them, and reading their checkpoints."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from nanohtnet_ros.model.config import NanoHTNetConfig
+from nanohtnet_ros.model.nanohtnet import NanoHTNet, load_checkpoint
+from nanohtnet_ros.model.temporal_conv import TemporalConv, TemporalConvConfig
+
+NetworkName = Literal["nanohtnet", "temporal_conv"]
+NETWORKS = {"nanohtnet": (NanoHTNetConfig, NanoHTNet), "temporal_conv": (TemporalConvConfig, TemporalConv)}
+Network = NanoHTNet | TemporalConv
+HEAD = "fc."
+MAY_CHANGE = {
+    "drop_path", "dropout", "dropout_spatial", "dropout_temporal", "zero_root", "output_offsets", "uncertainty"}
+"""What a training may start with otherwise than its checkpoint; the rest decides what the tensors mean."""
+
+
+def build(config: NanoHTNetConfig | TemporalConvConfig) -> Network:
+    """The network of a configuration, with random weights."""
+    network = next(network for of, network in NETWORKS.values() if isinstance(config, of))
+    return network(config)
+
+
+def checkpoint_of(network: Network) -> dict:
+    """The content of a network's checkpoint: its name, its configuration and its tensors."""
+    name = next(name for name, (_, kind) in NETWORKS.items() if isinstance(network, kind))
+    return {"network": name, "config": asdict(network.config), "state_dict": network.state_dict()}
+
+
+def read_checkpoint(path: Path | str) -> dict:
+    """Read a checkpoint's content with `weights_only=True`, so that it cannot run code.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is no checkpoint.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no checkpoint at {path}")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ValueError(f"{path} is not a checkpoint that can be read safely: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} holds a {type(content).__name__}, expected a dict of tensors")
+    return content
+
+
+def load_network(path: Path | str) -> Network:
+    """Load any of our networks, or one of the authors' published layout, see `load_checkpoint`.
+
+    Returns:
+        The network in evaluation mode, on the CPU.
+    Raises:
+        FileNotFoundError, ValueError: see `read_checkpoint` and `load_weights`.
+    """
+    content = read_checkpoint(path)
+    name = content.get("network", "nanohtnet")
+    if name not in NETWORKS:
+        raise ValueError(f"{path} holds the network '{name}', expected one of {', '.join(NETWORKS)}")
+    if content.get("pretrained"):
+        raise ValueError(f"{path} is pre-trained and has no regression head yet: train with --from {path}")
+    if name == "nanohtnet":
+        return load_checkpoint(path)
+    network = build(NETWORKS[name][0](**content["config"]))
+    load_weights(network, path)
+    return network.eval()
+
+
+def load_weights(network: Network, path: Path | str) -> None:
+    """Copy a checkpoint's weights into a network of the same shape.
+
+    A pre-trained checkpoint has no regression head: the network keeps its own.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: it is another kind of network or was trained with another meaning of its tensors, or a tensor is
+            missing, spare or misshapen; the message names it.
+    """
+    content = read_checkpoint(path)
+    mine = checkpoint_of(network)
+    if "state_dict" not in content:  # the published layout
+        content = checkpoint_of(load_checkpoint(path))
+    name = content.get("network", "nanohtnet")
+    if name != mine["network"]:
+        raise ValueError(f"{path} holds a {name}, the recipe trains a {mine['network']}: set network to {name}")
+    tensors, expected = content["state_dict"], mine["state_dict"]
+    if content.get("pretrained"):
+        expected = {name: tensor for name, tensor in expected.items() if not name.startswith(HEAD)}
+    problems = tensor_problems(tensors, expected)
+    theirs = asdict(NETWORKS[name][0](**content["config"]))
+    problems += [
+        f"its {key} is {theirs[key]}, the recipe's {mine['config'][key]}"
+        for key in sorted(theirs.keys() - MAY_CHANGE) if theirs[key] != mine["config"][key]]
+    if problems:
+        raise ValueError(f"{path} does not fit the recipe's network: " + "; ".join(problems))
+    network.load_state_dict(tensors, strict=not content.get("pretrained"))
+
+
+def tensor_problems(tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> list[str]:
+    """What is missing, spare or misshapen, one text each."""
+    problems = [f"missing '{name}'" for name in sorted(expected.keys() - tensors.keys())]
+    problems += [f"unexpected '{name}'" for name in sorted(tensors.keys() - expected.keys())]
+    return problems + [
+        f"'{name}' has shape {tuple(tensors[name].shape)}, expected {tuple(expected[name].shape)}"
+        for name in sorted(expected.keys() & tensors.keys()) if tensors[name].shape != expected[name].shape]
