@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from nanohtnet_ros.model.networks import HEAD, Network, checkpoint_of
 from nanohtnet_ros.model.poseclr import (
     ContrastiveEncoder,
     MemoryBank,
@@ -24,7 +23,6 @@ class PretrainTask:
 
     Args:
         encoder: a lifting network; see `ContrastiveEncoder`.
-        network: its name, for the checkpoint.
         config: of PoseCLR.
         source: motion to learn from.
         exam: what encoders are measured on.
@@ -33,14 +31,13 @@ class PretrainTask:
 
     def __init__(
         self,
-        encoder: nn.Module,
-        network: str,
+        encoder: Network,
         config: PoseCLRConfig,
         source: ViewSource,
         exam: ContrastiveExam,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.network, self.config, self.source, self.exam = network, config, source, exam
+        self.config, self.source, self.exam = config, source, exam
         self.window_length = encoder.config.window_length
         self.exclusion_frames = config.exclusion_for(self.window_length)
         self.module = ContrastiveEncoder(encoder, config.head_features).to(device)
@@ -104,13 +101,10 @@ class PretrainTask:
 
     def checkpoint(self, average: ContrastiveEncoder) -> dict:
         """The averaged encoder, to fine-tune with a new regression head."""
-        state = average.encoder.state_dict()
-        return {
-            "config": asdict(average.encoder.config),
-            "network": self.network,
-            "state_dict": {name: tensor for name, tensor in state.items() if not name.startswith("fc.")},
-            "pretrained": True,
-        }
+        content = checkpoint_of(average.encoder)
+        content["state_dict"] = {
+            name: tensor for name, tensor in content["state_dict"].items() if not name.startswith(HEAD)}
+        return {**content, "pretrained": True}
 
 
 def gathered(rows: Tensor) -> Tensor:

@@ -65,7 +65,7 @@ def task_of(network: str, config: PoseCLRConfig = CLR, seed: int = 0, **changes)
     encoder = NanoHTNet(sizes) if network == "nanohtnet" else TemporalConv(sizes)
     source, held_out = Turntable(0), Turntable(1)
     exam = ContrastiveExam.draw(source, held_out, sizes, config.exclusion_for(sizes.window_length), moments=64)
-    return PretrainTask(encoder, network, config, source, exam)
+    return PretrainTask(encoder, config, source, exam)
 
 
 def steps(task: PretrainTask, count: int, first: int = 0, size: int = 32) -> list[dict[str, float]]:
