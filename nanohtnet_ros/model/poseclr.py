@@ -11,7 +11,7 @@ T frames of a window, n frames of features, J joints, F features of the encoder,
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,7 +24,7 @@ from nanohtnet_ros.model.person_view import look_at_person
 
 NOBODY = -1  # the sequence of a place in the bank that no key has been put in yet
 LEAST_FEATURE = 1e-6  # added to what comes out of the ReLU, so that all-zero features have a direction too
-EXCLUDED = -1e9  # similarity of a key that is no negative; finite, for a query may have none at all
+EXCLUDED = -1e6  # similarity of a key that is no negative; finite, for a query may have none at all
 
 
 @dataclass(frozen=True)
@@ -140,12 +140,15 @@ class MomentumEncoders(nn.Module):
         return super().train(False)
 
     @torch.no_grad()
-    def keys(self, keypoints: Tensor, views: Iterable[int]) -> Tensor:
+    def keys(self, keypoints: Tensor, views: Sequence[int]) -> Tensor:
         """(P, B, D) keys of the given views of windows (V, B, T, J, 2)."""
-        return torch.stack([self.encoders[view if self.per_view else 0](keypoints[view]) for view in views])
+        if self.per_view:
+            return torch.stack([self.encoders[view](keypoints[view]) for view in views])
+        seen = keypoints[list(views)]
+        return self.encoders[0](seen.flatten(0, 1)).unflatten(0, seen.shape[:2])
 
     @torch.no_grad()
-    def follow(self, query: ContrastiveEncoder, views: Iterable[int]) -> None:
+    def follow(self, query: ContrastiveEncoder, views: Sequence[int]) -> None:
         """Move towards the query's encoder and head: the shared encoder, or those of the given views."""
         now = query.state_dict()
         for index in views if self.per_view else (0,):
@@ -204,20 +207,32 @@ class MemoryBank(nn.Module):
         return (self.sequence != NOBODY).float().mean()
 
 
-def info_nce(query: Tensor, positives: Tensor, bank: Tensor, negatives: Tensor, temperature: float) -> Tensor:
-    """InfoNCE of each positive key against the negatives, averaged over positives and queries.
-
-    Positives of one query do not compete: each is told from the negatives alone.
+def similarities(query: Tensor, positives: Tensor, bank: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
+    """Cosines between queries and keys.
 
     Args:
         query: (B, D), unit length.
         positives: (P, B, D), unit length.
         bank: (K, D), unit length.
         negatives: (B, K) whether a key of the bank is a negative of a query.
+    Returns:
+        (P, B) with each positive, (B, K) with each negative; `EXCLUDED` where a key is none.
+    """
+    positive = torch.einsum("bd,pbd->pb", query, positives)
+    return positive, (query @ bank.T).masked_fill(~negatives, EXCLUDED)
+
+
+def info_nce(positive: Tensor, negative: Tensor, temperature: float) -> Tensor:
+    """InfoNCE of each positive key against the negatives, averaged over positives and queries.
+
+    Positives of one query do not compete: each is told from the negatives alone.
+
+    Args:
+        positive: (P, B) from `similarities`.
+        negative: (B, K) from `similarities`.
         temperature: similarities are divided by it.
     Returns:
-        Scalar. Zero for a query without negatives.
+        Scalar. A query without negatives adds zero.
     """
-    positive = torch.einsum("bd,pbd->pb", query, positives) / temperature
-    negative = (query @ bank.T / temperature).masked_fill(~negatives, EXCLUDED).logsumexp(dim=1)  # (B,)
-    return F.softplus(negative - positive).mean()  # -log(e^p / (e^p + sum e^n))
+    rest = (negative / temperature).logsumexp(dim=1)  # (B,)
+    return F.softplus(rest - positive / temperature).mean()  # -log(e^p / (e^p + sum e^n))

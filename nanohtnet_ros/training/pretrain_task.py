@@ -13,6 +13,7 @@ from nanohtnet_ros.model.poseclr import (
     MomentumEncoders,
     PoseCLRConfig,
     info_nce,
+    similarities,
 )
 from nanohtnet_ros.training.contrastive_exam import ContrastiveExam
 from nanohtnet_ros.training.view_sources import ViewSource
@@ -64,17 +65,14 @@ class PretrainTask:
         query = module(keypoints[:, chosen])
         keys = self.momentum.keys(keypoints.transpose(0, 1), others)
         negatives = self.bank.negatives(sequence, frame, self.exclusion_frames)
-        loss = info_nce(query, keys, self.bank.keys, negatives, self.config.temperature)
+        positive, negative = similarities(query, keys, self.bank.keys, negatives)
         self.latest = (keys, sequence, frame, others)
-        with torch.no_grad():
-            similarity = torch.einsum("bd,pbd->pb", query, keys)
-            best = (query @ self.bank.keys.T).masked_fill(~negatives, -1.0).amax(dim=1)
-            parts = {
-                "top1": (similarity > best).float().mean(),
-                "positive_similarity": similarity.mean(),
-                "bank_filled": self.bank.filled,
-            }
-        return loss, parts
+        parts = {
+            "top1": (positive > negative.amax(dim=1)).float().mean(),
+            "positive_similarity": positive.mean(),
+            "bank_filled": self.bank.filled,
+        }
+        return info_nce(positive, negative, self.config.temperature), parts
 
     def after_step(self) -> None:
         """Let the momentum encoders follow, and put the step's keys into the bank, those of all processes."""

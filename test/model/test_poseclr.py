@@ -15,6 +15,7 @@ from nanohtnet_ros.model.poseclr import (
     PoseCLRConfig,
     ProjectionHead,
     info_nce,
+    similarities,
 )
 from nanohtnet_ros.model.temporal_conv import TemporalConv, TemporalConvConfig
 
@@ -58,12 +59,14 @@ def test_info_nce_against_loops(rng):
         for p in range(3):
             right = math.exp(float(query[b] @ positives[p, b]) / 0.2)
             losses.append(-math.log(right / (right + wrong)))
-    assert info_nce(query, positives, bank, allowed, 0.2).item() == pytest.approx(sum(losses) / 12, rel=1e-5)
+    loss = info_nce(*similarities(query, positives, bank, allowed), 0.2)
+    assert loss.item() == pytest.approx(sum(losses) / 12, rel=1e-5)
 
 
 def test_info_nce_without_negatives_is_zero_and_its_gradient_too(rng):
     query = unit(rng, 4, 6).requires_grad_()
-    loss = info_nce(query, unit(rng, 3, 4, 6), torch.zeros(10, 6), torch.zeros(4, 10, dtype=torch.bool), 0.07)
+    nothing = torch.zeros(10, 6), torch.zeros(4, 10, dtype=torch.bool)
+    loss = info_nce(*similarities(query, unit(rng, 3, 4, 6), *nothing), 0.07)
     loss.backward()
     assert loss.item() == 0.0 and (query.grad == 0).all()
 
@@ -72,7 +75,7 @@ def test_info_nce_pulls_positives_and_pushes_negatives(rng):
     query, positives, bank = unit(rng, 4, 6).requires_grad_(), unit(rng, 1, 4, 6), unit(rng, 10, 6)
     allowed = torch.zeros(4, 10, dtype=torch.bool)
     allowed[:, 3] = True
-    info_nce(query, positives, bank, allowed, 0.5).backward()
+    info_nce(*similarities(query, positives, bank, allowed), 0.5).backward()
     step = -query.grad / query.grad.norm(dim=1, keepdim=True)
     expected = torch.nn.functional.normalize(positives[0] - bank[3], dim=1)
     torch.testing.assert_close(step, expected, atol=1e-5, rtol=0)
@@ -121,7 +124,8 @@ def test_gradient_reaches_the_whole_query_encoder_and_nothing_else(made, rng):
     momentum = MomentumEncoders(query, PoseCLRConfig(views=3))
     seen = torch.stack([windows(6, rng) for _ in range(3)])
     keys = momentum.keys(seen, (1, 2))
-    info_nce(query(seen[0]), keys, unit(rng, 10, 136), torch.ones(6, 10, dtype=torch.bool), 0.2).backward()
+    pairs = similarities(query(seen[0]), keys, unit(rng, 10, 136), torch.ones(6, 10, dtype=torch.bool))
+    info_nce(*pairs, 0.2).backward()
     for name, parameter in query.named_parameters():
         if name.startswith("encoder.fc."):
             assert parameter.grad is None
