@@ -55,7 +55,7 @@ def compare(arguments: argparse.Namespace, results: Path, share: float, start: s
     if any(all(entry[name] == value for name, value in key.items()) for entry in read(results)):
         return
     run = arguments.out / f"{start}_{share:g}_{seed}"
-    given = overrides(arguments.set) + ["--recipe.data_share", str(share)]
+    given = [*overrides(arguments.set), "--recipe.data_share", str(share)]
     pretraining = None
     if start == "poseclr":
         pretrained = arguments.out / f"pretrained_{seed}"
