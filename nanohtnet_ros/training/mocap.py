@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +71,29 @@ class MotionCapture:
                 sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
             )
 
+    def to(self, device: torch.device | str) -> MotionCapture:
+        """The same sequences with their tensors on a device."""
+        return replace(
+            self, joints_world_m=self.joints_world_m.to(device), starts=self.starts.to(device),
+            lengths=self.lengths.to(device))
+
+    def subset(self, share: float, seed: int = 0) -> MotionCapture:
+        """Some of the sequences: in a random order, as many as reach a share of the frames.
+
+        Raises:
+            ValueError: the share is not in (0, 1].
+        """
+        if not 0.0 < share <= 1.0:
+            raise ValueError(f"share of the data is {share}, expected more than 0 and at most 1")
+        order = torch.randperm(len(self.lengths), generator=torch.Generator().manual_seed(seed))
+        reached = self.lengths[order].cumsum(0) - self.lengths[order]
+        chosen = order[reached < share * self.lengths.sum()].sort().values
+        frames = [self.joints_world_m[s:s + n] for s, n in zip(self.starts[chosen], self.lengths[chosen], strict=True)]
+        lengths = self.lengths[chosen]
+        return replace(
+            self, joints_world_m=torch.cat(frames), starts=lengths.cumsum(0) - lengths, lengths=lengths,
+            actions=tuple(self.actions[i] for i in chosen), names=tuple(self.names[i] for i in chosen))
+
     def sequence_weights(self, action_exponent: float = 0.5) -> Tensor:
         """(S,) sampling weights: actions by their duration to a power, sequences of one by their duration.
 
@@ -79,8 +102,8 @@ class MotionCapture:
         """
         lengths = self.lengths.double()
         labels = {action: i for i, action in enumerate(sorted(set(self.actions)))}
-        action = torch.tensor([labels[a] for a in self.actions])
-        total = torch.zeros(len(labels), dtype=torch.float64).index_add_(0, action, lengths)
+        action = torch.tensor([labels[a] for a in self.actions], device=lengths.device)
+        total = torch.zeros(len(labels), dtype=torch.float64, device=lengths.device).index_add_(0, action, lengths)
         return lengths / total[action] * total[action] ** action_exponent
 
     def windows(self, sequence: Tensor, newest: Tensor, length: int, step: Tensor | float = 1.0) -> Tensor:
@@ -95,8 +118,9 @@ class MotionCapture:
         Returns:
             (B, T, 17, 3) float32.
         """
-        back = torch.arange(length - 1, -1, -1, dtype=torch.float32)[None, :]  # (1, T)
-        step = torch.as_tensor(step, dtype=torch.float32).reshape(-1, 1)
+        device = self.joints_world_m.device
+        back = torch.arange(length - 1, -1, -1, dtype=torch.float32, device=device)[None, :]  # (1, T)
+        step = torch.as_tensor(step, dtype=torch.float32, device=device).reshape(-1, 1)
         frame = (newest[:, None].float() - back * step).clamp_min_(0.0)  # (B, T)
         before = frame.floor().long()
         weight = (frame - before)[..., None, None]

@@ -5,10 +5,15 @@ from __future__ import annotations
 import io
 import json
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
-from tensorboardX import SummaryWriter
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.summary import scalar
 
 from nanohtnet_ros.runtime.engine_store import write_atomically
 from nanohtnet_ros.training.record import difference
@@ -25,7 +30,7 @@ class RunFolder:
         self.path = path
         self.state, self.checkpoint = path / "state.pth", path / "checkpoint.pth"
         self.recipe, self.log, self.events = path / "recipe.json", path / "log.jsonl", path / "tensorboard"
-        self._writer: SummaryWriter | None = None
+        self._writer: EventsWriter | None = None
 
     def read_state(self, record: dict) -> dict | None:
         """The state to go on from; None for a new training.
@@ -79,47 +84,55 @@ class RunFolder:
 
     def append(self, entry: dict) -> None:
         """Add an entry to the log."""
-        with self.log.open("a") as log:
+        with writing(self.log), self.log.open("a") as log:
             log.write(json.dumps(entry) + "\n")
 
     def scalars(self, values: dict[str, float], samples: int) -> None:
         """Add scalars to the TensorBoard events."""
-        if self._writer is None:
-            self._writer = SummaryWriter(str(self.events), filename_suffix=f".{os.getpid()}")
-        for name, value in values.items():
-            self._writer.add_scalar(name, value, samples)
+        with writing(self.events):
+            if self._writer is None:
+                self.events.mkdir(exist_ok=True)
+                count = len(list(self.events.iterdir()))  # two files made in one second would have the same name
+                self._writer = EventsWriter(str(self.events / "events"), f".{count}")
+            for name, value in values.items():
+                self._writer.write_event(Event(wall_time=time.time(), step=samples, summary=scalar(name, value)))
+            self._writer.flush()
 
     def save_checkpoint(self, content: dict) -> None:
-        self._save(self.checkpoint, content)
+        save(self.checkpoint, content)
 
     def save_state(self, state: dict) -> None:
-        """Replace the state, with the sizes of the files that grow.
-
-        Raises:
-            OSError: it cannot be written; the one before is as it was.
-        """
-        if self._writer is not None:
-            self._writer.flush()
+        """Replace the state, with the sizes of the files that grow."""
         sizes = {}
         for file in self._growing():
-            with file.open("rb") as written:
+            with writing(file), file.open("rb") as written:
                 os.fsync(written.fileno())
             sizes[str(file.relative_to(self.path))] = file.stat().st_size
-        self._save(self.state, {**state, "sizes": sizes})
+        save(self.state, {**state, "sizes": sizes})
 
     def _growing(self) -> list[Path]:
         return [file for file in (self.log, *sorted(self.events.glob("*"))) if file.is_file()]
 
     def close(self) -> None:
         if self._writer is not None:
-            self._writer.close()
+            with suppress(OSError):  # all is flushed already, unless the disk is full, which has been said
+                self._writer.close()
 
-    def _save(self, path: Path, content: dict) -> None:
-        buffer = io.BytesIO()
-        torch.save(content, buffer)
-        try:
-            write_atomically(path, buffer.getvalue())
-        except OSError as error:
-            raise OSError(
-                f"cannot write {path}: {error}. What was saved before is as it was; make room and run the same "
-                "command to go on from it") from error
+
+def save(path: Path, content: dict) -> None:
+    """Replace a file of tensors, as a whole or not at all."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    with writing(path):
+        write_atomically(path, buffer.getvalue())
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say of an OSError what could not be written, and that nothing is lost."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            f"cannot write {path}: {error}. The state saved before is as it was: make room and run the same command "
+            "to go on from it") from error

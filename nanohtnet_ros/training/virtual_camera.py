@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.training.mocap import FRAME_RATE_HZ
 
 
 def uniform(shape: tuple[int, ...], low: float, high: float, rng: torch.Generator) -> Tensor:
-    """Uniform float32 samples in [low, high)."""
-    return low + (high - low) * torch.rand(shape, generator=rng)
+    """Uniform float32 samples in [low, high), on the generator's device."""
+    return low + (high - low) * torch.rand(shape, generator=rng, device=rng.device)
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class BodyVariation:
             (B, T, 17, 3). Roots are scaled with the body about the ground, so feet stay on it.
         """
         def factor(sigma: float, mean: float = 1.0) -> Tensor:
-            return mean * torch.exp(sigma * torch.randn(joints_m.shape[0], 1, 1, generator=rng))
+            return mean * torch.exp(sigma * torch.randn((joints_m.shape[0], 1, 1), generator=rng, device=rng.device))
 
         hip, shoulder = factor(self.hips, self.hips_mean), factor(self.shoulders)
         thigh, shin, upper_arm, forearm = (factor(self.limbs) for _ in range(4))
@@ -96,6 +97,72 @@ class JointDefinitions:
 
 
 @dataclass(frozen=True)
+class CameraMotion:
+    """How a robot's camera moves during a window. It arrives at its place with the newest frame.
+
+    Attributes:
+        moving_share: of the windows whose camera moves; the others' stand still.
+        speed_m_s: forward (along the optical axis' heading), up to this much; a quarter of it backward.
+        turn_deg_s: turns left or right at up to this rate.
+        shake_deg: amplitude of nodding and rolling, up to this much.
+        shake_hz: its frequency.
+    """
+
+    moving_share: float = 0.5
+    speed_m_s: float = 1.2
+    turn_deg_s: float = 30.0
+    shake_deg: float = 1.0
+    shake_hz: tuple[float, float] = (0.5, 6.0)
+
+    def drive(self, place: CameraPlace, frames: int, rng: torch.Generator) -> CameraPlace:
+        """Places (B, T) of cameras that arrive at places (B, 1) with the newest frame.
+
+        Args:
+            place: where each camera is at the newest frame.
+            frames: T.
+        """
+        B = len(place.yaw)
+        age = torch.arange(frames - 1, -1, -1, device=rng.device)[None, :] / FRAME_RATE_HZ  # (1, T) seconds
+        moving = (uniform((B, 1), 0.0, 1.0, rng) < self.moving_share).float()
+        speed = moving * uniform((B, 1), -0.25 * self.speed_m_s, self.speed_m_s, rng)
+        turn = moving * torch.deg2rad(uniform((B, 1), -self.turn_deg_s, self.turn_deg_s, rng))
+        yaw = place.yaw - turn * age
+        # A path of constant speed and turn rate is an arc; the mean heading over the way back spans its chord.
+        heading = place.yaw - turn * age / 2
+        chord = -speed * age * torch.special.sinc(turn * age / 2 / math.pi)
+        step = torch.stack((heading.cos() * chord, heading.sin() * chord, torch.zeros_like(chord)), dim=-1)
+
+        def shake() -> Tensor:
+            amplitude = moving * torch.deg2rad(uniform((B, 1), 0.0, self.shake_deg, rng))
+            phase = 2.0 * math.pi * (uniform((B, 1), *self.shake_hz, rng) * age + uniform((B, 1), 0.0, 1.0, rng))
+            return amplitude * phase.sin()
+
+        return CameraPlace(place.centre_m + step, yaw, place.pitch + shake(), place.roll + shake())
+
+
+@dataclass(frozen=True)
+class CameraPlace:
+    """Where cameras are and how they look, for F frames each (1: they stand still).
+
+    Attributes:
+        centre_m: (B, F, 3), world frame, z up.
+        yaw: (B, F) radians, heading of the optical axis about world z.
+        pitch: (B, F) radians, positive looks up.
+        roll: (B, F) radians, about the optical axis.
+    """
+
+    centre_m: Tensor
+    yaw: Tensor
+    pitch: Tensor
+    roll: Tensor
+
+    def view(self, joints_world_m: Tensor) -> Tensor:
+        """(B, T, 17, 3) joints in each frame's optical axes (x right, y down, z forward); F is 1 or T."""
+        rotation = optical_from_world(self.yaw, self.pitch, self.roll)  # (B, F, 3, 3)
+        return (joints_world_m - self.centre_m[:, :, None]) @ rotation.transpose(2, 3)
+
+
+@dataclass(frozen=True)
 class RobotCameras:
     """Where virtual cameras stand and how they look; every range is sampled uniformly unless stated.
 
@@ -115,47 +182,57 @@ class RobotCameras:
     pitch_deg: float = 40.0
     roll_deg: float = 4.0
 
-    def view(self, joints_world_m: Tensor, rng: torch.Generator) -> Tensor:
-        """See each window through a still camera of its own.
+    def place(self, pelvis_m: Tensor, rng: torch.Generator) -> CameraPlace:
+        """Choose a camera for each person.
 
         Args:
-            joints_world_m: (B, T, 17, 3), z up.
-        Returns:
-            (B, T, 17, 3) in the camera's optical axes: x right, y down, z forward.
+            pelvis_m: (B, 3) of the newest frame, world frame, z up.
         """
-        B = joints_world_m.shape[0]
-        pelvis = joints_world_m[:, -1, 0]  # (B, 3)
+        B = pelvis_m.shape[0]
         distance = torch.exp(uniform((B,), *map(math.log, self.distance_m), rng))
         height = uniform((B,), *self.height_m, rng)
-        rise = ((pelvis[:, 2] - height) / distance).clamp(-0.9, 0.9)  # sine of the pelvis' elevation
+        rise = ((pelvis_m[:, 2] - height) / distance).clamp(-0.9, 0.9)  # sine of the pelvis' elevation
         elevation = torch.asin(rise)
         azimuth = uniform((B,), -math.pi, math.pi, rng)
         pan = torch.deg2rad(uniform((B,), -self.pan_deg, self.pan_deg, rng))
         tilt = torch.deg2rad(uniform((B,), -self.tilt_deg, self.tilt_deg, rng))
         limit = math.radians(self.pitch_deg)
         pitch = (elevation + tilt).clamp(-limit, limit)
-        roll = math.radians(self.roll_deg) * torch.randn(B, generator=rng)
+        roll = math.radians(self.roll_deg) * torch.randn(B, generator=rng, device=rng.device)
         ray = torch.stack((elevation.cos() * azimuth.cos(), elevation.cos() * azimuth.sin(), rise), dim=-1)
-        centre = pelvis - distance[:, None] * ray
-        rotation = optical_from_world(azimuth + pan, pitch, roll)
-        return (joints_world_m - centre[:, None, None]) @ rotation.transpose(1, 2)[:, None]
+        centre = pelvis_m - distance[:, None] * ray
+        return CameraPlace(centre[:, None], (azimuth + pan)[:, None], pitch[:, None], roll[:, None])
+
+    def view(self, joints_world_m: Tensor, rng: torch.Generator, motion: CameraMotion | None = None) -> Tensor:
+        """See each window through a camera of its own.
+
+        Args:
+            joints_world_m: (B, T, 17, 3), z up.
+            motion: how cameras move; None: they stand still.
+        Returns:
+            (B, T, 17, 3) in the camera's optical axes at each frame: x right, y down, z forward.
+        """
+        place = self.place(joints_world_m[:, -1, 0], rng)
+        if motion is not None:
+            place = motion.drive(place, joints_world_m.shape[1], rng)
+        return place.view(joints_world_m)
 
 
 def optical_from_world(yaw: Tensor, pitch: Tensor, roll: Tensor) -> Tensor:
-    """(B, 3, 3) rotations from a z-up world to optical axes (x right, y down, z forward).
+    """(..., 3, 3) rotations from a z-up world to optical axes (x right, y down, z forward).
 
     Args:
-        yaw: (B,) radians, heading of the optical axis about world z.
-        pitch: (B,) radians, positive looks up.
-        roll: (B,) radians, about the optical axis.
+        yaw: (...) radians, heading of the optical axis about world z.
+        pitch: (...) radians, positive looks up.
+        roll: (...) radians, about the optical axis.
     """
     cy, sy, cp, sp, cr, sr = yaw.cos(), yaw.sin(), pitch.cos(), pitch.sin(), roll.cos(), roll.sin()
     forward = torch.stack((cp * cy, cp * sy, sp), dim=-1)
     right = torch.stack((sy, -cy, torch.zeros_like(cy)), dim=-1)
     down = torch.linalg.cross(forward, right)
-    rolled_right = cr[:, None] * right + sr[:, None] * down
-    rolled_down = cr[:, None] * down - sr[:, None] * right
-    return torch.stack((rolled_right, rolled_down, forward), dim=1)
+    rolled_right = cr[..., None] * right + sr[..., None] * down
+    rolled_down = cr[..., None] * down - sr[..., None] * right
+    return torch.stack((rolled_right, rolled_down, forward), dim=-2)
 
 
 def mirror(joints_world_m: Tensor) -> Tensor:
