@@ -14,6 +14,7 @@ COMMANDS = {
     "selftest": ("nanohtnet_ros.demo.selftest:selftest", "check and time everything that can run networks here"),
     "data convert": ("nanohtnet_ros.training.bvh_folder:convert", "BVH motion files to a motion file for training"),
     "train": ("nanohtnet_ros.training.train:train", "train the lifting network on motion capture"),
+    "pretrain": ("nanohtnet_ros.training.pretrain:pretrain", "pre-train its encoder by PoseCLR, without 3D joints"),
     "evaluate": ("nanohtnet_ros.training.evaluate:evaluate", "errors of an exported network"),
     "export": ("nanohtnet_ros.training.export:export", "checkpoint to ONNX and its sidecar"),
 }

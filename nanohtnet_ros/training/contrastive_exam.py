@@ -1,0 +1,103 @@
+"""How good an encoder is that has only been pre-trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nanohtnet_ros.model.network_config import NetworkConfig
+from nanohtnet_ros.model.person_view import look_at_person
+from nanohtnet_ros.model.poseclr import ContrastiveEncoder
+from nanohtnet_ros.training.view_sources import ViewSource
+
+SEED = 7
+RIDGE = 1e-3  # of the probe's normal equations, as a share of their mean diagonal
+
+
+@dataclass(frozen=True)
+class ContrastiveExam:
+    """Fixed windows that encoders are measured on.
+
+    Attributes:
+        views: (2, M, T, 17, 2) keypoints of M held-out moments in two cameras.
+        sequence, frame: (M,) each moment's recording and newest frame.
+        exclusion_frames: frames of the same recording that count as the same moment.
+        fit: (B, T, 17, 2) keypoints and (B, n, 17, 3) joints, metres, of the motion that is trained on.
+        test: the same of held-out motion.
+    """
+
+    views: Tensor
+    sequence: Tensor
+    frame: Tensor
+    exclusion_frames: int
+    fit: tuple[Tensor, Tensor]
+    test: tuple[Tensor, Tensor]
+
+    @classmethod
+    def draw(
+        cls, source: ViewSource, held_out: ViewSource, config: NetworkConfig, exclusion_frames: int,
+        moments: int = 512,
+    ) -> ContrastiveExam:
+        """Draw the windows.
+
+        Args:
+            source: motion that is trained on.
+            held_out: other motion.
+            config: of the network.
+            exclusion_frames: see the attributes.
+            moments: M; the probe is fitted on twice as many windows.
+        """
+        rng = torch.Generator().manual_seed(SEED)
+        length, offsets = config.window_length, config.frame_offsets
+        return cls(
+            *held_out.views(moments, 2, length, rng), exclusion_frames,
+            source.batch(2 * moments, length, offsets, rng), held_out.batch(moments, length, offsets, rng))
+
+    @torch.no_grad()
+    def score(self, module: ContrastiveEncoder) -> dict[str, float]:
+        """Measure an encoder.
+
+        Returns:
+            `view_top1`: share of windows whose most similar key, among those of all moments seen by the other camera,
+            is their own moment's; moments near it in the same recording do not count.
+            `probe_mpjpe_mm`: error of a linear layer that is fitted to the features by least squares. It has to tell
+            joints in the camera's axes, about which keys that are the same from every side need know nothing.
+        """
+        module.eval()
+        return {"view_top1": round(self._view_top1(module), 4), "probe_mpjpe_mm": round(self._probe_mm(module), 2)}
+
+    def _view_top1(self, module: ContrastiveEncoder) -> float:
+        device = next(module.parameters()).device
+        views, sequence, frame = (x.to(device) for x in (self.views, self.sequence, self.frame))
+        similarity = module(views[0]) @ module(views[1]).T  # (M, M)
+        near = (sequence == sequence[:, None]) & ((frame - frame[:, None]).abs() <= self.exclusion_frames)
+        own = torch.eye(len(sequence), dtype=torch.bool, device=device)
+        nearest = similarity.masked_fill(near & ~own, -1.0).argmax(dim=1)
+        return (nearest == torch.arange(len(nearest), device=device)).float().mean().item()
+
+    def _probe_mm(self, module: ContrastiveEncoder) -> float:
+        features, joints_m = probe_rows(module, *self.fit)
+        gram = features.T @ features
+        gram += RIDGE * gram.diagonal().mean() * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+        layer = torch.linalg.solve(gram, features.T @ joints_m)
+        features, joints_m = probe_rows(module, *self.test)
+        return 1000.0 * (features @ layer - joints_m).norm(dim=-1).mean().item()
+
+
+def probe_rows(module: ContrastiveEncoder, keypoints: Tensor, joints_m: Tensor) -> tuple[Tensor, Tensor]:
+    """Features and joints, one row per window, frame and joint; the root, which is zero, is left out.
+
+    With a person's view the joints are turned into it, as it is where the regression head works.
+
+    Returns:
+        (R, F + 1) features and a one, (R, 3) metres; float64.
+    """
+    device = next(module.parameters()).device
+    keypoints, joints_m = keypoints.to(device), joints_m.to(device)
+    if module.encoder.config.person_view:
+        _, rotation = look_at_person(keypoints)
+        joints_m = torch.einsum("bij,bnkj->bnki", rotation, joints_m)
+    features = module.features(keypoints)[:, :, 1:].double().flatten(0, 2)
+    return torch.cat((features, torch.ones_like(features[:, :1])), dim=1), joints_m[:, :, 1:].double().flatten(0, 2)

@@ -1,0 +1,82 @@
+"""PoseCLR pre-training from the command line."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+
+from nanohtnet_ros.model.config import NanoHTNetConfig
+from nanohtnet_ros.model.networks import NetworkName, build
+from nanohtnet_ros.model.poseclr import PoseCLRConfig
+from nanohtnet_ros.model.temporal_conv import TemporalConvConfig
+from nanohtnet_ros.training.contrastive_exam import ContrastiveExam
+from nanohtnet_ros.training.loop import run
+from nanohtnet_ros.training.machine import Device, open_machine
+from nanohtnet_ros.training.mocap import MotionCapture
+from nanohtnet_ros.training.optimisation import LoopConfig
+from nanohtnet_ros.training.precision import run_mixers_in_half
+from nanohtnet_ros.training.pretrain_task import PretrainTask
+from nanohtnet_ros.training.record import MADE_WITH, made_with
+from nanohtnet_ros.training.synthesis import Synthesis
+from nanohtnet_ros.training.train import Recipe
+from nanohtnet_ros.training.view_sources import MotionViews
+
+
+@dataclass(frozen=True)
+class PretrainRecipe(LoopConfig):
+    """Everything that decides a pre-training's outcome, but the data. A sample is a moment seen by all its cameras.
+
+    Attributes:
+        network: whose encoder to pre-train.
+        model: NanoHTNet's sizes and regularisation.
+        temporal_conv: the same of the baseline of temporal convolutions.
+        poseclr: positive and negative pairs.
+        synthesis: how windows are made.
+        data_share: learn from this share of the recorded frames.
+    """
+
+    network: NetworkName = "nanohtnet"
+    model: NanoHTNetConfig = field(default_factory=NanoHTNetConfig)
+    temporal_conv: TemporalConvConfig = field(default_factory=TemporalConvConfig)
+    poseclr: PoseCLRConfig = field(default_factory=PoseCLRConfig)
+    synthesis: Synthesis = field(default_factory=Synthesis)
+    data_share: float = 1.0
+
+    network_config = Recipe.network_config
+
+
+def pretrain(
+    data: Path, out: Path, recipe: PretrainRecipe, device: Device = "auto", threads: int = 0, workers: int = 0
+) -> None:
+    """Pre-train a lifting network's encoder by PoseCLR: a moment's keypoints in different cameras belong together.
+
+    No 3D joints are learnt from. Writes into OUT what `nanohtnet train` writes; its `checkpoint.pth` holds the encoder
+    without a regression head, to go on with by `nanohtnet train --from OUT/checkpoint.pth`. The same command goes on
+    with a pre-training that was interrupted. Started by torchrun, the processes share every batch and the memory bank.
+
+    Args:
+        data: motion file (.npz) with the splits train and val.
+        out: folder for the results.
+        recipe: what to pre-train and how.
+        device: where to train.
+        threads: CPU threads of each process, 0 for all.
+        workers: processes beside each one that make batches ahead of time, 0 to make each when it is needed; for
+            training on a GPU.
+    """
+    with open_machine(device, threads) as machine:
+        torch.manual_seed(recipe.seed)
+        encoder = build(recipe.network_config)
+        capture, held_out = MotionCapture.load(data, "train"), MotionCapture.load(data, "val")
+        if recipe.data_share < 1.0:
+            capture = capture.subset(recipe.data_share)
+        record = {**asdict(recipe), "data_sha256": capture.sha256, MADE_WITH: made_with()}
+        exclusion = recipe.poseclr.exclusion_for(encoder.config.window_length)
+        source = MotionViews(capture, recipe.synthesis)
+        exam = ContrastiveExam.draw(source, MotionViews(held_out, recipe.synthesis), encoder.config, exclusion)
+        if recipe.batches_on == "device":
+            source = MotionViews(capture.to(machine.device), recipe.synthesis)
+        task = PretrainTask(encoder, recipe.poseclr, source, exam, machine.device)
+        run_mixers_in_half(task.momentum, recipe.precision)
+        run(task, recipe, out, record, machine, workers)

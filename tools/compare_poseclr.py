@@ -1,0 +1,119 @@
+"""PoseCLR against random weights at the same budget of fine-tuning: `python tools/compare_poseclr.py DATA OUT ...`.
+
+For every seed the encoder is pre-trained once, on all of the training split, without 3D joints. Then for every share of
+the data with 3D joints and every seed two networks are trained by the same recipe, one that starts from the encoder and
+one that starts from random weights. Runs go one after another, each in its own folder of OUT; one that was interrupted
+goes on, one that is done is left alone. Each adds a line to OUT/results.jsonl; the table is printed at the end, and by
+`--table` alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+STARTS = ("random", "poseclr")
+
+
+def main() -> None:
+    arguments = parse()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    results = arguments.out / "results.jsonl"
+    if not arguments.table:
+        for seed in arguments.seeds:
+            for share in arguments.shares:
+                for start in STARTS:
+                    compare(arguments, results, share, start, seed)
+    print(table(read(results)))
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="motion file (.npz) with the splits train and val")
+    parser.add_argument("out", type=Path, help="folder for the runs and results.jsonl")
+    parser.add_argument("--pretrain-recipe", type=Path, default=Path("config/train/poseclr_nano_81.yaml"))
+    parser.add_argument("--recipe", type=Path, default=Path("config/train/nano_81_streaming.yaml"))
+    parser.add_argument("--pretrain-samples", type=int, default=1_000_000, help="moments of each pre-training")
+    parser.add_argument("--samples", type=int, default=1_000_000, help="windows of each fine-tuning")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--shares", type=float, nargs="+", default=[1.0, 0.1], help="of the data with 3D joints")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--table", action="store_true", help="only print the table of what is there")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="overrides of the fine-tuning recipe")
+    parser.add_argument("--set-pretrain", nargs="*", default=[], metavar="KEY=VALUE", help="the same of the other one")
+    return parser.parse_args()
+
+
+def compare(arguments: argparse.Namespace, results: Path, share: float, start: str, seed: int) -> None:
+    """Train one of the networks, after its pre-training if it has one, and note its errors."""
+    key = {"share": share, "start": start, "seed": seed}
+    if any(all(entry[name] == value for name, value in key.items()) for entry in read(results)):
+        return
+    run = arguments.out / f"{start}_{share:g}_{seed}"
+    given = [*overrides(arguments.set), "--recipe.data_share", str(share)]
+    pretraining = None
+    if start == "poseclr":
+        pretrained = arguments.out / f"pretrained_{seed}"
+        pretraining = nanohtnet(
+            "pretrain", arguments, pretrained, arguments.pretrain_recipe, arguments.pretrain_samples, seed,
+            overrides(arguments.set_pretrain))
+        given += ["--from", str(pretrained / "checkpoint.pth")]
+    reached = nanohtnet("train", arguments, run, arguments.recipe, arguments.samples, seed, given)
+    with results.open("a") as file:
+        file.write(json.dumps({**key, **reached, "pretraining": pretraining}) + "\n")
+
+
+def nanohtnet(
+    command: str, arguments: argparse.Namespace, out: Path, recipe: Path, samples: int, seed: int, more: list[str]
+) -> dict:
+    """Run one training to its end and return the last entry of its log."""
+    words = [
+        sys.executable, "-m", "nanohtnet_ros.cli", command, str(arguments.data), str(out), "--recipe", str(recipe),
+        "--recipe.samples", str(samples), "--recipe.seed", str(seed), "--threads", str(arguments.threads), *more]
+    print("$", " ".join(words[2:]), flush=True)
+    environment = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads)}
+    subprocess.run(words, check=True, env=environment)
+    return json.loads((out / "log.jsonl").read_text().splitlines()[-1])
+
+
+def overrides(pairs: list[str]) -> list[str]:
+    """`key=value` of a recipe as options of the command line."""
+    return [f"--recipe.{pair}" for pair in pairs]
+
+
+def read(results: Path) -> list[dict]:
+    return [json.loads(line) for line in results.read_text().splitlines()] if results.is_file() else []
+
+
+def table(entries: list[dict], measures: tuple[str, ...] = ("clean_mpjpe_mm", "noisy_mpjpe_mm")) -> str:
+    """Mean and standard deviation over seeds by share and start, and the paired difference between the starts."""
+    lines = [f"{'data':>6} {'start':>10} {'runs':>5}" + "".join(f" {measure:>22}" for measure in measures)]
+
+    def row(share: float, name: str, groups: list[list[float]]) -> None:
+        cells = "".join(
+            f" {statistics.mean(values):13.2f} +- {statistics.stdev(values) if len(values) > 1 else 0.0:5.2f}"
+            for values in groups)
+        lines.append(f"{share:6.0%} {name:>10} {len(groups[0]):5}{cells}")
+
+    for share in sorted({entry["share"] for entry in entries}, reverse=True):
+        by_seed = {
+            start: {entry["seed"]: entry for entry in entries if (entry["share"], entry["start"]) == (share, start)}
+            for start in STARTS}
+        for start in STARTS:
+            if by_seed[start]:
+                row(share, start, [[entry[measure] for entry in by_seed[start].values()] for measure in measures])
+        both = sorted(by_seed["random"].keys() & by_seed["poseclr"].keys())
+        if both:
+            row(share, "gain", [
+                [by_seed["random"][seed][measure] - by_seed["poseclr"][seed][measure] for seed in both]
+                for measure in measures])
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
