@@ -32,7 +32,9 @@ def multiply_adds(path: Path) -> int:
             continue
         first, second, out = (shapes.get(name, ()) for name in (*node.input[:2], node.output[0]))
         if not out or 0 in (*first, *second, *out):
-            raise ValueError(f"{path}: the shapes of {node.op_type} '{node.name}' are unknown: {first}, {second}, {out}")
+            raise ValueError(
+                f"{path}: the shapes of {node.op_type} '{node.name}' are unknown, {first}, {second} and {out}: "
+                "export it with fixed sizes but for the batch")
         if node.op_type == "Conv":
             summed = math.prod(second[1:])  # inputs per group and kernel
         else:
