@@ -22,7 +22,7 @@ from nanohtnet_ros.ros.qos import LATCHED
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
 from nanohtnet_ros.runtime.session import open_session
 
-from streams import header, image
+from streams import GREY, header, image
 
 CAMERA = Camera(640, 480, 600.0, 600.0, 319.5, 239.5)
 
@@ -36,7 +36,7 @@ def test_headers_before_others():
 
 def test_lifter_node_says_where_somebody_was(start_node, peer, wait_for, make_keypoints):
     """What comes is what the core makes of the same keypoints, under the earlier stamp."""
-    node = start_node("lifter_node", look_ahead_s=0.15, device="cpu")
+    node = start_node("lifter_node", look_ahead_s=0.155, device="cpu")
     node.says("models=nano_81_streaming by ONNX Runtime", "poses 0.16 s before the image")  # its nearest
     described = peer.listen("/lifter_node/skeleton_description", SkeletonDescription, LATCHED)
     wait_for(lambda: described, "the description")
@@ -55,7 +55,7 @@ def test_lifter_node_says_where_somebody_was(start_node, peer, wait_for, make_ke
 
     wait_for(connected, "the connection")
     model = find_model(DEFAULT_MODEL)
-    lifter = Lifter(open_session(model, "cpu"), ModelCard.load(model.with_suffix(".json")), 0.15)
+    lifter = Lifter(open_session(model, "cpu"), ModelCard.load(model.with_suffix(".json")), 0.155)
     core = PeopleLifter(lifter)
     for i in range(8):
         seconds = 1000 + i / 25
@@ -72,7 +72,14 @@ def test_lifter_node_says_where_somebody_was(start_node, peer, wait_for, make_ke
 
 
 def test_pose_node_keeps_the_keypoints_with_their_image(start_pose, picture, wait_for):
-    pose = start_pose(look_ahead_s=0.08, device="cpu")
+    pose, sent = start_pose(connect=False, look_ahead_s=0.08, device="cpu"), 0
+
+    def connected() -> bool:
+        nonlocal sent
+        pose.send(image(GREY, 0.05 * (sent := sent + 1)))
+        return bool(pose.skeletons and pose.skeletons_2d)
+
+    wait_for(connected, "the connection")
     for i in range(4):
         pose.send(image(picture, 1000 + i / 25))
         wait_for(lambda i=i: stamp_ns(pose.skeletons_2d[-1].header) == round((1000 + i / 25) * 1e9), "keypoints")
