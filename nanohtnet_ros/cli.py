@@ -9,7 +9,7 @@ COMMANDS = {
     "run": ("nanohtnet_ros.demo.run:run", "3D skeletons of a video file through the ROS nodes: bag, table, picture"),
     "demo": ("nanohtnet_ros.demo.run:demo", "the same for the two clips of this package, against their ground truth"),
     "models get": ("nanohtnet_ros.runtime.model_store:get", "bring a detector's files into the user's cache"),
-    "models list": ("nanohtnet_ros.runtime.model_store:show", "models that are installed"),
+    "models list": ("nanohtnet_ros.runtime.model_list:show", "models that are installed: size, errors, speed"),
     "engine build": ("nanohtnet_ros.runtime.engine_store:build", "build a network's TensorRT engine for this machine"),
     "selftest": ("nanohtnet_ros.demo.selftest:selftest", "check and time everything that can run networks here"),
     "data convert": ("nanohtnet_ros.training.bvh_folder:convert", "BVH motion files to a motion file for training"),
