@@ -120,8 +120,8 @@ def share_of(data: TrainingData, share: float) -> TrainingData:
 
 
 def train(
-    data: Path, out: Path, recipe: Recipe, start: Path | None = None, device: Device = "auto", threads: int = 0,
-    workers: int = 0,
+    data: Path, out: Path, recipe: Recipe, start: Path | None = None, grow: bool = False, device: Device = "auto",
+    threads: int = 0, workers: int = 0,
 ) -> None:
     """Train a lifting network on motion capture through random virtual cameras, or on recorded views.
 
@@ -135,6 +135,7 @@ def train(
         recipe: what to train and how.
         start: also --from. Checkpoint to begin with, its weights only: of an earlier training, whose record is kept
             in the new one, or of a pre-training, whose regression head is replaced by a new one.
+        grow: let the checkpoint to begin with have a shorter window and fewer coefficients than the recipe's model.
         device: where to train.
         threads: CPU threads of each process, 0 for all.
         workers: processes beside each one that make batches ahead of time, 0 to make each when it is needed; for
@@ -144,7 +145,7 @@ def train(
         torch.manual_seed(recipe.seed)
         network = build(recipe.network_config)
         if start is not None:
-            load_weights(network, start)
+            load_weights(network, start, grow)
         seen, held_out = (
             open_training_data(data, split, recipe.synthesis, recipe.source) for split in ("train", "val"))
         seen = share_of(seen, recipe.data_share)
