@@ -101,7 +101,7 @@ def load_weights(network: Network, path: Path | str, grows: bool = False) -> Non
     if grows:
         if name != "nanohtnet" or content.get("pretrained"):
             raise ValueError(f"{path} cannot grow: that is for trained NanoHTNets")
-        grown = grow(load_checkpoint(path), replace(network.config, uncertainty=content["config"]["uncertainty"]))
+        grown = grow(load_checkpoint(path), replace(network.config, uncertainty=content["config"].get("uncertainty", False)))
         content = checkpoint_of(grown)
     tensors, expected = content["state_dict"], mine["state_dict"]
     if len(tensors.get("fc.bias", ())) == 3 and len(expected["fc.bias"]) == 4:

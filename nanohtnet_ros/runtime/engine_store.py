@@ -83,11 +83,19 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        os.chmod(part, 0o666 & ~current_umask())  # mkstemp's files are for their owner alone
         os.replace(part, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(part)
         raise
+
+
+def current_umask() -> int:
+    """The process's umask, which can only be read by setting it."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask
 
 
 def write_engine(path: Path, key: EngineKey, engine: bytes) -> None:

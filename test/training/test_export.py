@@ -20,6 +20,7 @@ from nanohtnet_ros.runtime.half import half_onnx
 from nanohtnet_ros.runtime.session import open_session
 from nanohtnet_ros.training import export as module
 from nanohtnet_ros.training.export import check_parity, export_onnx
+from nanohtnet_ros.training.lifting import flip_averaged, torch_lift
 from nanohtnet_ros.training.multiply_adds import multiply_adds
 
 SMALL = {"window_length": 27, "kept_frames": 5, "channels": 48, "layers": 1, "mlp_hidden": 32, "gcn_hidden": 32}
@@ -63,9 +64,18 @@ def test_the_plain_graph_is_written_where_it_is_asked_for_and_checked_too(export
     checked = []
     monkeypatch.setattr(module, "check_parity", lambda *args: checked.append(args))
     export_onnx(model, tmp_path / "plain.onnx", folded=False)
-    assert checked == [(model, tmp_path / "plain.onnx")]
+    assert checked == [(model, model.config, tmp_path / "plain.onnx")]
     folded, plain = (len(onnx.load(file).graph.node) for file in (path, tmp_path / "plain.onnx"))
     assert folded < 0.9 * plain
+
+
+def test_a_flip_averaged_file_gives_the_mean_of_both_answers(exported, tmp_path):
+    model, _ = exported
+    export_onnx(model, tmp_path / "flip.onnx", flip=True)
+    x = (0.3 * torch.randn(3, 27, 17, 2)).numpy()
+    expected = flip_averaged(torch_lift(model))(x)
+    np.testing.assert_allclose(open_session(tmp_path / "flip.onnx", "cpu").run(x), expected, atol=1e-5)
+    assert {node.op_type for node in onnx.load(tmp_path / "flip.onnx").graph.node} <= PARSED
 
 
 def test_only_operators_that_tensorrt_parses(exported):
@@ -97,7 +107,7 @@ def test_in_half_precision_the_geometry_stays_single(exported):
 
 def test_another_output_than_pytorchs_is_refused(exported, monkeypatch):
     model, path = exported
-    check_parity(model, path)
+    check_parity(model, model.config, path)
     honest = module.torch_lift
 
     def off_by_a_fiftieth_of_a_millimetre(m):
@@ -106,7 +116,7 @@ def test_another_output_than_pytorchs_is_refused(exported, monkeypatch):
 
     monkeypatch.setattr(module, "torch_lift", off_by_a_fiftieth_of_a_millimetre)
     with pytest.raises(RuntimeError, match="outputs for one window differ from PyTorch's by 2"):
-        check_parity(model, path)
+        check_parity(model, model.config, path)
 
 
 def test_the_sidecar_of_a_network_that_serves_several_look_aheads(tmp_path, mocap_file, capsys):
