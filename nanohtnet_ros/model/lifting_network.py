@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -10,7 +12,7 @@ from nanohtnet_ros.model.network_config import NetworkConfig
 from nanohtnet_ros.model.person_view import look_at_person, look_back
 
 
-class LiftingNetwork(nn.Module):
+class LiftingNetwork(nn.Module, ABC):
     """A 2D-to-3D lifting network; subclasses give `features` and `feature_width` and make the linear layer `fc`."""
 
     fc: nn.Linear
@@ -21,13 +23,13 @@ class LiftingNetwork(nn.Module):
         self.register_buffer("not_root", (torch.arange(len(H36M_17)) > 0).float()[:, None], persistent=False)
 
     @property
+    @abstractmethod
     def feature_width(self) -> int:
         """Features per output frame and joint that `features` gives."""
-        raise NotImplementedError
 
+    @abstractmethod
     def features(self, keypoints: Tensor) -> Tensor:
         """(B, n, J, feature_width) features of windows (B, T, J, 2); the regression head turns each into a joint."""
-        raise NotImplementedError
 
     def forward(self, keypoints: Tensor) -> Tensor:
         """Lift windows.
