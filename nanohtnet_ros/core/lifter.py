@@ -11,8 +11,10 @@ import numpy as np
 
 from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.core.skeleton import H36M_17
-from nanohtnet_ros.core.window import Window
+from nanohtnet_ros.core.window import NS_PER_S, Window
 from nanohtnet_ros.runtime.session import Session
+
+HALF_WORTH_M = 0.1  # expected error of a joint that halves its confidence
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,15 @@ class ModelCard:
         window_length: T, frames of the input.
         frame_rate_hz: of the window's time grid.
         output_offsets: each output frame's place relative to the window's newest frame, which is 0.
-        look_ahead: frames of the window after the frame whose pose is published; 0 for live networks.
+        look_ahead: frames of the window after the frame that the network is best used for: 0 for streaming networks,
+            half a window for centred ones.
         skeleton: name of the joint set.
         focal_norm: input coordinates are undistorted tangents times this.
         metrics: measured errors, see `nanohtnet evaluate`.
         training: what the network was trained on and how.
+        uncertainty: whether outputs have a fourth value, the natural logarithm of the joint's expected error, metres.
+        parameters: trained numbers of the network, None where the card does not say.
+        multiply_adds: of one window's products, None where the card does not say.
     """
 
     window_length: int
@@ -38,6 +44,9 @@ class ModelCard:
     focal_norm: float
     metrics: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
+    uncertainty: bool = False
+    parameters: int | None = None
+    multiply_adds: int | None = None
 
     @classmethod
     def load(cls, path: Path | str) -> ModelCard:
@@ -61,6 +70,9 @@ class ModelCard:
                 focal_norm=float(content["focal_norm"]),
                 metrics=dict(content["metrics"]),
                 training=dict(content["training"]),
+                uncertainty=bool(content.get("uncertainty", False)),
+                parameters=content.get("parameters"),
+                multiply_adds=content.get("multiply_adds"),
             )
         except KeyError as error:
             raise ValueError(f"{path} has no field {error}: export the network again") from error
@@ -80,20 +92,27 @@ class LiftedPose:
     Attributes:
         joints_rel_m: (17, 3) float32, metres, relative to joint 0, optical axes.
         stamp_ns: of the frame that the pose is of.
+        error_m: (17,) float32 expected error of each joint, metres, 0 for the root; None where the network gives none.
     """
 
     joints_rel_m: np.ndarray
     stamp_ns: int
+    error_m: np.ndarray | None = None
 
 
 class Lifter:
     """Runs a lifting network on the windows of all people at once."""
 
-    def __init__(self, session: Session, card: ModelCard) -> None:
+    def __init__(self, session: Session, card: ModelCard, look_ahead_s: float = 0.0) -> None:
         """Join a network and its card.
 
+        Args:
+            session: the network.
+            card: what is known of it.
+            look_ahead_s: how much of the window is to lie after the pose that is taken from it, seconds. The network's
+                nearest output is taken; a centred network has none below its own look-ahead.
         Raises:
-            ValueError: they disagree on the window, or the network is not one for live use.
+            ValueError: network and card disagree, or the look-ahead is negative.
         """
         expected = (card.window_length, len(H36M_17), 2)
         if tuple(session.input_shape[1:]) != expected:
@@ -101,25 +120,35 @@ class Lifter:
                 f"the network takes (B, {', '.join(map(str, session.input_shape[1:]))}) but its card says "
                 f"(B, {', '.join(map(str, expected))}): export it again, card and network belong together"
             )
-        if 0 not in card.output_offsets or card.look_ahead:
+        if not 0.0 <= look_ahead_s < np.inf:
+            raise ValueError(f"look_ahead_s is {look_ahead_s:g}, expected 0 or more seconds")
+        usable = [offset for offset in card.output_offsets if offset <= -card.look_ahead]
+        if not usable or max(card.output_offsets) > 0:
             raise ValueError(
-                f"the network's outputs are frames {list(card.output_offsets)} with a look-ahead of {card.look_ahead}, "
-                "expected the newest frame (0) among them and no look-ahead: use a streaming network"
-            )
+                f"the network's outputs are frames {list(card.output_offsets)}, its look-ahead {card.look_ahead}: "
+                f"expected outputs at 0 or below, one of them at {-card.look_ahead} or below: export it again")
+        wanted = -look_ahead_s * card.frame_rate_hz
+        offset = min(usable, key=lambda offset: (abs(offset - wanted), -offset))
         self.card = card
+        self.delay_ns = round(-offset / card.frame_rate_hz * NS_PER_S)
         self._session = session
         self._scale = np.float32(card.focal_norm / FOCAL_NORM)
-        self._newest = card.output_offsets.index(0)
+        self._output = card.output_offsets.index(offset)
+
+    @property
+    def look_ahead_s(self) -> float:
+        """How far behind a window's newest frame its pose lies, seconds."""
+        return self.delay_ns / NS_PER_S
 
     def lift(self, windows: list[Window]) -> list[LiftedPose]:
-        """Lift every person's newest frame in one batch.
+        """Lift every person's frame at the look-ahead in one batch.
 
         Args:
             windows: one per person.
         Returns:
             One pose per window, in their order.
         Raises:
-            ValueError: a window's length differs from the model's.
+            ValueError: a window's length differs from the model's, or the outputs are not as the card says.
         """
         if not windows:
             return []
@@ -130,6 +159,28 @@ class Lifter:
                     "set window_length from the model's card"
                 )
         batch = np.stack([window.keypoints_norm for window in windows]) * self._scale  # (B, T, J, 2)
-        joints = self._session.run(batch)[:, self._newest].copy()  # (B, J, 3)
+        outputs = self._session.run(batch)  # (B, n, J, 3 or 4)
+        expected = (len(windows), len(self.card.output_offsets), len(H36M_17), 4 if self.card.uncertainty else 3)
+        if outputs.shape != expected:
+            raise ValueError(
+                f"the network's output is {outputs.shape}, its card says {expected}: export it again, card and "
+                "network belong together")
+        joints = outputs[:, self._output, :, :3].copy()  # (B, J, 3)
         joints[:, 0] = 0.0  # the network's own value there means nothing
-        return [LiftedPose(pose, window.stamp_ns) for pose, window in zip(joints, windows, strict=True)]
+        errors: list[np.ndarray | None] = [None] * len(windows)
+        if self.card.uncertainty:
+            spread = np.exp(outputs[:, self._output, :, 3])
+            spread[:, 0] = 0.0
+            errors = list(spread)
+        return [
+            LiftedPose(pose, window.stamp_ns - self.delay_ns, error)
+            for pose, window, error in zip(joints, windows, errors, strict=True)]
+
+
+def confidence_of_error(error_m: np.ndarray) -> np.ndarray:
+    """How much a joint is worth beside one without error: 1 / (1 + (error / 10 cm)^2), so a half at 10 cm.
+
+    It is the weight that least squares gives a measurement to whose own variance, (10 cm)^2, that of the network's
+    expected error is added.
+    """
+    return 1.0 / (1.0 + (error_m / HALF_WORTH_M) ** 2)

@@ -10,9 +10,10 @@ import numpy as np
 from nanohtnet_ros.core.body_height import check_person_height, scale_to_height
 from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.core.depth import root_depth
-from nanohtnet_ros.core.lifter import LiftedPose, Lifter
+from nanohtnet_ros.core.history import History, keypoints_at
+from nanohtnet_ros.core.lifter import LiftedPose, Lifter, confidence_of_error
 from nanohtnet_ros.core.placement import place_root
-from nanohtnet_ros.core.poses import Person, TrackedKeypoints
+from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
 from nanohtnet_ros.core.smoothing import SmoothingConfig, TrackSmoother
 from nanohtnet_ros.core.stage_times import StageTimes
 from nanohtnet_ros.core.window import NS_PER_S, WindowBuffer
@@ -59,6 +60,7 @@ class _Track:
     """What is remembered of one person."""
 
     window: WindowBuffer
+    keypoints: History[Keypoints]
     smoother: TrackSmoother
     last_ns: int = 0
 
@@ -69,14 +71,20 @@ class _View:
 
     camera: Camera
     last_ns: int
+    depths: History[np.ndarray | None]
     tracks: dict[int, _Track] = field(default_factory=dict)
 
 
 class PeopleLifter:
-    """A window per person, one batch through the network for all people of all cameras, placement."""
+    """A window per person, one batch through the network for all people of all cameras, placement.
+
+    With a look-ahead of the lifter's everything that comes out (pose, keypoints, confidence, place, age) is of the
+    moment that lies so far before the newest frame: `delay_ns` is to be taken off the frame's stamp.
+    """
 
     def __init__(self, lifter: Lifter, config: LiftingConfig | None = None) -> None:
         self._lifter = lifter
+        self.delay_ns = lifter.delay_ns
         self.config = config or LiftingConfig()
         self._views: dict[str, _View] = {}
         self.times = StageTimes()
@@ -91,26 +99,33 @@ class PeopleLifter:
         Args:
             frames: by the camera's name. A stamp before the camera's last one restarts its windows.
         Returns:
-            By the same names, one person for each of the frame's, in their order.
+            By the same names, one person for each of the frame's, in their order; with a look-ahead, without those
+            who were not seen yet at that moment.
         """
         with self.times.stage("lift"):
             seen = [(name, frame, person) for name, frame in frames.items() for person in frame.people]
             for name, frame in frames.items():
                 self._enter(name, frame)
-            tracks = [self._advance(name, frame, person) for name, frame, person in seen]
-            poses = self._lifter.lift([track.window.window() for track in tracks])
+            shown = []
+            for name, frame, person in seen:
+                track = self._advance(name, frame, person)
+                keypoints = keypoints_at(track.keypoints, frame.stamp_ns - self.delay_ns)
+                if keypoints is not None:
+                    age_s = max(0.0, person.age_s - self.delay_ns / NS_PER_S)
+                    shown.append((name, TrackedKeypoints(person.track_id, age_s, keypoints), track))
+            poses = self._lifter.lift([track.window.window() for _, _, track in shown])
             people: dict[str, list[Person]] = {name: [] for name in frames}
-            for (name, frame, person), track, pose in zip(seen, tracks, poses, strict=True):
-                people[name].append(self._place(person, track, pose, frame))
+            for (name, person, track), pose in zip(shown, poses, strict=True):
+                people[name].append(self._place(person, track, pose, self._views[name]))
         return people
 
     def _enter(self, name: str, frame: Frame) -> None:
         """Bring what is remembered of a camera up to a frame: forget who is gone, and all after a jump or change."""
         view = self._views.get(name)
         if view is None or frame.stamp_ns <= view.last_ns or frame.camera != view.camera:
-            self._views[name] = _View(frame.camera, frame.stamp_ns)
-            return
+            view = self._views[name] = _View(frame.camera, frame.stamp_ns, History(self.delay_ns))
         view.last_ns = frame.stamp_ns
+        view.depths.push(frame.stamp_ns, frame.depth_m)
         limit_ns = int(self.config.max_gap_s * NS_PER_S)
         view.tracks = {i: track for i, track in view.tracks.items() if frame.stamp_ns - track.last_ns <= limit_ns}
 
@@ -120,22 +135,26 @@ class PeopleLifter:
         tracks = self._views[name].tracks
         if person.track_id not in tracks:
             window = WindowBuffer(card.window_length, card.frame_rate_hz, self.config.max_gap_s)
-            tracks[person.track_id] = _Track(window, TrackSmoother(self.config.smoothing))
+            tracks[person.track_id] = _Track(window, History(self.delay_ns), TrackSmoother(self.config.smoothing))
         track = tracks[person.track_id]
         if track.smoother.config != self.config.smoothing:
             track.smoother = TrackSmoother(self.config.smoothing)
         track.last_ns = frame.stamp_ns
         track.window.push(frame.stamp_ns, frame.camera.normalise(person.keypoints.xy_px))
+        track.keypoints.push(frame.stamp_ns, person.keypoints)
         return track
 
-    def _place(self, person: TrackedKeypoints, track: _Track, pose: LiftedPose, frame: Frame) -> Person:
+    def _place(self, person: TrackedKeypoints, track: _Track, pose: LiftedPose, view: _View) -> Person:
         """Steady a pose, bring it to its size, find where it stands."""
-        keypoints, confidence = person.keypoints, person.keypoints.confidence
-        joints = track.smoother.joints(pose.joints_rel_m, confidence, frame.stamp_ns)
+        keypoints, confidence, stamp_ns = person.keypoints, person.keypoints.confidence, pose.stamp_ns
+        if pose.error_m is not None:
+            confidence = confidence * confidence_of_error(pose.error_m)
+        joints = track.smoother.joints(pose.joints_rel_m, confidence, stamp_ns)
         if self.config.person_height_m is not None:
             joints = scale_to_height(joints, self.config.person_height_m, track.smoother.mean_height_m)
-        depth = None if frame.depth_m is None else root_depth(frame.depth_m, joints, keypoints.xy_px, confidence)
-        root = place_root(joints, frame.camera.tangents(keypoints.xy_px), confidence, depth)
-        root = track.smoother.root(root, frame.stamp_ns)
+        depth_m = view.depths.nearest(stamp_ns)
+        depth = None if depth_m is None else root_depth(depth_m, joints, keypoints.xy_px, confidence)
+        root = place_root(joints, view.camera.tangents(keypoints.xy_px), confidence, depth)
+        root = track.smoother.root(root, stamp_ns)
         joints = np.where(keypoints.valid[:, None], joints, np.nan).astype(np.float32)
         return Person(person.track_id, person.age_s, keypoints, joints, confidence, root)

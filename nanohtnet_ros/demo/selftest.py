@@ -78,16 +78,16 @@ def selftest(
     print("\n".join(machine()), flush=True)
     windows, truth_m = clip_windows(card)
     windows = windows * np.float32(card.focal_norm / FOCAL_NORM)
-    newest = card.output_offsets.index(0)
+    used = card.output_offsets.index(-card.look_ahead)
     rows, reference_m, problems = [], None, []
     for way in WAYS:
-        row, joints_m = try_way(way, path, windows, newest, reference_m, seconds)
+        row, joints_m = try_way(way, path, windows, used, reference_m, seconds)
         reference_m = joints_m if way is REFERENCE else reference_m
         rows.append(row)
     if reference_m is None:
         raise RuntimeError(f"selftest failed: {rows[0].absent or rows[0].failed}")
     if checkpoint is not None:
-        rows.append(try_torch(checkpoint, windows, newest, reference_m, seconds))
+        rows.append(try_torch(checkpoint, windows, used, reference_m, seconds))
     mpjpe_mm = float(np.linalg.norm(reference_m - truth_m, axis=-1).mean() * 1000)
     print(f"\n{path.stem}, {len(windows)} windows of the packaged clips: {mpjpe_mm:.1f} mm from the truth (MPJPE)\n")
     print(table(rows))
@@ -129,7 +129,7 @@ def machine() -> list[str]:
 
 
 def try_way(
-    way: Way, path: Path, windows: np.ndarray, newest: int, reference_m: np.ndarray | None, seconds: float,
+    way: Way, path: Path, windows: np.ndarray, used: int, reference_m: np.ndarray | None, seconds: float,
 ) -> tuple[Row, np.ndarray | None]:
     """Open a session, compare it, time it."""
     row, started = Row(way.title), time.monotonic()
@@ -143,7 +143,7 @@ def try_way(
         return row, None
     row.opened_s = time.monotonic() - started
     try:
-        joints_m = newest_joints(session.run(windows), newest)
+        joints_m = used_joints(session.run(windows), used)
         if not np.isfinite(joints_m).all():
             row.failed = "joints are not finite"
         elif reference_m is not None:
@@ -159,7 +159,7 @@ def try_way(
 
 
 def try_torch(
-    checkpoint: Path, windows: np.ndarray, newest: int, reference_m: np.ndarray, seconds: float,
+    checkpoint: Path, windows: np.ndarray, used: int, reference_m: np.ndarray, seconds: float,
 ) -> Row:
     """Compare and time PyTorch, on the CPU."""
     row = Row("PyTorch, CPU")
@@ -168,7 +168,7 @@ def try_torch(
         from nanohtnet_ros.training.evaluate import torch_lift
 
         lift = torch_lift(load_checkpoint(checkpoint))
-        compare(row, newest_joints(lift(windows), newest), reference_m, Way(row.title, "cpu", 0.01, 0.1))
+        compare(row, used_joints(lift(windows), used), reference_m, Way(row.title, "cpu", 0.01, 0.1))
     except ImportError as error:
         row.absent = str(error)
         return row
@@ -179,9 +179,9 @@ def try_torch(
     return row
 
 
-def newest_joints(output: np.ndarray, newest: int) -> np.ndarray:
-    """(B, 17, 3) metres, relative to joint 0, of the windows' newest frames."""
-    joints_m = output[:, newest].copy()
+def used_joints(output: np.ndarray, used: int) -> np.ndarray:
+    """(B, 17, 3) metres, relative to joint 0, of the frame that is used of each window."""
+    joints_m = output[:, used, :, :3].copy()
     joints_m[:, 0] = 0.0
     return joints_m
 

@@ -17,7 +17,7 @@ def clip_windows(card: ModelCard) -> tuple[np.ndarray, np.ndarray]:
 
     Returns:
         (32, T, 17, 2) float32 input of a network with this card, and (32, 17, 3) metres, relative to joint 0: where
-        the joints of each window's newest frame are.
+        the joints of the frame that the network is used for are, the newest but for the card's look-ahead.
     """
     windows, truths = [], []
     for name, count in CLIPS.items():
@@ -31,7 +31,11 @@ def clip_windows(card: ModelCard) -> tuple[np.ndarray, np.ndarray]:
             for frame in range(frames):
                 buffer.push(int(frame / fps * NS_PER_S), truth.camera.normalise(truth.joints_px[frame, person]))
                 if frame in wanted:
-                    joints = truth.joints_cam_m[frame, person]
+                    moment = max(0.0, frame - card.look_ahead / card.frame_rate_hz * fps)
+                    before = int(moment)
+                    after = min(before + 1, frames - 1)
+                    joints = (1 - moment % 1) * truth.joints_cam_m[before, person]
+                    joints = joints + moment % 1 * truth.joints_cam_m[after, person]
                     windows.append(buffer.window().keypoints_norm)
                     truths.append(joints - joints[0])
     return np.stack(windows), np.stack(truths).astype(np.float32)

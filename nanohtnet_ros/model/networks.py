@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nanohtnet_ros.model.config import NanoHTNetConfig
+from nanohtnet_ros.model.grow import grow
 from nanohtnet_ros.model.nanohtnet import NanoHTNet, load_checkpoint
 from nanohtnet_ros.model.temporal_conv import TemporalConv, TemporalConvConfig
 
@@ -18,7 +19,9 @@ NETWORKS = {"nanohtnet": (NanoHTNetConfig, NanoHTNet), "temporal_conv": (Tempora
 Network = NanoHTNet | TemporalConv
 HEAD = "fc."
 MAY_CHANGE = {
-    "drop_path", "dropout", "dropout_spatial", "dropout_temporal", "zero_root", "output_offsets", "uncertainty"}
+    "nanohtnet": {"drop_path", "dropout_spatial", "dropout_temporal", "zero_root", "output_offsets", "uncertainty"},
+    "temporal_conv": {"dropout", "zero_root", "uncertainty"},
+}
 """What a training may start with otherwise than its checkpoint; the rest decides what the tensors mean."""
 
 
@@ -73,11 +76,16 @@ def load_network(path: Path | str) -> Network:
     return network.eval()
 
 
-def load_weights(network: Network, path: Path | str) -> None:
+def load_weights(network: Network, path: Path | str, grows: bool = False) -> None:
     """Copy a checkpoint's weights into a network of the same shape.
 
-    A pre-trained checkpoint has no regression head: the network keeps its own.
+    A pre-trained checkpoint has no regression head: the network keeps its own. One without `uncertainty` gives its
+    joints to a network with it, which keeps its own row for the expected errors.
 
+    Args:
+        network: gets the weights.
+        path: the checkpoint.
+        grows: let the checkpoint's NanoHTNet have a shorter window and fewer frames, see `grow`.
     Raises:
         FileNotFoundError: no such file.
         ValueError: it is another kind of network or was trained with another meaning of its tensors, or a tensor is
@@ -90,14 +98,21 @@ def load_weights(network: Network, path: Path | str) -> None:
     name = content.get("network", "nanohtnet")
     if name != mine["network"]:
         raise ValueError(f"{path} holds a {name}, the recipe trains a {mine['network']}: set network to {name}")
+    if grows:
+        if name != "nanohtnet" or content.get("pretrained"):
+            raise ValueError(f"{path} cannot grow: that is for trained NanoHTNets")
+        grown = grow(load_checkpoint(path), replace(network.config, uncertainty=content["config"]["uncertainty"]))
+        content = checkpoint_of(grown)
     tensors, expected = content["state_dict"], mine["state_dict"]
+    if len(tensors.get("fc.bias", ())) == 3 and len(expected["fc.bias"]) == 4:
+        tensors = {**tensors, **{key: torch.cat((tensors[key], expected[key][3:])) for key in ("fc.weight", "fc.bias")}}
     if content.get("pretrained"):
         expected = {name: tensor for name, tensor in expected.items() if not name.startswith(HEAD)}
     problems = tensor_problems(tensors, expected)
     theirs = asdict(NETWORKS[name][0](**content["config"]))
     problems += [
         f"its {key} is {theirs[key]}, the recipe's {mine['config'][key]}"
-        for key in sorted(theirs.keys() - MAY_CHANGE) if theirs[key] != mine["config"][key]]
+        for key in sorted(theirs.keys() - MAY_CHANGE[name]) if theirs[key] != mine["config"][key]]
     if problems:
         raise ValueError(f"{path} does not fit the recipe's network: " + "; ".join(problems))
     network.load_state_dict(tensors, strict=not content.get("pretrained"))

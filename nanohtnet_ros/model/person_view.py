@@ -26,27 +26,29 @@ def look_at_person(keypoints: Tensor) -> tuple[Tensor, Tensor]:
         (B, T, J, 2) coordinates in the turned and scaled view, and (B, 3, 3) rotations from the camera's optical
         axes to the turned view's: pan about y, then tilt about x, no roll.
     """
-    tangents = keypoints / FOCAL_NORM
+    x, y, rotation = turn_to_person(*keypoints.unbind(dim=-1))
+    return torch.stack((x, y), dim=-1), rotation
+
+
+def turn_to_person(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """`look_at_person` on coordinates apart: (B, T, J) each, which runtimes go through several times as fast."""
+    x, y = x / FOCAL_NORM, y / FOCAL_NORM
     # Sums in place of means: TensorRT 8.6 does not know opset 18's ReduceMean, whose axes are an input.
-    joints = keypoints.shape[2]
-    x, y = (tangents[:, -1].sum(dim=1) / joints).unbind(dim=-1)  # (B,)
-    level = torch.sqrt(x * x + 1.0)
-    length = torch.sqrt(level * level + y * y)
-    cos_pan, sin_pan, cos_tilt, sin_tilt = 1.0 / level, x / level, level / length, y / length
-    zero = torch.zeros_like(x)
-    rotation = torch.stack(
-        (
-            torch.stack((cos_pan, zero, -sin_pan), dim=-1),
-            torch.stack((-sin_tilt * sin_pan, cos_tilt, -sin_tilt * cos_pan), dim=-1),
-            torch.stack((cos_tilt * sin_pan, sin_tilt, cos_tilt * cos_pan), dim=-1),
-        ),
-        dim=1,
-    )
-    rows = rotation[:, None, None]  # (B, 1, 1, 3, 3)
-    rays = tangents[..., 0:1] * rows[..., 0] + tangents[..., 1:2] * rows[..., 1] + rows[..., 2]  # (B, T, J, 3)
-    view = rays[..., :2] / rays[..., 2:].clamp_min(NEAREST)
-    size = (view[:, -1:].square().sum(dim=(2, 3), keepdim=True) / joints).sqrt()  # (B, 1, 1, 1)
-    return view * (PERSON_SIZE / size.clamp_min(1e-3)), rotation
+    joints = x.shape[2]
+    mean_x, mean_y = (plane[:, -1:].sum(dim=2, keepdim=True) / joints for plane in (x, y))  # (B, 1, 1)
+    level = torch.sqrt(mean_x * mean_x + 1.0)
+    length = torch.sqrt(level * level + mean_y * mean_y)
+    cos_pan, sin_pan, cos_tilt, sin_tilt = 1.0 / level, mean_x / level, level / length, mean_y / length
+    right, ahead = cos_pan * x - sin_pan, sin_pan * x + cos_pan
+    down, ahead = cos_tilt * y - sin_tilt * ahead, sin_tilt * y + cos_tilt * ahead
+    ahead = ahead.clamp_min(NEAREST)
+    x, y = right / ahead, down / ahead
+    size = ((x[:, -1:].square() + y[:, -1:].square()).sum(dim=2, keepdim=True) / joints).sqrt()  # (B, 1, 1)
+    scale = PERSON_SIZE / size.clamp_min(1e-3)
+    pan = torch.cat((cos_pan, 0.0 * cos_pan, -sin_pan), dim=2)
+    tilt_y = torch.cat((-sin_tilt * sin_pan, cos_tilt, -sin_tilt * cos_pan), dim=2)
+    tilt_z = torch.cat((cos_tilt * sin_pan, sin_tilt, cos_tilt * cos_pan), dim=2)
+    return x * scale, y * scale, torch.cat((pan, tilt_y, tilt_z), dim=1)
 
 
 def look_back(joints_m: Tensor, rotation: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from nanohtnet_ros.core.stage_times import StageTimes
 from nanohtnet_ros.msg import Skeleton2DArray
 from nanohtnet_ros.ros import parameters
 from nanohtnet_ros.ros.inputs import CalibrationInput, DepthInput, KeypointInput
-from nanohtnet_ros.ros.messages import stamp_ns
+from nanohtnet_ros.ros.messages import header_before, stamp_ns
 from nanohtnet_ros.ros.outputs import SkeletonOutput
 from nanohtnet_ros.ros.spin import spin
 from nanohtnet_ros.ros.stage_node import StageNode
@@ -69,7 +69,8 @@ class LifterNode(StageNode):
         people = self._lifter.step(frames)
         with self.times.stage("publish"):
             for name, frame in frames.items():
-                self._skeleton_outputs[name].publish(people[name], items[name].header, frame.camera)
+                header = header_before(items[name].header, self._lifter.delay_ns)
+                self._skeleton_outputs[name].publish(people[name], header, frame.camera)
         self.diagnostics.figures["people"] = sum(map(len, people.values()))
         return len(frames)
 

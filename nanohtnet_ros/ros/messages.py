@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Point32
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
@@ -15,6 +16,12 @@ from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.msg import Skeleton2D, Skeleton2DArray, Skeleton3D, Skeleton3DArray, SkeletonDescription
+
+
+def header_before(header: Header, delay_ns: int) -> Header:
+    """The same frame's header of an earlier moment; not before 0, which stamps cannot be."""
+    seconds, nanoseconds = divmod(max(0, stamp_ns(header) - delay_ns), NS_PER_S)
+    return Header(stamp=Time(sec=seconds, nanosec=nanoseconds), frame_id=header.frame_id)
 
 
 def stamp_ns(header: Header) -> int:
@@ -89,12 +96,12 @@ def tracked_from_msg(msg: Skeleton2DArray) -> list[TrackedKeypoints]:
     return [person for person in people if person.keypoints.valid.any()]
 
 
-def description_to_msg(card: ModelCard, model: str) -> SkeletonDescription:
-    """What skeletons of a network are made of."""
+def description_to_msg(card: ModelCard, model: str, look_ahead_s: float = 0.0) -> SkeletonDescription:
+    """What skeletons of a network are made of, and how far behind the newest image they lie."""
     return SkeletonDescription(
         skeleton=H36M_17.name, joint_names=list(H36M_17.joint_names), parents=list(H36M_17.parents), model=model,
         window_length=card.window_length, frame_rate=card.frame_rate_hz,
-        look_ahead=card.look_ahead / card.frame_rate_hz)
+        look_ahead=look_ahead_s)
 
 
 def keypoints_from_msg(skeleton: Skeleton2D) -> np.ndarray:

@@ -47,10 +47,10 @@ class KeypointOutput:
 class DescriptionOutput:
     """`~/skeleton_description`, latched."""
 
-    def __init__(self, node: Node, card: ModelCard, model: str) -> None:
+    def __init__(self, node: Node, card: ModelCard, model: str, look_ahead_s: float) -> None:
         self._node = node
         self._publisher = node.create_publisher(SkeletonDescription, "~/skeleton_description", LATCHED)
-        self._publisher.publish(description_to_msg(card, model))
+        self._publisher.publish(description_to_msg(card, model, look_ahead_s))
 
     def close(self) -> None:
         """Take the topic away."""
@@ -90,13 +90,13 @@ class SkeletonOutput:
     def publish(
         self, people: list[Person], header: Header, camera: Camera, image_bgr: np.ndarray | None = None
     ) -> None:
-        """Publish one image's people, under its own stamp.
+        """Publish the people of one moment, under its own stamp.
 
         Args:
             people: in the camera's optical axes.
-            header: the image's.
-            camera: that took it.
-            image_bgr: the image, where it is at hand.
+            header: of the moment that they were seen at: the image's, or before it by the look-ahead.
+            camera: that saw them.
+            image_bgr: the image of that moment, where it is at hand.
         """
         if self._hri is not None:
             self._hri.publish(people, header, image_bgr, camera)

@@ -93,6 +93,8 @@ RUNTIME = (
 )
 LIFTING = (
     Parameter("model", DEFAULT_MODEL, "lifting network: a name that 'nanohtnet models list' shows, or an .onnx file"),
+    Parameter("look_ahead_s", 0.0, "publish poses of this long ago, made with what came after, seconds; the network's "
+              "nearest output is taken", 0.0, 10.0),
     Parameter("horizontal_fov_deg", DEFAULT_HORIZONTAL_FOV_DEG,
               "field of view assumed without a valid CameraInfo, degrees", 1.0, 179.0, dynamic=True),
     Parameter("person_height_m", 0.0, "how tall the people are, metres, 0.5 or more; 0 if not known", 0.0, 2.5,

@@ -10,7 +10,7 @@ from nanohtnet_ros.core.stage_times import StageTimes
 from nanohtnet_ros.ros import parameters
 from nanohtnet_ros.ros.images import CONVERTER
 from nanohtnet_ros.ros.inputs import CalibrationInput, DepthInput, ImageInput
-from nanohtnet_ros.ros.messages import stamp_ns
+from nanohtnet_ros.ros.messages import header_before, stamp_ns
 from nanohtnet_ros.ros.outputs import KeypointOutput, SkeletonOutput
 from nanohtnet_ros.ros.spin import spin
 from nanohtnet_ros.ros.stage_node import StageNode
@@ -58,9 +58,14 @@ class PoseNode(StageNode):
         tracked = self._pipeline.finder.step(image, stamp)
         depth = self._depth.depth_m(stamp, (width, height)) if self._depth else None
         people = self._pipeline.lift(tracked, stamp, camera, depth)
+        delay_ns = self._pipeline.lifter.delay_ns
         with self.times.stage("publish"):
-            self._skeleton_output.publish(people, msg.header, camera, image)
-            self._keypoint_output.publish(people, msg.header, image)
+            if delay_ns:  # the skeletons are of an image that is not at hand any more
+                self._skeleton_output.publish(people, header_before(msg.header, delay_ns), camera)
+                self._keypoint_output.publish(tracked, msg.header, image)
+            else:
+                self._skeleton_output.publish(people, msg.header, camera, image)
+                self._keypoint_output.publish(people, msg.header, image)
         self.diagnostics.figures["people"] = len(people)
         return 1
 

@@ -61,8 +61,13 @@ def open_lifter(node: StageNode, p: SimpleNamespace) -> tuple[PeopleLifter, Desc
     model = find_model(p.model)
     card = ModelCard.load(model.with_suffix(".json"))
     session = open_network(node, p, model)
-    lifter = PeopleLifter(Lifter(session, card))
-    return lifter, DescriptionOutput(node, card, model.stem), f"{model.stem} by {session.runtime}"
+    lifter = Lifter(session, card, p.look_ahead_s)
+    used = f"{model.stem} by {session.runtime}"
+    if lifter.delay_ns or p.look_ahead_s:
+        used += f", poses {lifter.look_ahead_s:g} s before the image"
+        node.get_logger().info(f"look_ahead_s is {p.look_ahead_s:g}; the nearest that {model.stem} has is "
+                               f"{lifter.look_ahead_s:g} s: skeletons carry stamps so far before the image's")
+    return PeopleLifter(lifter), DescriptionOutput(node, card, model.stem, lifter.look_ahead_s), used
 
 
 def open_network(

@@ -126,21 +126,3 @@ def find_detector(name: str) -> Path:
             f"unknown detector '{name}', expected {', '.join(SOURCES)}, or the path of an .onnx file")
     (file,) = SOURCES[name].hashes
     return detector_dir(name) / file
-
-
-def show() -> None:
-    """List the lifting networks of this package and the detectors in the cache."""
-    from nanohtnet_ros.core.lifter import ModelCard
-
-    print("lifting networks")
-    for path in sorted({path.name: path for d in reversed(package_model_dirs()) for path in d.glob("*.onnx")}.values()):
-        card = ModelCard.load(path.with_suffix(".json"))
-        metrics = card.metrics.get("val", {})
-        print(
-            f"  {path.stem:24} {path.stat().st_size / 1e6:5.1f} MB  {card.window_length} frames at "
-            f"{card.frame_rate_hz:g} Hz  val MPJPE {metrics.get('clean_mpjpe_mm', '?')} mm clean, "
-            f"{metrics.get('noisy_mpjpe_mm', '?')} mm noisy  {path.parent}")
-    print("detectors")
-    for name, source in SOURCES.items():
-        place = cache_dir() / name if is_here(name) else f"not here: nanohtnet models get {name}"
-        print(f"  {name:24} {source.licence}  {place}")

@@ -20,6 +20,7 @@ def draw_curves(log: Path, picture: Path) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import EngFormatter
 
     entries = [json.loads(line) for line in log.read_text().splitlines()]
     names = [name for name in entries[-1] if name not in AXES]
@@ -34,9 +35,10 @@ def draw_curves(log: Path, picture: Path) -> None:
             label = name.removesuffix(MILLIMETRES).replace("_", " ")
             axis.plot(samples, [entry.get(name) for entry in entries], marker=".", label=label)
         axis.set(title=title, xlabel="samples seen")
+        axis.xaxis.set_major_formatter(EngFormatter(sep=""))
         axis.grid(alpha=0.3)
         if len(shown) > 1:
-            axis.legend(fontsize="small")
+            axis.legend(fontsize="small", loc="upper right")
     for axis in axes.flat[len(panels):]:
         axis.set_axis_off()
     figure.savefig(picture, dpi=110)

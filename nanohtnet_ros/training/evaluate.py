@@ -1,64 +1,95 @@
-"""Errors of a lifting network on an evaluation set."""
+"""Errors of a lifting network: `nanohtnet evaluate`, and the few that training and export ask for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json as json_format
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
-import numpy as np
-import torch
+from nanohtnet_ros.core.metrics import mpjpe_mm, n_mpjpe_mm, p_mpjpe_mm
+from nanohtnet_ros.training.evaluation_report import measure, tables
+from nanohtnet_ros.training.evaluation_set import EvaluationSet, motion_set
+from nanohtnet_ros.training.lifting import Lift, LiftingNetwork, predict, torch_lift, used_offset
+from nanohtnet_ros.training.mocap import FRAME_RATE_HZ, MotionCapture
 
-from nanohtnet_ros.core.metrics import mpjpe_mm, p_mpjpe_mm
-from nanohtnet_ros.training.mocap import MotionCapture
-from nanohtnet_ros.training.synthesis import EvaluationSet
-
-Lift = Callable[[np.ndarray], np.ndarray]
-"""(B, T, 17, 2) normalised keypoints to (B, n, 17, 3) metres."""
-
-
-def newest_joints_m(lift: Lift, keypoints: np.ndarray, batch_size: int = 512) -> np.ndarray:
-    """(N, 17, 3) the newest frame's joints of every window, with joint 0 at zero."""
-    batches = range(0, len(keypoints), batch_size)
-    joints = np.concatenate([lift(keypoints[i:i + batch_size])[:, -1] for i in batches])
-    joints[:, 0] = 0.0
-    return joints
+__all__ = ["Lift", "evaluate", "evaluation_set_of", "score", "torch_lift"]
 
 
-def score(lift: Lift, data: EvaluationSet) -> dict[str, float]:
-    """MPJPE and P-MPJPE in millimetres, with exact and with noisy keypoints."""
-    target = data.targets_m.numpy()
+def score(lift: Lift, data: EvaluationSet, offsets: Sequence[int] | None = None) -> dict[str, float]:
+    """MPJPE, P-MPJPE and N-MPJPE in millimetres for each condition, as `clean_mpjpe_mm`.
+
+    The frame that counts is the newest one if the set has targets of it, else the middle one of its offsets.
+
+    Args:
+        lift: a network, see `torch_lift`.
+        data: windows to measure on.
+        offsets: frames of the network's outputs; None: the last of them are those of the set's offsets.
+    Raises:
+        ValueError: the network has no output for the frame that counts.
+    """
+    frame = used_offset(data.offsets)
+    target = data.targets_m[:, data.offsets.index(frame)].numpy()
+    offsets = tuple(data.offsets if offsets is None else offsets)
+    if frame not in offsets:
+        raise ValueError(f"the network's outputs are the frames {list(offsets)}, the set's targets are of {frame}: "
+                         "build it with the network's offsets")
+    output = offsets.index(frame) - len(offsets)
     scores = {}
-    for name, keypoints in (("clean", data.clean), ("noisy", data.noisy)):
-        predicted = newest_joints_m(lift, keypoints.numpy())
-        scores[f"{name}_mpjpe_mm"] = round(mpjpe_mm(predicted, target), 2)
-        scores[f"{name}_p_mpjpe_mm"] = round(p_mpjpe_mm(predicted, target), 2)
+    for condition, keypoints in data.keypoints.items():
+        predicted = predict(lift, keypoints, [output])[:, 0, :, :3]
+        for name, metric in (("mpjpe", mpjpe_mm), ("p_mpjpe", p_mpjpe_mm), ("n_mpjpe", n_mpjpe_mm)):
+            scores[f"{condition}_{name}_mm"] = round(metric(predicted, target), 2)
     return scores
 
 
-def torch_lift(model: torch.nn.Module) -> Lift:
-    """A PyTorch model as a function of arrays; puts it into evaluation mode."""
-    model.eval()
+def evaluation_set_of(
+    data: Path, split: str, network: LiftingNetwork
+) -> tuple[EvaluationSet, EvaluationSet | None]:
+    """What to measure a network on: windows for its errors, and windows for MPJVE.
 
-    @torch.inference_mode()
-    def lift(keypoints: np.ndarray) -> np.ndarray:
-        return model(torch.from_numpy(keypoints)).numpy()
+    Raises:
+        FileNotFoundError: no such data.
+        ValueError: the split is unknown, or the data's frame rate is not the network's.
+    """
+    if network.frame_rate_hz != FRAME_RATE_HZ:
+        raise ValueError(f"{network.name} takes {network.frame_rate_hz:g} frames a second, the data has "
+                         f"{FRAME_RATE_HZ:g}: its errors would mean nothing")
+    capture = MotionCapture.load(data, split)
+    windows = EvaluationSet.build(capture, network.window_length, network.offsets)
+    return windows, motion_set(capture, network.window_length, network.offset)
 
-    return lift
 
-
-def evaluate(model: Path, data: Path, split: str = "val") -> None:
-    """Print the errors of an exported model on recorded motion through random virtual cameras.
+def evaluate(
+    model: str, data: Path, split: str = "val", flip: Literal["both", "off", "on"] = "both", per: str | None = None,
+    json: Path | None = None, figure: Path | None = None, device: Literal["cpu", "cuda"] = "cpu", threads: int = 1,
+) -> None:
+    """Print the errors of a network on recorded motion; what each measure is stands in docs/evaluation.md.
 
     Args:
-        model: the .onnx file, its .json beside it.
+        model: a checkpoint (.pth), an exported network (.onnx, its .json beside it), or the name of an installed one.
         data: motion file (.npz) with the split.
-        split: which part of the file.
+        split: which part of the data.
+        flip: average with the mirrored image's answer: off, on, or both reported.
+        per: breakdowns, with commas between: action, subject, joint, distance, height. All that the data allows if
+            left out.
+        json: file to write everything to.
+        figure: picture to write (.png).
+        device: what runs the network.
+        threads: CPU threads of an exported network.
     """
-    from nanohtnet_ros.core.lifter import ModelCard
-    from nanohtnet_ros.runtime.session import open_session
-
-    session = open_session(model, "cpu")
-    card = ModelCard.load(model.with_suffix(".json"))
-    scores = score(session.run, EvaluationSet.build(MotionCapture.load(data, split), card.window_length))
-    for name, value in scores.items():
-        print(f"{name:20} {value:6.1f}")
+    if figure is not None:
+        if figure.suffix != ".png":
+            raise ValueError(f"the picture to write is {figure}, expected a name that ends in .png")
+        from nanohtnet_ros.training.evaluation_figure import draw_report  # fails before the work, not after it
+    network = LiftingNetwork.open(model, device, threads)
+    windows, motion = evaluation_set_of(data, split, network)
+    report = measure(network, windows, motion, flip, per.split(",") if per is not None else None)
+    print(tables(report))
+    for path in filter(None, (json, figure)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    if json is not None:
+        content = {"model": model, "data": str(data), "split": split, **report}
+        json.write_text(json_format.dumps(content, indent=2) + "\n")
+    if figure is not None:
+        draw_report(report, figure)

@@ -4,78 +4,133 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from nanohtnet_ros.core.camera import FOCAL_NORM
+from nanohtnet_ros.core.lifter import ModelCard
 from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.demo.windows import clip_windows
+from nanohtnet_ros.model.config import NanoHTNetConfig
+from nanohtnet_ros.model.folded import FoldedNanoHTNet
 from nanohtnet_ros.model.nanohtnet import NanoHTNet, load_checkpoint
 from nanohtnet_ros.runtime.session import open_session
-from nanohtnet_ros.training.evaluate import score, torch_lift
-from nanohtnet_ros.training.mocap import FRAME_RATE_HZ, MotionCapture
-from nanohtnet_ros.training.synthesis import EvaluationSet
+from nanohtnet_ros.training.evaluate import evaluation_set_of, score, torch_lift
+from nanohtnet_ros.training.evaluation_report import measure
+from nanohtnet_ros.training.lifting import LiftingNetwork, used_offset
+from nanohtnet_ros.training.mocap import FRAME_RATE_HZ
+from nanohtnet_ros.training.multiply_adds import multiply_adds
 from nanohtnet_ros.training.train import record_of
 
 OPSET = 18
-PARITY_M = 1e-4
+PARITY_M = 1e-5
 
 
-def export_onnx(model: NanoHTNet, path: Path) -> None:
-    """Write a network as ONNX and compare the file with it.
+def export_onnx(model: NanoHTNet, path: Path, folded: bool = True) -> None:
+    """Write a network as ONNX and compare the file, in ONNX Runtime, with the network in PyTorch.
 
-    The file takes `keypoints (B, T, 17, 2)` and gives `joints (B, n, 17, 3)`, with any B.
+    The file takes `keypoints (B, T, 17, 2)` and gives `joints (B, n, 17, 3)`, with any B; with `uncertainty`
+    (B, n, 17, 4).
 
+    Args:
+        model: the trained network.
+        path: the .onnx file to write.
+        folded: write the graph with all that is constant multiplied out (see `model/folded.py`); false writes the
+            network operator by operator.
     Raises:
-        RuntimeError: ONNX Runtime's joints differ from PyTorch's by more than 0.1 mm.
+        RuntimeError: the outputs differ by more than 0.01 mm, on windows of the packaged clips or on random ones.
     """
     model.eval()
-    example = torch.randn(2, model.config.window_length, model.config.joints, 2) * 0.3
+    graph = FoldedNanoHTNet(model) if folded else model
+    shape = (2, model.config.window_length, model.config.joints, 2)
     program = torch.onnx.export(
-        model, (example,), dynamo=True, input_names=["keypoints"], output_names=["joints"], opset_version=OPSET,
-        dynamic_shapes=({0: torch.export.Dim("B")},), verbose=False)
+        graph, (0.3 * torch.randn(shape),), dynamo=True, input_names=["keypoints"], output_names=["joints"],
+        opset_version=OPSET, dynamic_shapes=({0: torch.export.Dim("B")},), verbose=False)
     proto = program.model_proto
     for part in (proto.graph, *proto.graph.node, *proto.graph.input, *proto.graph.value_info):
         del part.metadata_props[:]  # stack traces with this machine's paths, and the same names again
     path.write_bytes(proto.SerializeToString())
+    check_parity(model, path)
+
+
+def check_parity(model: NanoHTNet, path: Path) -> None:
+    """Raise a RuntimeError unless ONNX Runtime gives for a file what PyTorch gives for the network."""
     session, lift = open_session(path, "cpu"), torch_lift(model)
-    for batch in (1, 3):
-        x = (torch.randn(batch, *example.shape[1:]) * 0.3).numpy()
-        worst = float(np.abs(session.run(x) - lift(x)).max())
+    people, _ = clip_windows(bare_card(model.config))
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0.0, 0.3, (3, *people.shape[1:])).astype(np.float32)
+    for name, windows in (("one window", people[:1]), ("people", people), ("random numbers", noise)):
+        worst = float(np.abs(session.run(windows) - lift(windows)).max())
         if not worst <= PARITY_M:
-            raise RuntimeError(f"{path}: joints differ from PyTorch's by {worst:.2e} m, expected at most {PARITY_M:g}")
+            raise RuntimeError(
+                f"{path}: outputs for {name} differ from PyTorch's by {worst:.2e}, expected at most {PARITY_M:g}")
 
 
-def export(checkpoint: Path, out: Path, data: Path | None = None, split: str = "val") -> None:
-    """Export a streaming network: ONNX file and JSON sidecar of the same name.
+def bare_card(config: NanoHTNetConfig) -> ModelCard:
+    """A network's card without figures."""
+    offsets = config.frame_offsets
+    return ModelCard(
+        config.window_length, FRAME_RATE_HZ, offsets, -used_offset(offsets), H36M_17.name, FOCAL_NORM,
+        uncertainty=config.uncertainty)
+
+
+def export(
+    checkpoint: Path, out: Path, data: Path | None = None, split: str = "val", folded: bool = True
+) -> None:
+    """Export a network: ONNX file and JSON sidecar of the same name.
 
     Args:
         checkpoint: `checkpoint.pth` of a training; the record beside it goes into the sidecar.
         out: the .onnx file to write.
         data: motion file (.npz) to measure the errors on that the sidecar states; without it, it states none.
         split: which part of the file.
+        folded: multiply out all that is constant; false writes the network operator by operator, for comparison.
     """
     if out.suffix != ".onnx":
         raise ValueError(f"the file to write is {out}, expected a name that ends in .onnx")
     model = load_checkpoint(checkpoint)
     out.parent.mkdir(parents=True, exist_ok=True)
-    export_onnx(model, out)
-    metrics = {}
-    if data is not None:
-        held_out = EvaluationSet.build(MotionCapture.load(data, split), model.config.window_length)
-        metrics[split] = {"windows": len(held_out.clean), **score(open_session(out, "cpu").run, held_out)}
-    card = {
-        "window_length": model.config.window_length,
-        "frame_rate_hz": FRAME_RATE_HZ,
-        "output_offsets": list(range(1 - model.config.kept_frames, 1)),
-        "look_ahead": 0,
-        "skeleton": H36M_17.name,
-        "input": "keypoints (B, window_length, 17, 2): undistorted (u - cx) / fx and (v - cy) / fy, times focal_norm",
-        "output": "joints (B, len(output_offsets), 17, 3): metres, camera's optical axes, relative to joint 0",
-        "focal_norm": FOCAL_NORM,
-        "metrics": metrics,
-        "training": record_of(checkpoint),
-    }
-    out.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")
-    for name, value in metrics.get(split, {}).items():
+    export_onnx(model, out, folded)
+    card = card_content(model, out, record_of(checkpoint))
+    sidecar = out.with_suffix(".json")
+    sidecar.write_text(json.dumps(card, indent=2) + "\n")
+    if data is None:
+        return
+    card["metrics"] = {split: measured_errors(out, data, split)}
+    sidecar.write_text(json.dumps(card, indent=2) + "\n")
+    for name, value in card["metrics"][split].items():
         print(f"{name:20} {value}")
+
+
+def card_content(model: NanoHTNet, path: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """What the sidecar of an exported network says, without its errors."""
+    card = bare_card(model.config)
+    values = 4 if card.uncertainty else 3
+    return {
+        "window_length": card.window_length,
+        "frame_rate_hz": card.frame_rate_hz,
+        "output_offsets": list(card.output_offsets),
+        "look_ahead": card.look_ahead,
+        "skeleton": card.skeleton,
+        "input": "keypoints (B, window_length, 17, 2): undistorted (u - cx) / fx and (v - cy) / fy, times focal_norm",
+        "output": f"joints (B, len(output_offsets), 17, {values}): metres, camera's optical axes, relative to joint 0"
+        + ("; and the logarithm of the joint's expected error in metres" if card.uncertainty else ""),
+        "focal_norm": card.focal_norm,
+        "uncertainty": card.uncertainty,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "multiply_adds": multiply_adds(path),
+        "metrics": {},
+        "training": record,
+    }
+
+
+def measured_errors(path: Path, data: Path, split: str) -> dict[str, Any]:
+    """Errors of an exported network; for each look-ahead too, where it has several."""
+    network = LiftingNetwork.open(str(path))
+    windows, motion = evaluation_set_of(data, split, network)
+    errors = {"windows": len(windows), **score(network.lift, windows, network.offsets)}
+    if len(network.offsets) > 1:
+        errors["by_look_ahead"] = measure(network, windows, motion, flip="off", per=())["look_ahead"]
+    return errors

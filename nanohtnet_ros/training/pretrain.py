@@ -14,14 +14,13 @@ from nanohtnet_ros.model.temporal_conv import TemporalConvConfig
 from nanohtnet_ros.training.contrastive_exam import ContrastiveExam
 from nanohtnet_ros.training.loop import run
 from nanohtnet_ros.training.machine import Device, open_machine
-from nanohtnet_ros.training.mocap import MotionCapture
 from nanohtnet_ros.training.optimisation import LoopConfig
 from nanohtnet_ros.training.precision import run_mixers_in_half
 from nanohtnet_ros.training.pretrain_task import PretrainTask
 from nanohtnet_ros.training.record import MADE_WITH, made_with
+from nanohtnet_ros.training.sources import SourceOptions, open_training_data
 from nanohtnet_ros.training.synthesis import Synthesis
-from nanohtnet_ros.training.train import Recipe
-from nanohtnet_ros.training.view_sources import MotionViews
+from nanohtnet_ros.training.train import Recipe, share_of
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,9 @@ class PretrainRecipe(LoopConfig):
         model: NanoHTNet's sizes and regularisation.
         temporal_conv: the same of the baseline of temporal convolutions.
         poseclr: positive and negative pairs.
-        synthesis: how windows are made.
-        data_share: learn from this share of the recorded frames.
+        synthesis: how motion capture becomes windows.
+        source: how other data is read.
+        data_share: learn from this share of a motion capture's frames.
     """
 
     network: NetworkName = "nanohtnet"
@@ -42,6 +42,7 @@ class PretrainRecipe(LoopConfig):
     temporal_conv: TemporalConvConfig = field(default_factory=TemporalConvConfig)
     poseclr: PoseCLRConfig = field(default_factory=PoseCLRConfig)
     synthesis: Synthesis = field(default_factory=Synthesis)
+    source: SourceOptions = field(default_factory=SourceOptions)
     data_share: float = 1.0
 
     network_config = Recipe.network_config
@@ -57,7 +58,8 @@ def pretrain(
     with a pre-training that was interrupted. Started by torchrun, the processes share every batch and the memory bank.
 
     Args:
-        data: motion file (.npz) with the splits train and val.
+        data: motion file (.npz), or folder of .bvh files or of Human3.6M's archives; every recording
+            needs at least `poseclr.views` cameras, in the split val two.
         out: folder for the results.
         recipe: what to pre-train and how.
         device: where to train.
@@ -68,15 +70,14 @@ def pretrain(
     with open_machine(device, threads) as machine:
         torch.manual_seed(recipe.seed)
         encoder = build(recipe.network_config)
-        capture, held_out = MotionCapture.load(data, "train"), MotionCapture.load(data, "val")
-        if recipe.data_share < 1.0:
-            capture = capture.subset(recipe.data_share)
-        record = {**asdict(recipe), "data_sha256": capture.sha256, MADE_WITH: made_with()}
+        seen, held_out = (
+            open_training_data(data, split, recipe.synthesis, recipe.source) for split in ("train", "val"))
+        seen = share_of(seen, recipe.data_share)
+        record = {**asdict(recipe), "data_sha256": seen.sha256, MADE_WITH: made_with()}
         exclusion = recipe.poseclr.exclusion_for(encoder.config.window_length)
-        source = MotionViews(capture, recipe.synthesis)
-        exam = ContrastiveExam.draw(source, MotionViews(held_out, recipe.synthesis), encoder.config, exclusion)
+        exam = ContrastiveExam.draw(seen, held_out, encoder.config, exclusion)
         if recipe.batches_on == "device":
-            source = MotionViews(capture.to(machine.device), recipe.synthesis)
-        task = PretrainTask(encoder, recipe.poseclr, source, exam, machine.device)
+            seen = seen.to(machine.device)
+        task = PretrainTask(encoder, recipe.poseclr, seen, exam, machine.device)
         run_mixers_in_half(task.momentum, recipe.precision)
         run(task, recipe, out, record, machine, workers)

@@ -16,7 +16,7 @@ from nanohtnet_ros.model.poseclr import (
     similarities,
 )
 from nanohtnet_ros.training.contrastive_exam import ContrastiveExam
-from nanohtnet_ros.training.view_sources import ViewSource
+from nanohtnet_ros.training.sources import TrainingData
 
 
 class PretrainTask:
@@ -34,7 +34,7 @@ class PretrainTask:
         self,
         encoder: Network,
         config: PoseCLRConfig,
-        source: ViewSource,
+        source: TrainingData,
         exam: ContrastiveExam,
         device: torch.device | str = "cpu",
     ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,13 +14,17 @@ from nanohtnet_ros.model.config import NanoHTNetConfig
 from nanohtnet_ros.model.networks import Network, NetworkName, build, checkpoint_of, load_weights
 from nanohtnet_ros.model.temporal_conv import TemporalConvConfig
 from nanohtnet_ros.training.evaluate import score, torch_lift
+from nanohtnet_ros.training.evaluation_set import EvaluationSet
 from nanohtnet_ros.training.loop import run
 from nanohtnet_ros.training.losses import Losses
 from nanohtnet_ros.training.machine import Device, Machine, open_machine
-from nanohtnet_ros.training.mocap import MotionCapture
 from nanohtnet_ros.training.optimisation import LoopConfig
 from nanohtnet_ros.training.record import MADE_WITH, made_with, record_of
-from nanohtnet_ros.training.synthesis import EvaluationSet, Synthesis
+from nanohtnet_ros.training.sources import SourceOptions, SyntheticViews, TrainingData, open_training_data
+from nanohtnet_ros.training.synthesis import Synthesis
+
+EVALUATION_STRIDE = 20
+"""Frames between two windows that are evaluated during a training."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +35,16 @@ class Recipe(LoopConfig):
         network: which of the two networks to train.
         model: NanoHTNet's sizes and regularisation.
         temporal_conv: the same of the baseline of temporal convolutions.
-        synthesis: how windows are made.
+        source: how the data is read.
+        synthesis: how motion capture becomes windows.
         losses: weights of the loss's terms.
-        data_share: train on this share of the recorded frames.
+        data_share: train on this share of a motion capture's frames.
     """
 
     network: NetworkName = "nanohtnet"
     model: NanoHTNetConfig = field(default_factory=NanoHTNetConfig)
     temporal_conv: TemporalConvConfig = field(default_factory=TemporalConvConfig)
+    source: SourceOptions = field(default_factory=SourceOptions)
     synthesis: Synthesis = field(default_factory=Synthesis)
     losses: Losses = field(default_factory=Losses)
     data_share: float = 1.0
@@ -50,42 +56,45 @@ class Recipe(LoopConfig):
 
 
 class LiftingTask:
-    """Trains a network to lift windows of motion capture.
+    """Trains a network to lift windows.
 
     Args:
         network: to train; it is moved to the machine's device.
         recipe: what to train it for.
-        capture: recorded motion to train on.
-        held_out: recorded motion to evaluate on.
+        data: windows to train on.
+        held_out: windows to evaluate on.
+        machine: where it is trained.
+    Raises:
+        ValueError: the losses do not fit the network.
     """
 
     def __init__(
-        self, network: Network, recipe: Recipe, capture: MotionCapture, held_out: MotionCapture, machine: Machine
+        self, network: Network, recipe: Recipe, data: TrainingData, held_out: TrainingData, machine: Machine
     ) -> None:
         config = network.config
         recipe.losses.check(len(config.frame_offsets), config.uncertainty)
         self.module = network.to(machine.device)
-        self.recipe = recipe
-        self.capture = capture.to(machine.device) if recipe.batches_on == "device" else capture
+        self.losses = recipe.losses
+        self.data = data.to(machine.device) if recipe.batches_on == "device" else data
         self.held_out = held_out
         self.window_length, self.offsets = config.window_length, config.frame_offsets
 
     @cached_property
     def evaluation_set(self) -> EvaluationSet:
-        return EvaluationSet.build(self.held_out, self.window_length, stride=20, cameras=3)
+        return self.held_out.evaluation_set(self.window_length, self.offsets, EVALUATION_STRIDE)
 
     def batch(self, size: int, rng: torch.Generator) -> tuple[Tensor, ...]:
-        return self.recipe.synthesis.batch(self.capture, size, self.window_length, self.offsets, rng)
+        return self.data.batch(size, self.window_length, self.offsets, rng)
 
     def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, Tensor]]:
         keypoints, target_m = batch
-        return self.recipe.losses(module(keypoints), target_m, self.offsets)
+        return self.losses(module(keypoints), target_m, self.offsets)
 
     def after_step(self) -> None:
         """Nothing follows a step."""
 
     def evaluate(self, average: nn.Module) -> dict[str, float]:
-        return score(torch_lift(average), self.evaluation_set)
+        return score(torch_lift(average), self.evaluation_set, self.offsets)
 
     def extra_state(self) -> dict[str, Tensor]:
         return {}
@@ -97,22 +106,36 @@ class LiftingTask:
         return checkpoint_of(average)
 
 
+def share_of(data: TrainingData, share: float) -> TrainingData:
+    """Some of a motion capture's sequences, see `MotionCapture.subset`.
+
+    Raises:
+        ValueError: there is no such share, or the data is no motion capture.
+    """
+    if share == 1.0:
+        return data
+    if not isinstance(data, SyntheticViews):
+        raise ValueError(f"data_share is {share}, which is for motion capture: set it to 1")
+    return replace(data, capture=data.capture.subset(share))
+
+
 def train(
-    data: Path, out: Path, recipe: Recipe, start: Path | None = None, device: Device = "auto", threads: int = 0,
-    workers: int = 0,
+    data: Path, out: Path, recipe: Recipe, start: Path | None = None, grow: bool = False, device: Device = "auto",
+    threads: int = 0, workers: int = 0,
 ) -> None:
-    """Train a lifting network on recorded motion seen through random virtual cameras.
+    """Train a lifting network on motion capture through random virtual cameras, or on recorded views.
 
     Writes into OUT `checkpoint.pth` (averaged weights), `log.jsonl`, TensorBoard events, `recipe.json`, and at the
     end `curves.png`. The same command goes on with a training that was interrupted. Started by torchrun, the
     processes share every batch.
 
     Args:
-        data: motion file (.npz) with the splits train and val.
+        data: motion file (.npz), or folder of .bvh files, of Human3.6M's or of MPI-INF-3DHP's archives.
         out: folder for the results.
         recipe: what to train and how.
         start: also --from. Checkpoint to begin with, its weights only: of an earlier training, whose record is kept
             in the new one, or of a pre-training, whose regression head is replaced by a new one.
+        grow: let the checkpoint to begin with have a shorter window and fewer coefficients than the recipe's model.
         device: where to train.
         threads: CPU threads of each process, 0 for all.
         workers: processes beside each one that make batches ahead of time, 0 to make each when it is needed; for
@@ -122,11 +145,11 @@ def train(
         torch.manual_seed(recipe.seed)
         network = build(recipe.network_config)
         if start is not None:
-            load_weights(network, start)
-        capture, held_out = MotionCapture.load(data, "train"), MotionCapture.load(data, "val")
-        if recipe.data_share < 1.0:
-            capture = capture.subset(recipe.data_share)
-        record = {**asdict(recipe), "data_sha256": capture.sha256, MADE_WITH: made_with()}
+            load_weights(network, start, grow)
+        seen, held_out = (
+            open_training_data(data, split, recipe.synthesis, recipe.source) for split in ("train", "val"))
+        seen = share_of(seen, recipe.data_share)
+        record = {**asdict(recipe), "data_sha256": seen.sha256, MADE_WITH: made_with()}
         if start is not None:
             record["start"] = {**record_of(start), "sha256": hashlib.sha256(start.read_bytes()).hexdigest()}
-        run(LiftingTask(network, recipe, capture, held_out, machine), recipe, out, record, machine, workers)
+        run(LiftingTask(network, recipe, seen, held_out, machine), recipe, out, record, machine, workers)

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from nanohtnet_ros.core.lifter import Lifter, ModelCard
+from nanohtnet_ros.core.lifter import Lifter, ModelCard, confidence_of_error
 from nanohtnet_ros.core.window import Window
 
 from factories import STANDING_M, FakeSession
@@ -83,7 +83,59 @@ def test_a_card_that_is_not_there_or_no_json(tmp_path):
 def test_network_and_card_must_belong_together(tmp_path):
     with pytest.raises(ValueError, match="belong together"):
         Lifter(FakeSession(window_length=27), card(tmp_path))
-    with pytest.raises(ValueError, match="streaming"):
-        Lifter(FakeSession(), card(tmp_path, output_offsets=[-5, -4, -3]))
     with pytest.raises(ValueError, match="window has 8 frames, model expects 9"):
         Lifter(FakeSession(), card(tmp_path)).lift([window(length=8)])
+
+
+class Numbered(FakeSession):
+    """Every output frame's joints are its place among the outputs."""
+
+    def run(self, x):
+        out = super().run(x)
+        out[:] = np.arange(self.outputs, dtype=np.float32)[None, :, None, None]
+        return out
+
+
+@pytest.mark.parametrize(("look_ahead_s", "output", "taken_s"), [
+    (0.0, 3, 0.0), (0.01, 3, 0.0), (0.03, 2, 0.04), (0.05, 2, 0.04), (0.07, 1, 0.08), (9.0, 0, 0.12)])
+def test_the_nearest_output_is_taken_with_its_own_stamp(tmp_path, look_ahead_s, output, taken_s):
+    lifter = Lifter(Numbered(outputs=4), card(tmp_path, output_offsets=[-6, -4, -2, 0]), look_ahead_s)
+    (pose,) = lifter.lift([window(stamp_ns=10**9)])
+    assert (pose.joints_rel_m[1:] == output).all() and lifter.look_ahead_s == pytest.approx(taken_s)
+    assert pose.stamp_ns == 10**9 - round(taken_s * 1e9)
+
+
+def test_a_centred_network_has_none_below_its_own_look_ahead(tmp_path):
+    centred = card(tmp_path, output_offsets=[-5, -4, -3], look_ahead=4)
+    for look_ahead_s, taken_s in ((0.0, 0.08), (0.1, 0.1)):
+        assert Lifter(FakeSession(), centred, look_ahead_s).look_ahead_s == pytest.approx(taken_s)
+
+
+def test_expected_errors_come_out_in_metres(tmp_path):
+    class Unsure(FakeSession):
+        def run(self, x):
+            return np.concatenate((super().run(x), np.full((len(x), 3, 17, 1), np.log(0.05), np.float32)), axis=-1)
+
+    (pose,) = Lifter(Unsure(), card(tmp_path, uncertainty=True)).lift([window()])
+    assert pose.joints_rel_m.shape == (17, 3) and pose.error_m[0] == 0.0
+    np.testing.assert_allclose(pose.error_m[1:], 0.05, rtol=1e-5)
+    with pytest.raises(ValueError, match=r"output is \(1, 3, 17, 4\), its card says \(1, 3, 17, 3\)"):
+        Lifter(Unsure(), card(tmp_path)).lift([window()])
+    with pytest.raises(ValueError, match=r"output is \(1, 3, 17, 3\), its card says \(1, 3, 17, 4\)"):
+        Lifter(FakeSession(), card(tmp_path, uncertainty=True)).lift([window()])
+    assert Lifter(FakeSession(), card(tmp_path)).lift([window()])[0].error_m is None
+
+
+def test_confidence_falls_with_the_expected_error():
+    np.testing.assert_allclose(confidence_of_error(np.array([0.0, 0.05, 0.1, 0.3])), [1.0, 0.8, 0.5, 0.1])
+
+
+@pytest.mark.parametrize(("changes", "look_ahead_s", "message"), [
+    ({}, -0.1, "look_ahead_s is -0.1, expected 0 or more"),
+    ({}, float("nan"), "look_ahead_s is nan"),
+    ({"output_offsets": [-2, -1, 0], "look_ahead": 3}, 0.0, "one of them at -3 or below"),
+    ({"output_offsets": [0, 1, 2]}, 0.0, "expected outputs at 0 or below"),
+])
+def test_look_aheads_that_cannot_be(tmp_path, changes, look_ahead_s, message):
+    with pytest.raises(ValueError, match=message):
+        Lifter(FakeSession(), card(tmp_path, **changes), look_ahead_s)

@@ -7,11 +7,13 @@ from nanohtnet_ros.core.lifter import Lifter, ModelCard
 from nanohtnet_ros.core.people_lifter import Frame, LiftingConfig, PeopleLifter
 from nanohtnet_ros.core.pipeline import Pipeline
 from nanohtnet_ros.core.poses import Keypoints, TrackedKeypoints
+from nanohtnet_ros.core.smoothing import SmoothingConfig
 from nanohtnet_ros.core.tracker import Tracker
 from nanohtnet_ros.core.window import NS_PER_S
 
 from factories import STANDING_M, FakeSession, ScriptedDetector
 
+RAW = SmoothingConfig(one_euro=False, constant_bones=False)
 IMAGE = np.zeros((480, 640, 3), np.uint8)
 
 
@@ -150,3 +152,54 @@ def test_a_person_who_comes_back_after_a_gap_starts_a_window_anew(make_keypoints
     for stamp, x, moved in ((1.0, -0.5, False), (1.25, 0.5, True), (1.6, -0.5, False)):
         lifter.step({"": Frame(ns(stamp), camera, [TrackedKeypoints(7, 0.0, make_keypoints((x, 0, 3)))])})
         assert (np.ptp(session.batches[-1][0, :, 0, 0]) > 0) == moved
+
+
+class Unsure(FakeSession):
+    """As the fake network; it expects an error of 10 cm of every joint."""
+
+    def run(self, x):
+        joints = super().run(x)
+        return np.concatenate((joints, np.full_like(joints[..., :1], np.log(0.1))), axis=-1)
+
+
+def test_expected_errors_lower_the_confidence_of_all_but_the_root(make_keypoints, camera):
+    card = ModelCard(9, 50.0, (-2, -1, 0), 0, "h36m_17", 2.29, uncertainty=True)
+    lifter = PeopleLifter(Lifter(Unsure(), card))
+    seen = make_keypoints((0.5, 0, 4), np.full(17, 0.8, np.float32))
+    (person,) = lifter.step({"": Frame(ns(1), camera, [TrackedKeypoints(1, 0.0, seen)])})[""]
+    np.testing.assert_allclose(person.confidence, [0.8] + [0.4] * 16, rtol=1e-5)
+    np.testing.assert_allclose(person.keypoints.confidence, 0.8)  # what the detector said stays
+    np.testing.assert_allclose(person.root_m, (0.5, 0, 4), atol=1e-3)
+
+
+def test_with_a_look_ahead_everything_is_of_that_moment(make_keypoints, camera):
+    """Somebody walks to the right at 1 m/s before a camera of 40 Hz, in depth images that follow them."""
+    card = ModelCard(9, 50.0, (-5, 0), 0, "h36m_17", 2.29)
+    lifter = PeopleLifter(Lifter(FakeSession(outputs=2), card, 0.1))
+    assert lifter.delay_ns == 100_000_000
+    for i in range(12):
+        time_s = 1.0 + i / 40
+        depth_m = np.full((camera.height, camera.width), 3.0 + 2.0 * (time_s - 1.0), np.float32)
+        tracked = TrackedKeypoints(4, i / 40, make_keypoints((time_s - 1.0, 0, 4)))
+        people = lifter.step({"": Frame(ns(time_s), camera, [tracked], depth_m)})[""]
+        assert bool(people) == (i >= 4), "poses of moments before somebody was seen"
+        if people:
+            (person,) = people
+            x = time_s - 1.1
+            assert person.track_id == 4 and person.age_s == pytest.approx(i / 40 - 0.1)
+            np.testing.assert_allclose(person.keypoints.xy_px, make_keypoints((x, 0, 4)).xy_px, atol=0.01)
+            if i == 4:  # before the filter has a past
+                assert person.root_m[2] == pytest.approx(3.0, abs=0.25)  # the depth image of 1.0 s, not 3.2 of 1.1 s
+
+
+def test_depth_images_are_those_of_the_moment(make_keypoints, camera):
+    card = ModelCard(9, 50.0, (-5, 0), 0, "h36m_17", 2.29)
+    depths = {}
+    for look_ahead_s in (0.0, 0.1):
+        lifter = PeopleLifter(Lifter(FakeSession(outputs=2), card, look_ahead_s), LiftingConfig(smoothing=RAW))
+        for i in range(11):
+            depth_m = np.full((camera.height, camera.width), 3.0 + 0.1 * i, np.float32)
+            tracked = TrackedKeypoints(4, 0.0, make_keypoints((0, 0, 4)))
+            people = lifter.step({"": Frame(ns(1.0 + i / 50), camera, [tracked], depth_m)})[""]
+        depths[look_ahead_s] = people[0].root_m[2]
+    assert depths[0.0] - depths[0.1] == pytest.approx(0.5, abs=0.01)  # five frames' worth

@@ -15,7 +15,7 @@ from nanohtnet_ros.training.train import Recipe, train
 
 WALL_CLOCK = ("seconds", "loader_share")
 RECIPE = Recipe(
-    samples=480, batch_size=4, warmup_steps=5, evaluate_every=160, save_every=16, precision="float32",
+    samples=240, batch_size=4, warmup_steps=5, evaluate_every=80, save_every=16, precision="float32",
     model=NanoHTNetConfig(
         window_length=9, kept_frames=3, channels=48, layers=1, mlp_hidden=8, gcn_hidden=8, person_view=True,
         output_offsets=(-2, -1, 0)))
@@ -34,7 +34,8 @@ def outcome(out):
 
 def test_a_training_killed_again_and_again_ends_with_the_same_bits(mocap_file, tmp_path):
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["nanohtnet_ros.training.train"])
+    context.set_forkserver_preload(  # the last two are loaded when they are first needed, which takes seconds
+        ["nanohtnet_ros.training.train", "torch._dynamo", "matplotlib.pyplot"])
 
     def start(out):
         process = context.Process(target=train_alone, args=(mocap_file, out))
@@ -51,11 +52,11 @@ def test_a_training_killed_again_and_again_ends_with_the_same_bits(mocap_file, t
     takes_s = time.monotonic() - began
 
     reached = []
-    for _ in range(4):
+    for _ in range(3):
         process = start(killed)
         while not (killed / "state.pth").exists():
             time.sleep(0.01)
-        process.join(random.uniform(0.1, 0.5) * takes_s)
+        process.join(random.uniform(0.2, 0.45) * takes_s)
         if process.exitcode is None:
             process.kill()
             process.join()
@@ -63,8 +64,8 @@ def test_a_training_killed_again_and_again_ends_with_the_same_bits(mocap_file, t
     process = start(killed)
     process.join()
     assert process.exitcode == 0
-    assert len(reached) >= 2 and reached == sorted(reached) and 0 < reached[-1]
+    assert len(reached) >= 2 and reached == sorted(reached) and reached[-1] > 0
     log, weights = outcome(killed)
     expected_log, expected_weights = outcome(whole)
-    assert log == expected_log and [entry["samples"] for entry in log] == [160, 320, 480]
+    assert log == expected_log and [entry["samples"] for entry in log] == [80, 160, 240]
     torch.testing.assert_close(weights, expected_weights, rtol=0, atol=0)

@@ -87,10 +87,16 @@ def test_a_pretraining_goes_on_where_it_stopped(mocap_file, tmp_path, monkeypatc
             assert torch.equal(tensor, cut[part][name]), name
 
 
-def test_a_share_of_the_data_and_unknown_keys(mocap_file, tmp_path, capsys):
+def test_a_share_of_the_data_half_precision_and_unknown_keys(mocap_file, tmp_path, capsys):
     made = recipe(tmp_path, "nanohtnet", 16, CLR + "data_share: 0.5\n")
-    assert main(["pretrain", str(mocap_file), str(tmp_path / "half"), "--recipe", made, "--device", "cpu"]) == 0
-    assert json.loads((tmp_path / "half/recipe.json").read_text())["data_share"] == 0.5
+    half = ["--recipe", made, "--device", "cpu", "--recipe.precision", "bfloat16"]
+    assert main(["pretrain", str(mocap_file), str(tmp_path / "half"), *half]) == 0
+    record = json.loads((tmp_path / "half/recipe.json").read_text())
+    assert (record["data_share"], record["precision"]) == (0.5, "bfloat16")
+    assert main([
+        "pretrain", str(mocap_file), str(tmp_path / "conv"), *half, "--recipe.network", "temporal_conv",
+        "--recipe.temporal_conv.kernel_sizes", "[3, 3]", "--recipe.temporal_conv.window_length", "9"]) == 1
+    assert "set precision to float32" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["pretrain", str(mocap_file), str(tmp_path / "x"), "--recipe", made, "--recipe.poseclr.view", "2"])
     assert main(["pretrain", str(tmp_path / "none.npz"), str(tmp_path / "x"), "--recipe", made]) == 1

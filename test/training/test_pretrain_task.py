@@ -1,6 +1,7 @@
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -14,6 +15,7 @@ from nanohtnet_ros.model.poseclr import PoseCLRConfig
 from nanohtnet_ros.model.temporal_conv import TemporalConv, TemporalConvConfig
 from nanohtnet_ros.training.contrastive_exam import ContrastiveExam, probe_rows
 from nanohtnet_ros.training.pretrain_task import PretrainTask
+from nanohtnet_ros.training.recordings import RecordedViews, View
 from nanohtnet_ros.training.virtual_camera import optical_from_world, project
 
 from factories import STANDING_M
@@ -111,6 +113,26 @@ def test_a_step_puts_its_keys_and_moments_into_the_bank():
     assert task.bank.filled == 8 / 512 and task.bank.next == 8
     with pytest.raises(RuntimeError, match="before loss"):
         task.after_step()
+
+
+def test_recorded_cameras_give_views_too():
+    """A camera's windows differ from another's, but all views of a batch are of the same frames of a recording."""
+    rng = np.random.default_rng(0)
+    recorded = RecordedViews.join([
+        View(np.float32(0.1 * camera + 0.01 * rng.normal(size=(30, 17, 2))), np.zeros((30, 17, 3), np.float32),
+             "S1", "walk", f"c{camera}", f"walk {trial}")
+        for trial in range(2) for camera in range(4)], "gt", "0" * 64)
+    exam = ContrastiveExam.draw(recorded, recorded, CONV, 9, moments=16)
+    task = PretrainTask(TemporalConv(CONV), CLR, recorded, exam)
+    keypoints, sequence, _ = task.batch(8, torch.Generator().manual_seed(0))
+    assert keypoints.shape == (8, 3, 9, 17, 2)
+    for b in range(8):
+        cameras = {round(10 * view.mean().item()) for view in keypoints[b]}
+        assert len(cameras) == 3 and cameras < {0, 1, 2, 3}
+    steps(task, 2, size=8)
+    assert set(task.bank.sequence.tolist()) == {-1, *sequence.tolist()} and task.evaluate(task.module)
+    with pytest.raises(ValueError, match="take fewer views"):
+        PretrainTask(TemporalConv(CONV), PoseCLRConfig(views=5), recorded, exam).batch(8, torch.Generator())
 
 
 def test_a_moment_that_comes_again_is_no_negative():

@@ -8,7 +8,7 @@ from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.training.crossover import Crossover, leg_length
 from nanohtnet_ros.training.keypoint_noise import KeypointNoise
 from nanohtnet_ros.training.mocap import MotionCapture
-from nanohtnet_ros.training.synthesis import EvaluationSet, Synthesis
+from nanohtnet_ros.training.synthesis import Synthesis
 from nanohtnet_ros.training.virtual_camera import (
     BodyVariation,
     CameraMotion,
@@ -255,11 +255,3 @@ def test_some_of_the_data_is_whole_sequences(capture):
     assert capture.subset(1.0).names == capture.names
     with pytest.raises(ValueError, match="share of the data is 0"):
         capture.subset(0.0)
-
-
-def test_evaluation_sets_are_fixed_and_cover_every_sequence(mocap_file):
-    val = MotionCapture.load(mocap_file, "val")
-    sets = [EvaluationSet.build(val, 27, stride=10, cameras=2) for _ in range(2)]
-    assert torch.equal(sets[0].clean, sets[1].clean) and torch.equal(sets[0].noisy, sets[1].noisy)
-    assert set(sets[0].sequence.tolist()) == set(range(len(val.lengths)))
-    assert not torch.equal(sets[0].clean, sets[0].noisy)

@@ -13,7 +13,6 @@ from nanohtnet_ros.model.config import NanoHTNetConfig
 from nanohtnet_ros.model.nanohtnet import NanoHTNet, load_checkpoint, save_checkpoint
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
 from nanohtnet_ros.runtime.session import open_session
-from nanohtnet_ros.training.export import export_onnx
 
 RECIPE = """
 model: {window_length: 27, kept_frames: 5, channels: 48, layers: 1, mlp_hidden: 32, gcn_hidden: 32,
@@ -76,12 +75,12 @@ def test_the_sidecar_says_all_that_inference_needs(trained):
     assert pose.joints_rel_m.shape == (17, 3) and np.isfinite(pose.joints_rel_m).all()
 
 
-def test_evaluate_repeats_the_sidecars_figures(trained, mocap_file, capsys):
+def test_evaluate_repeats_the_sidecars_figures(trained, mocap_file, tmp_path):
     _, out = trained
-    assert main(["evaluate", str(out), str(mocap_file)]) == 0
-    printed = dict(line.split() for line in capsys.readouterr().out.strip().splitlines())
-    measured = ModelCard.load(out.with_suffix(".json")).metrics["val"]
-    assert float(printed["clean_mpjpe_mm"]) == pytest.approx(measured["clean_mpjpe_mm"], abs=0.06)
+    report = tmp_path / "report.json"
+    assert main(["evaluate", str(out), str(mocap_file), "--json", str(report)]) == 0
+    measured = json.loads(report.read_text())["metrics"]["clean"]["off"]["mpjpe_mm"]
+    assert measured == ModelCard.load(out.with_suffix(".json")).metrics["val"]["clean_mpjpe_mm"]
 
 
 def test_selftest_compares_pytorch(trained, capsys):
@@ -89,24 +88,6 @@ def test_selftest_compares_pytorch(trained, capsys):
     main(["selftest", "--model", str(out), "--checkpoint", str(run / "checkpoint.pth"), "--seconds=0.01"])
     captured = capsys.readouterr()
     assert "| PyTorch, CPU | ok | 0.00" in captured.out and "PyTorch" not in captured.err
-
-
-@pytest.mark.parametrize("flags", [
-    {}, {"swap_arm_tokens": True}, {"person_view": True, "zero_root": True}])
-def test_onnx_runtime_agrees_with_pytorch(tmp_path, flags):
-    torch.manual_seed(0)
-    model = NanoHTNet(NanoHTNetConfig(window_length=27, kept_frames=5, channels=96, **flags)).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.05 * torch.randn_like(parameter))
-    path = tmp_path / "model.onnx"
-    export_onnx(model, path)
-    session = open_session(path)
-    for people in (1, 2, 7):
-        x = torch.randn(people, 27, 17, 2) * 0.3
-        with torch.no_grad():
-            expected = model(x).numpy()
-        np.testing.assert_allclose(session.run(x.numpy()), expected, atol=1e-4)
 
 
 def test_exported_files_name_their_tensors_and_hold_no_paths(trained):
@@ -118,21 +99,6 @@ def test_exported_files_name_their_tensors_and_hold_no_paths(trained):
     for path in (out, find_model(DEFAULT_MODEL)):
         content = path.read_bytes()
         assert b"site-packages" not in content and b'.py", line' not in content
-
-
-def test_parity_is_checked_at_export(tmp_path, monkeypatch):
-    from nanohtnet_ros.training import export as module
-
-    model = NanoHTNet(NanoHTNetConfig(window_length=27, kept_frames=5, channels=48))
-    honest = module.torch_lift
-
-    def off_by_a_millimetre(m):
-        lift = honest(m)
-        return lambda x: lift(x) + 1e-3
-
-    monkeypatch.setattr(module, "torch_lift", off_by_a_millimetre)
-    with pytest.raises(RuntimeError, match="differ from PyTorch"):
-        export_onnx(model, tmp_path / "model.onnx")
 
 
 def test_mistakes_are_errors_with_a_remedy(tmp_path, mocap_file, capsys):

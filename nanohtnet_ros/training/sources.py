@@ -1,0 +1,135 @@
+"""Every kind of training data behind one door: `open_training_data`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nanohtnet_ros.training import human36m, mpi_inf_3dhp
+from nanohtnet_ros.training.bvh_folder import BvhOptions, read_folder
+from nanohtnet_ros.training.evaluation_set import EvaluationSet
+from nanohtnet_ros.training.mocap import MotionCapture
+from nanohtnet_ros.training.synthesis import Synthesis
+
+SUPPORTED = """supported are
+  a motion file (.npz, see docs/data.md; `nanohtnet data convert` writes them),
+  a folder of .bvh files,
+  a folder with Human3.6M as VideoPose3D prepares it (data_3d_h36m.npz, data_2d_h36m_gt.npz, ...),
+  a folder with MPI-INF-3DHP as P-STMO prepares it (data_train_3dhp.npz, data_test_3dhp.npz)"""
+
+
+class TrainingData(Protocol):
+    """Windows of one split."""
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of the files that it was read from."""
+        ...
+
+    def batch(
+        self, size: int, window_length: int, offsets: Sequence[int], rng: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """(B, T, 17, 2) keypoints and (B, n, 17, 3) root-relative joints, metres, at `offsets` from the newest."""
+        ...
+
+    def views(
+        self, size: int, views: int, window_length: int, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(V, B, T, 17, 2) keypoints of B moments in V cameras, (B,) recordings, (B,) newest frames."""
+        ...
+
+    def evaluation_set(self, window_length: int, offsets: Sequence[int], stride: int) -> EvaluationSet:
+        """Fixed windows, one for every `stride` frames of a sequence."""
+        ...
+
+    def to(self, device: torch.device | str) -> TrainingData:
+        """The same with its tensors on another device."""
+        ...
+
+
+@dataclass(frozen=True)
+class SyntheticViews:
+    """Motion capture seen through virtual cameras."""
+
+    capture: MotionCapture
+    synthesis: Synthesis
+
+    @property
+    def sha256(self) -> str:
+        return self.capture.sha256
+
+    def batch(
+        self, size: int, window_length: int, offsets: Sequence[int], rng: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        return self.synthesis.batch(self.capture, size, window_length, offsets, rng)
+
+    def views(
+        self, size: int, views: int, window_length: int, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        return self.synthesis.views(self.capture, size, views, window_length, rng)
+
+    def evaluation_set(self, window_length: int, offsets: Sequence[int], stride: int = 10) -> EvaluationSet:
+        return EvaluationSet.build(self.capture, window_length, offsets, stride)
+
+    def to(self, device: torch.device | str) -> SyntheticViews:
+        return SyntheticViews(self.capture.to(device), self.synthesis)
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """How data is read; each kind takes what concerns it.
+
+    Attributes:
+        keypoints: Human3.6M's input, a detector's (cpn) or the ground truth (gt).
+        normalisation: of recorded keypoints: focal as everywhere here, width as published checkpoints expect.
+        bvh: how BVH files are read.
+    """
+
+    keypoints: human36m.Keypoints = "cpn"
+    normalisation: human36m.Normalisation = "focal"
+    bvh: BvhOptions = field(default_factory=BvhOptions)
+
+
+def open_training_data(
+    path: Path | str, split: str, synthesis: Synthesis | None = None, options: SourceOptions | None = None
+) -> TrainingData:
+    """Open one split of whatever data lies at a path.
+
+    Args:
+        path: a motion file, or a folder of BVH files, of Human3.6M's or of MPI-INF-3DHP's archives.
+        split: train or val; of Human3.6M and MPI-INF-3DHP val is the test split that results are published for.
+        synthesis: how motion capture becomes windows; recorded views have cameras and noise of their own.
+        options: how the data is read.
+    Raises:
+        FileNotFoundError: nothing is there, or a file is missing.
+        ValueError: the content is none of the supported kinds, or faulty.
+    """
+    path, options, synthesis = Path(path), options or SourceOptions(), synthesis or Synthesis()
+    if not path.exists():
+        raise FileNotFoundError(f"no motion data at {path}; {SUPPORTED}")
+    if path.is_file():
+        if not _is_motion_file(path):
+            raise ValueError(f"{path} is no motion file (give archives of recordings by their folder); {SUPPORTED}")
+        return SyntheticViews(MotionCapture.load(path, split), synthesis)
+    if (path / human36m.FILE_3D).is_file():
+        return human36m.load(path, split, options.keypoints, options.normalisation)
+    if any((path / name).is_file() for name in (mpi_inf_3dhp.TRAIN_FILE, mpi_inf_3dhp.TEST_FILE)):
+        return mpi_inf_3dhp.load(path, split, options.normalisation)
+    if any(file.suffix.lower() == ".bvh" for file in path.rglob("*")):
+        return SyntheticViews(read_folder(path, split, options.bvh), synthesis)
+    raise ValueError(f"nothing in {path} is understood; {SUPPORTED}")
+
+
+def _is_motion_file(path: Path) -> bool:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {"positions", "starts", "lengths", "parents"} <= set(archive.files)
+    except (ValueError, OSError, EOFError, BadZipFile, AttributeError, TypeError):  # one array, a pickle, no archive
+        return False

@@ -1,0 +1,164 @@
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+pytest.importorskip("onnxscript", reason="onnxscript, which PyTorch exports ONNX with, is not installed")
+onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+
+import onnxruntime
+from onnx import helper
+
+from nanohtnet_ros.cli import main
+from nanohtnet_ros.core.lifter import Lifter, ModelCard
+from nanohtnet_ros.core.window import Window
+from nanohtnet_ros.model.config import NanoHTNetConfig
+from nanohtnet_ros.model.nanohtnet import NanoHTNet, save_checkpoint
+from nanohtnet_ros.runtime.half import half_onnx
+from nanohtnet_ros.runtime.session import open_session
+from nanohtnet_ros.training import export as module
+from nanohtnet_ros.training.export import check_parity, export_onnx
+from nanohtnet_ros.training.multiply_adds import multiply_adds
+
+SMALL = {"window_length": 27, "kept_frames": 5, "channels": 48, "layers": 1, "mlp_hidden": 32, "gcn_hidden": 32}
+# Of opset 18, those that TensorRT 8.6 parses and our network may need; DFT and ReduceMean with axes are not among them.
+PARSED = frozenset({
+    "Add", "Clip", "Concat", "Constant", "Div", "Erf", "Gather", "Gemm", "LayerNormalization", "MatMul", "Mul", "Neg",
+    "Pow", "Reciprocal", "ReduceSum", "Reshape", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "Transpose",
+    "Unsqueeze"})
+
+
+def network(**flags) -> NanoHTNet:
+    torch.manual_seed(0)
+    model = NanoHTNet(NanoHTNetConfig(**{**SMALL, **flags})).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A network with everything that ours have, as a folded file."""
+    model = network(person_view=True, zero_root=True, uncertainty=True)
+    path = tmp_path_factory.mktemp("export") / "folded.onnx"
+    export_onnx(model, path)
+    return model, path
+
+
+@pytest.mark.parametrize("people", [1, 2, 7])
+def test_onnx_runtime_agrees_with_pytorch(exported, people):
+    model, path = exported
+    x = 0.3 * torch.randn(people, 27, 17, 2)
+    with torch.no_grad():
+        expected = model(x).numpy()
+    assert expected.shape == (people, 5, 17, 4)
+    np.testing.assert_allclose(open_session(path, "cpu").run(x.numpy()), expected, atol=1e-5)
+
+
+def test_the_plain_graph_is_written_where_it_is_asked_for_and_checked_too(exported, tmp_path, monkeypatch):
+    model, path = exported
+    checked = []
+    monkeypatch.setattr(module, "check_parity", lambda *args: checked.append(args))
+    export_onnx(model, tmp_path / "plain.onnx", folded=False)
+    assert checked == [(model, tmp_path / "plain.onnx")]
+    folded, plain = (len(onnx.load(file).graph.node) for file in (path, tmp_path / "plain.onnx"))
+    assert folded < 0.9 * plain
+
+
+def test_only_operators_that_tensorrt_parses(exported):
+    graph = onnx.load(exported[1]).graph
+    assert {node.op_type for node in graph.node} <= PARSED and all(not node.domain for node in graph.node)
+
+
+def test_onnx_runtime_finds_every_gelu(exported, tmp_path):
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    onnxruntime.InferenceSession(str(exported[1]), options)
+    kinds = Counter(node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node)
+    assert kinds["Erf"] == 0 and kinds["Gelu"] + kinds["BiasGelu"] == 7  # 3 MLPs or LJCs a stream and layer, IPC's 3
+
+
+def test_in_half_precision_the_geometry_stays_single(exported):
+    model, path = exported
+    half = half_onnx(path)
+    nodes = onnx.load_from_string(half).graph.node
+    first = next(i for i, node in enumerate(nodes) if any(name.endswith(":half") for name in node.input))
+    assert {"ReduceSum", "Sqrt", "Div"} <= {node.op_type for node in nodes[:first]}
+    x = 0.3 * np.random.default_rng(0).normal(size=(2, 27, 17, 2)).astype(np.float32)
+    (out,) = onnxruntime.InferenceSession(half).run(None, {"keypoints": x})
+    with torch.no_grad():
+        expected = model(torch.from_numpy(x)).numpy()
+    assert np.abs(out - expected).max() < 0.01 * np.abs(expected).max()
+
+
+def test_another_output_than_pytorchs_is_refused(exported, monkeypatch):
+    model, path = exported
+    check_parity(model, path)
+    honest = module.torch_lift
+
+    def off_by_a_fiftieth_of_a_millimetre(m):
+        lift = honest(m)
+        return lambda x: lift(x) + 2e-5
+
+    monkeypatch.setattr(module, "torch_lift", off_by_a_fiftieth_of_a_millimetre)
+    with pytest.raises(RuntimeError, match="outputs for one window differ from PyTorch's by 2"):
+        check_parity(model, path)
+
+
+def test_the_sidecar_of_a_network_that_serves_several_look_aheads(tmp_path, mocap_file, capsys):
+    offsets = (-12, -9, -6, -3, 0)
+    save_checkpoint(tmp_path / "c.pth", network(output_offsets=offsets, uncertainty=True, zero_root=True))
+    out = tmp_path / "model.onnx"
+    assert main(["export", str(tmp_path / "c.pth"), str(out), "--data", str(mocap_file)]) == 0
+    card = ModelCard.load(out.with_suffix(".json"))
+    assert (card.output_offsets, card.look_ahead, card.uncertainty) == (offsets, 0, True)
+    measured = card.metrics["val"]
+    assert [entry["frames"] for entry in measured["by_look_ahead"]] == [12, 9, 6, 3, 0]
+    assert measured["by_look_ahead"][-1]["clean"]["mpjpe_mm"] == pytest.approx(measured["clean_mpjpe_mm"], abs=0.02)
+    assert card.parameters == sum(p.numel() for p in network(uncertainty=True).parameters())
+    window = Window(np.random.default_rng(0).normal(0, 0.2, (27, 17, 2)).astype(np.float32), np.ones(17, bool), 10**9)
+    (pose,) = Lifter(open_session(out), card, 0.17).lift([window])
+    assert pose.stamp_ns == 10**9 - 180_000_000 and (pose.error_m[1:] > 0).all()
+
+
+def test_the_sidecar_of_a_centred_network(tmp_path):
+    save_checkpoint(tmp_path / "c.pth", network())
+    out = tmp_path / "model.onnx"
+    assert main(["export", str(tmp_path / "c.pth"), str(out), "--folded", "false"]) == 0
+    card = ModelCard.load(out.with_suffix(".json"))
+    assert card.output_offsets == (-15, -14, -13, -12, -11) and card.look_ahead == 13
+    assert card.metrics == {} and not card.uncertainty
+    output = json.loads(out.with_suffix(".json").read_text())["output"]
+    assert output.startswith("joints (B, len(output_offsets), 17, 3)")
+
+
+def test_multiply_adds_by_hand(tmp_path):
+    nodes = [
+        helper.make_node("Conv", ["x", "k"], ["c"]),  # 4 outputs of 2x3 from 2 channels and 3x1: 4*6*6
+        helper.make_node("Reshape", ["c", "to"], ["r"]),
+        helper.make_node("MatMul", ["r", "m"], ["y"]),  # (6, 4) times (4, 5): 120
+        helper.make_node("Gemm", ["flat", "m"], ["z"], transA=1), helper.make_node("Reshape", ["c", "to2"], ["flat"])]
+    nodes[3], nodes[4] = nodes[4], nodes[3]  # Gemm: (4, 6) transposed times (4, 5): 120
+    weights = {"k": np.zeros((4, 2, 3, 1), np.float32), "m": np.zeros((4, 5), np.float32),
+               "to": np.array([-1, 6, 4]), "to2": np.array([4, -1])}
+    graph = helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["B", 2, 4, 3])],
+        [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in ("y", "z")],
+        [onnx.numpy_helper.from_array(value, name) for name, value in weights.items()])
+    path = tmp_path / "net.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), path)
+    assert multiply_adds(path) == 4 * 6 * 6 + 120 + 120
+
+
+def test_multiply_adds_of_unknown_sizes_are_refused(tmp_path):
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "x"], ["y"])], "g",
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["B", "N", "N"])],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["B", "N", "N"])])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), tmp_path / "net.onnx")
+    with pytest.raises(ValueError, match="the shapes of MatMul '' are unknown"):
+        multiply_adds(tmp_path / "net.onnx")

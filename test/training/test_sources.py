@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from nanohtnet_ros.training import human36m, mpi_inf_3dhp
+from nanohtnet_ros.training.bvh_folder import BvhOptions, read_folder
+from nanohtnet_ros.training.evaluation_set import EvaluationSet
+from nanohtnet_ros.training.mocap import MotionCapture
+from nanohtnet_ros.training.sources import SourceOptions, open_training_data
+from nanohtnet_ros.training.synthesis import Synthesis
+
+from bvh_files import write_bvh
+from recorded_archives import write_human36m, write_mpi_inf_3dhp
+
+T, OFFSETS = 9, (-2, -1, 0)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory, mocap_file):
+    root = tmp_path_factory.mktemp("sources")
+    write_human36m(root / "h36m", frames=30)
+    write_mpi_inf_3dhp(root / "3dhp")
+    for name in ("01_01", "02_01"):
+        write_bvh(root / f"bvh/walk/{name}.bvh")
+    return {"motion file": mocap_file, "h36m": root / "h36m", "3dhp": root / "3dhp", "bvh": root / "bvh"}
+
+
+@pytest.mark.parametrize("kind", ["motion file", "h36m", "3dhp", "bvh"])
+def test_all_kinds_give_windows_of_the_same_form(folders, kind):
+    for split in ("train", "val"):
+        data = open_training_data(folders[kind], split, Synthesis())
+        keypoints, targets = data.batch(6, T, OFFSETS, torch.Generator().manual_seed(0))
+        assert keypoints.shape == (6, T, 17, 2) and targets.shape == (6, 3, 17, 3)
+        assert keypoints.dtype == targets.dtype == torch.float32
+        assert (targets[:, :, 0] == 0).all() and torch.isfinite(keypoints).all()
+        assert 0.2 < targets.norm(dim=-1).amax() < 2.5 and len(data.sha256) == 64
+        held_out = data.evaluation_set(T, OFFSETS, 5)
+        assert isinstance(held_out, EvaluationSet) and held_out.window_length == T and "action" in held_out.labels
+        assert type(data.to("cpu")) is type(data)
+        if (kind, split) != ("3dhp", "val"):
+            assert data.views(4, 2, T, torch.Generator().manual_seed(0))[0].shape == (2, 4, T, 17, 2)
+
+
+def test_what_is_opened_is_what_lies_there(folders):
+    capture = open_training_data(folders["motion file"], "val").capture
+    assert capture.names == MotionCapture.load(folders["motion file"], "val").names
+    exact = open_training_data(folders["h36m"], "val", options=SourceOptions("gt", "width"))
+    assert torch.equal(exact.keypoints_norm, human36m.load(folders["h36m"], "val", "gt", "width").keypoints_norm)
+    assert open_training_data(folders["3dhp"], "train").names == mpi_inf_3dhp.load(folders["3dhp"], "train").names
+    options = SourceOptions(bvh=BvhOptions(val_subjects="01"))
+    opened = open_training_data(folders["bvh"], "train", options=options).capture
+    assert opened.names == read_folder(folders["bvh"], "train", options.bvh).names == ("02_01",)
+
+
+def test_a_synthesis_is_the_one_that_is_given(folders):
+    rng = torch.Generator
+    quick = Synthesis(speed=(3.0, 3.0))
+    a, b = (open_training_data(folders["motion file"], "train", s).batch(4, T, OFFSETS, rng().manual_seed(1))[0]
+            for s in (quick, Synthesis()))
+    assert not torch.equal(a, b)
+
+
+def test_everything_else_is_refused_with_what_is_supported(tmp_path, folders):
+    with pytest.raises(FileNotFoundError, match=r"(?s)no motion data at .*folder of \.bvh files"):
+        open_training_data(tmp_path / "none", "train")
+    (tmp_path / "notes.txt").write_text("nothing")
+    with pytest.raises(ValueError, match=r"nothing in .* is understood; supported are"):
+        open_training_data(tmp_path, "train")
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    (tmp_path / "empty.npz").write_bytes(b"")
+    (tmp_path / "cut.npz").write_bytes(folders["motion file"].read_bytes()[:500])
+    for path in (tmp_path / "notes.txt", tmp_path / "array.npy", tmp_path / "empty.npz",
+                 tmp_path / "cut.npz", folders["h36m"] / human36m.FILE_3D):
+        with pytest.raises(ValueError, match=r"is no motion file .*supported are"):
+            open_training_data(path, "train")

@@ -1,0 +1,134 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+pytest.importorskip("tensorboardX", reason="tensorboardX, which writes the events, is not installed")
+
+from nanohtnet_ros.cli import main
+from nanohtnet_ros.model.config import NanoHTNetConfig
+from nanohtnet_ros.model.networks import build, checkpoint_of, load_network
+from nanohtnet_ros.training.losses import Losses
+from nanohtnet_ros.training.machine import Machine
+from nanohtnet_ros.training.mocap import MotionCapture
+from nanohtnet_ros.training.record import record_of
+from nanohtnet_ros.training.sources import open_training_data
+from nanohtnet_ros.training.train import LiftingTask, Recipe, share_of
+
+RECIPE = """
+model: {window_length: 9, kept_frames: 3, channels: 48, layers: 1, mlp_hidden: 8, gcn_hidden: 8, person_view: true,
+        output_offsets: [-8, -4, 0]}
+temporal_conv: {window_length: 9, kept_frames: 3, channels: 12, kernel_sizes: [3, 3], output_offsets: [-2, -1, 0]}
+batch_size: 8
+samples: 32
+evaluate_every: 16
+save_every: 8
+warmup_steps: 2
+"""
+MODEL = NanoHTNetConfig(
+    window_length=9, kept_frames=3, channels=48, layers=1, mlp_hidden=8, gcn_hidden=8, output_offsets=(-8, -4, 0))
+
+
+@pytest.fixture
+def command(mocap_file, tmp_path):
+    """`nanohtnet train` with a recipe that takes a second; returns the exit status."""
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+
+    def train(out, *options):
+        return main(["train", str(mocap_file), str(tmp_path / out), "--recipe", str(tmp_path / "recipe.yaml"),
+                     "--threads", "1", "--device", "cpu", *options])
+
+    return train
+
+
+@pytest.mark.parametrize("options", [
+    ["--recipe.precision", "float16"],
+    ["--recipe.network", "temporal_conv", "--recipe.precision", "float32"],
+    ["--recipe.model.uncertainty", "true", "--recipe.losses.likelihood", "0.1", "--recipe.losses.bone_length", "0.5",
+     "--recipe.losses.velocity", "1", "--recipe.losses.newest_weight", "1"],
+    ["--recipe.optimizer", "adam", "--recipe.schedule", "halving", "--recipe.halving_samples", "16",
+     "--recipe.batches_on", "device", "--workers", "1", "--recipe.model.output_offsets", "null"],
+], ids=["float16", "temporal_conv", "losses", "paper"])
+def test_trainings_of_every_kind_come_to_their_end(command, tmp_path, options):
+    assert command("run", *options) == 0
+    log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
+    assert [entry["samples"] for entry in log] == [16, 32]
+    assert all(value == value and abs(value) < 1e6 for entry in log for value in entry.values())
+    network = load_network(tmp_path / "run/checkpoint.pth")
+    assert network.config.window_length == 9 and (tmp_path / "run/curves.png").stat().st_size > 10_000
+
+
+def test_a_checkpoint_knows_its_recipe_its_data_and_its_versions(command, tmp_path, mocap_file):
+    assert command("run") == 0
+    record = record_of(tmp_path / "run/checkpoint.pth")
+    assert record["data_sha256"] == MotionCapture.load(mocap_file, "train").sha256
+    assert record["model"]["output_offsets"] == [-8, -4, 0] and record["synthesis"]["action_exponent"] == 0.5
+    assert record["made_with"]["torch"] == torch.__version__ and record["shards"] == 1
+    assert record["reached"]["samples"] == 32
+    record.pop("reached")
+    assert record == json.loads((tmp_path / "run/recipe.json").read_text())
+
+
+def test_the_same_command_again_says_that_it_is_finished_and_another_that_it_differs(command, capsys):
+    assert command("run") == command("run") == 0
+    assert "run: finished, 32 samples seen: its result is" in capsys.readouterr().out
+    assert command("run", "--recipe.learning_rate", "0.1", "--recipe.synthesis.noise.amount", "1") == 1
+    message = capsys.readouterr().err
+    assert "holds another training: learning_rate was 0.004, is 0.1; synthesis.noise.amount was" in message
+    assert "Give another folder, or go on with the recipe" in message
+
+
+def test_other_data_are_another_training(command, mocap_file, tmp_path, capsys):
+    assert command("run") == 0
+    other = tmp_path / "other.npz"
+    other.write_bytes(mocap_file.read_bytes() + b"\0")
+    assert main(["train", str(other), str(tmp_path / "run"), "--recipe", str(tmp_path / "recipe.yaml"),
+                 "--device", "cpu"]) == 1
+    assert "another training: data_sha256 was" in capsys.readouterr().err
+
+
+def test_training_starts_from_a_pretrained_encoder(command, tmp_path, capsys):
+    encoder = checkpoint_of(build(replace(MODEL, person_view=True)))
+    encoder["state_dict"] = {name: t for name, t in encoder["state_dict"].items() if not name.startswith("fc.")}
+    torch.save({**encoder, "pretrained": True, "training": {"samples": 77}}, tmp_path / "encoder.pth")
+    options = [f"--from={tmp_path / 'encoder.pth'}", "--recipe.learning_rate", "0", "--recipe.optimizer", "adam"]
+    assert command("run", *options) == 0
+    trained = load_network(tmp_path / "run/checkpoint.pth").state_dict()
+    for name, tensor in encoder["state_dict"].items():
+        torch.testing.assert_close(trained[name], tensor, rtol=0, atol=1e-6)  # an average of equal weights
+    start = record_of(tmp_path / "run/checkpoint.pth")["start"]
+    assert start["samples"] == 77 and len(start["sha256"]) == 64
+    assert command("run") == 1
+    assert "start.samples was 77, is null" in capsys.readouterr().err
+    assert command("wide", *options, "--recipe.model.channels", "96") == 1
+    assert "'pos_embed' has shape (1, 17, 48), expected (1, 17, 96)" in capsys.readouterr().err
+
+
+def test_a_share_of_the_data_is_trained_on(mocap_file, command, monkeypatch):
+    shares = []
+    subset = MotionCapture.subset
+    monkeypatch.setattr(MotionCapture, "subset", lambda self, share: shares.append(share) or subset(self, share))
+    assert command("run", "--recipe.data_share", "0.5") == command("whole") == 0
+    assert shares == [0.5]
+    assert command("none", "--recipe.data_share", "0") == 1
+    with pytest.raises(ValueError, match=r"data_share is 0.5, which is for motion capture: set it to 1"):
+        share_of(object(), 0.5)
+
+
+def test_the_targets_are_the_frames_that_the_network_gives(mocap_file):
+    data = open_training_data(mocap_file, "train", Recipe().synthesis)
+    task = LiftingTask(build(MODEL), Recipe(model=MODEL), data, data, Machine())
+    keypoints, target_m = task.batch(4, torch.Generator().manual_seed(1))
+    expected = Recipe().synthesis.batch(data.capture, 4, 9, (-8, -4, 0), torch.Generator().manual_seed(1))
+    assert keypoints.shape == (4, 9, 17, 2) and target_m.shape == (4, 3, 17, 3)
+    assert torch.equal(keypoints, expected[0]) and torch.equal(target_m, expected[1])
+
+
+def test_losses_that_the_network_cannot_serve_are_found_at_the_start(mocap_file, command, capsys):
+    assert command("run", "--recipe.losses.likelihood", "1") == 1
+    assert "both go together" in capsys.readouterr().err
+    data = open_training_data(mocap_file, "train")
+    one = replace(MODEL, kept_frames=1, output_offsets=(0,))
+    with pytest.raises(ValueError, match="the network gives 1 frame"):
+        LiftingTask(build(one), Recipe(model=one, losses=Losses(velocity=1.0)), data, data, Machine())
