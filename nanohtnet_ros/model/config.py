@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nanohtnet_ros.model.network_config import NetworkConfig
+
 
 @dataclass(frozen=True)
-class NanoHTNetConfig:
+class NanoHTNetConfig(NetworkConfig):
     """Everything that `NanoHTNet` needs to be built.
 
     The defaults are the published network's. Names follow the paper (arXiv 2501.15763) where it has one.
@@ -38,6 +40,7 @@ class NanoHTNetConfig:
 
     window_length: int = 243
     kept_frames: int = 9
+    output_offsets: tuple[int, ...] | None = None
     joints: int = 17
     channels: int = 240
     layers: int = 3
@@ -49,35 +52,13 @@ class NanoHTNetConfig:
     dropout_spatial: float = 0.15
     dropout_temporal: float = 0.1
     swap_arm_tokens: bool = False
-    person_view: bool = False
-    zero_root: bool = False
-    output_offsets: tuple[int, ...] | None = None
-    uncertainty: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.channels % (6 * self.heads):
             raise ValueError(
                 f"channels is {self.channels}, expected a multiple of {6 * self.heads}: "
                 f"its thirds and halves are split over {self.heads} heads"
             )
-        if not 1 <= self.kept_frames <= self.window_length:
-            raise ValueError(
-                f"kept_frames is {self.kept_frames}, expected 1 to window_length = {self.window_length}"
-            )
-        offsets = self.frame_offsets
-        in_window = 1 - self.window_length <= offsets[0] and offsets[-1] <= 0
-        if len(offsets) != self.kept_frames or list(offsets) != sorted(set(offsets)) or not in_window:
-            raise ValueError(
-                f"output_offsets are {list(offsets)}, expected {self.kept_frames} ascending frames of the window, "
-                f"{1 - self.window_length} to 0"
-            )
         if self.joints != 17:
             raise ValueError(f"joints is {self.joints}, expected 17: the part level is written for Human3.6M's limbs")
-
-    @property
-    def frame_offsets(self) -> tuple[int, ...]:
-        """The n output frames as offsets from the window's newest frame."""
-        if self.output_offsets is not None:
-            return tuple(self.output_offsets)
-        first = (self.window_length - self.kept_frames) // 2 + 1 - self.window_length
-        return tuple(range(first, first + self.kept_frames))

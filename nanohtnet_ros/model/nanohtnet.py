@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from nanohtnet_ros.core.skeleton import H36M_17, H36M_LIMBS
 from nanohtnet_ros.model.config import NanoHTNetConfig
-from nanohtnet_ros.model.person_view import look_at_person, look_back
+from nanohtnet_ros.model.lifting_network import LiftingNetwork
 
 
 def skeleton_adjacency() -> Tensor:
@@ -241,12 +241,11 @@ class MixerStack(nn.Module):
         return self.Temporal_norm(x)
 
 
-class NanoHTNet(nn.Module):
+class NanoHTNet(LiftingNetwork):
     """Lifts a window of 2D keypoints to root-relative 3D joints."""
 
     def __init__(self, config: NanoHTNetConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         T, n, J, C, h = (
             config.window_length, config.kept_frames, config.joints, config.channels, config.joint_features)
         self.tem_patch_embed = nn.Linear(2 * J, C)
@@ -259,15 +258,12 @@ class NanoHTNet(nn.Module):
         self.fcn_spa = nn.Linear(C, h * n)
         self.fc = nn.Linear(2 * h, 4 if config.uncertainty else 3)
         self.register_buffer("dct", dct_rows(T, n), persistent=False)
-        self.register_buffer("not_root", (torch.arange(J) > 0).float()[:, None], persistent=False)
 
     @property
     def feature_width(self) -> int:
-        """Features per output frame and joint that `features` gives."""
         return 2 * self.config.joint_features
 
     def features(self, keypoints: Tensor) -> Tensor:
-        """(B, n, J, 2h) features of windows (B, T, J, 2); the regression head turns each into a joint."""
         B, T, J, _ = keypoints.shape
         n, h = self.config.kept_frames, self.config.joint_features
 
@@ -279,31 +275,6 @@ class NanoHTNet(nn.Module):
         joints = self.Transformer(self.patch_embed(joints) + self.pos_embed)
         joints = self.fcn_spa(joints).reshape(B, J, n, h).transpose(1, 2)  # (B, n, J, h)
         return torch.cat((joints, low), dim=-1)
-
-    def forward(self, keypoints: Tensor) -> Tensor:
-        """Lift windows.
-
-        Args:
-            keypoints: (B, T, J, 2) float32, Human3.6M order, normalised image coordinates.
-        Returns:
-            (B, n, J, 3) float32, metres, optical axes, relative to joint 0, whose own output is to be overwritten
-            with zero, never subtracted (with `zero_root` it is zero). With `uncertainty` (B, n, J, 4), the fourth
-            value being the logarithm of the joint's expected error in metres.
-        """
-        if not self.config.person_view:
-            return self.regress(self.features(keypoints))
-        view, rotation = look_at_person(keypoints)
-        return self.regress(self.features(view), rotation)
-
-    def regress(self, features: Tensor, rotation: Tensor | None = None) -> Tensor:
-        """(B, n, J, 3 or 4) joints from `features`; `rotation` (B, 3, 3) turns them back to the camera's axes."""
-        out = self.fc(features)
-        joints, spread = out[..., :3], out[..., 3:]
-        if self.config.zero_root:
-            joints = joints * self.not_root
-        if rotation is not None:
-            joints = look_back(joints, rotation)
-        return torch.cat((joints, spread), dim=-1) if self.config.uncertainty else joints
 
 
 def save_checkpoint(path: Path | str, model: NanoHTNet) -> None:
