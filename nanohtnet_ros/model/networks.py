@@ -101,8 +101,8 @@ def load_weights(network: Network, path: Path | str, grows: bool = False) -> Non
     if grows:
         if name != "nanohtnet" or content.get("pretrained"):
             raise ValueError(f"{path} cannot grow: that is for trained NanoHTNets")
-        grown = grow(load_checkpoint(path), replace(network.config, uncertainty=content["config"].get("uncertainty", False)))
-        content = checkpoint_of(grown)
+        smaller = load_checkpoint(path)
+        content = checkpoint_of(grow(smaller, replace(network.config, uncertainty=smaller.config.uncertainty)))
     tensors, expected = content["state_dict"], mine["state_dict"]
     if len(tensors.get("fc.bias", ())) == 3 and len(expected["fc.bias"]) == 4:
         tensors = {**tensors, **{key: torch.cat((tensors[key], expected[key][3:])) for key in ("fc.weight", "fc.bias")}}

@@ -47,7 +47,7 @@ def export_onnx(model: NanoHTNet, path: Path, folded: bool = True, flip: bool = 
     model.eval()
     graph, reference = FoldedNanoHTNet(model) if folded else model, model
     if flip:
-        graph, reference = FlipAveraged(graph), FlipAveraged(model)
+        graph, reference = FlipAveraged(graph).eval(), FlipAveraged(model).eval()
     shape = (2, model.config.window_length, model.config.joints, 2)
     program = torch.onnx.export(
         graph, (0.3 * torch.randn(shape),), dynamo=True, input_names=["keypoints"], output_names=["joints"],
