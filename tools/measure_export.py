@@ -23,7 +23,7 @@ from nanohtnet_ros.training.lifting import torch_lift
 from nanohtnet_ros.training.multiply_adds import multiply_adds
 
 BATCHES = (1, 4, 16)
-WINDOWS = 1200  # of each network, batch and number of threads
+WINDOWS = 200  # of each network, batch and number of threads
 
 
 def measure(runs: dict, x: np.ndarray) -> dict[str, float]:
