@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nanohtnet_ros.core.skeleton import H36M_17, H36M_LIMBS
+from nanohtnet_ros.model.checkpoints import check_trained, config_of, read_checkpoint, tensor_problems
 from nanohtnet_ros.model.config import NanoHTNetConfig
 from nanohtnet_ros.model.lifting_network import LiftingNetwork
 
@@ -330,36 +331,25 @@ def load_checkpoint(path: Path | str, swap_arm_tokens: bool = False) -> NanoHTNe
         The network in evaluation mode, on the CPU.
     Raises:
         FileNotFoundError: no such file.
-        ValueError: the file is no checkpoint, or a tensor is missing, spare or misshapen; the message names it.
+        ValueError: the file is no checkpoint or one of another network or of a pre-training, or a tensor is missing,
+            spare or misshapen; the message names it.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no checkpoint at {path}")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ValueError(f"{path} is not a checkpoint that can be read safely: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds a {type(content).__name__}, expected a dict of tensors")
+    content = read_checkpoint(path)
+    if content.get("network", "nanohtnet") != "nanohtnet":
+        raise ValueError(f"{path} holds the network '{content['network']}', expected a nanohtnet")
+    check_trained(content, path)
     state_dict = content.get("state_dict", content)
     strays = [str(name) for name, value in state_dict.items() if not isinstance(value, Tensor)]
     if strays:
         raise ValueError(f"{path}: {', '.join(strays)}: not tensors, expected a state dict")
     state_dict = {name.removeprefix("module."): tensor for name, tensor in state_dict.items()}
     if "config" in content:
-        config = NanoHTNetConfig(**content["config"])
+        config = config_of(content, NanoHTNetConfig, path)
     else:
         config = infer_config(state_dict, swap_arm_tokens)
     model = NanoHTNet(config)
-    expected = model.state_dict()
-    problems = [f"missing '{name}'" for name in expected.keys() - state_dict.keys()]
-    problems += [f"unexpected '{name}'" for name in state_dict.keys() - expected.keys()]
-    problems += [
-        f"'{name}' has shape {tuple(state_dict[name].shape)}, expected {tuple(expected[name].shape)}"
-        for name in expected.keys() & state_dict.keys()
-        if state_dict[name].shape != expected[name].shape
-    ]
+    problems = tensor_problems(state_dict, model.state_dict())
     if problems:
-        raise ValueError(f"{path} does not fit {config}: " + "; ".join(sorted(problems)))
+        raise ValueError(f"{path} does not fit {config}: " + "; ".join(problems))
     model.load_state_dict(state_dict)
     return model.eval()

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import Tensor
 
+from nanohtnet_ros.model.checkpoints import check_trained, config_of, read_checkpoint, tensor_problems
 from nanohtnet_ros.model.config import NanoHTNetConfig
 from nanohtnet_ros.model.grow import grow
 from nanohtnet_ros.model.nanohtnet import NanoHTNet, load_checkpoint
@@ -37,24 +37,6 @@ def checkpoint_of(network: Network) -> dict:
     return {"network": name, "config": asdict(network.config), "state_dict": network.state_dict()}
 
 
-def read_checkpoint(path: Path | str) -> dict:
-    """Read a checkpoint's content with `weights_only=True`, so that it cannot run code.
-
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: the file is no checkpoint.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"no checkpoint at {path}")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise ValueError(f"{path} is not a checkpoint that can be read safely: {error}") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} holds a {type(content).__name__}, expected a dict of tensors")
-    return content
-
-
 def load_network(path: Path | str) -> Network:
     """Load any of our networks, or one of the authors' published layout, see `load_checkpoint`.
 
@@ -67,11 +49,10 @@ def load_network(path: Path | str) -> Network:
     name = content.get("network", "nanohtnet")
     if name not in NETWORKS:
         raise ValueError(f"{path} holds the network '{name}', expected one of {', '.join(NETWORKS)}")
-    if content.get("pretrained"):
-        raise ValueError(f"{path} is pre-trained and has no regression head yet: train with --from {path}")
+    check_trained(content, path)
     if name == "nanohtnet":
         return load_checkpoint(path)
-    network = build(NETWORKS[name][0](**content["config"]))
+    network = build(config_of(content, NETWORKS[name][0], path))
     load_weights(network, path)
     return network.eval()
 
@@ -109,19 +90,10 @@ def load_weights(network: Network, path: Path | str, grows: bool = False) -> Non
     if content.get("pretrained"):
         expected = {name: tensor for name, tensor in expected.items() if not name.startswith(HEAD)}
     problems = tensor_problems(tensors, expected)
-    theirs = asdict(NETWORKS[name][0](**content["config"]))
+    theirs = asdict(config_of(content, NETWORKS[name][0], path))
     problems += [
         f"its {key} is {theirs[key]}, the recipe's {mine['config'][key]}"
         for key in sorted(theirs.keys() - MAY_CHANGE[name]) if theirs[key] != mine["config"][key]]
     if problems:
         raise ValueError(f"{path} does not fit the recipe's network: " + "; ".join(problems))
     network.load_state_dict(tensors, strict=not content.get("pretrained"))
-
-
-def tensor_problems(tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> list[str]:
-    """What is missing, spare or misshapen, one text each."""
-    problems = [f"missing '{name}'" for name in sorted(expected.keys() - tensors.keys())]
-    problems += [f"unexpected '{name}'" for name in sorted(tensors.keys() - expected.keys())]
-    return problems + [
-        f"'{name}' has shape {tuple(tensors[name].shape)}, expected {tuple(expected[name].shape)}"
-        for name in sorted(expected.keys() & tensors.keys()) if tensors[name].shape != expected[name].shape]

@@ -11,7 +11,8 @@ from nanohtnet_ros.core.metrics import mpjpe_mm, n_mpjpe_mm, p_mpjpe_mm
 from nanohtnet_ros.training.evaluation_report import measure, tables
 from nanohtnet_ros.training.evaluation_set import EvaluationSet, motion_set
 from nanohtnet_ros.training.lifting import Lift, LiftingNetwork, predict, torch_lift, used_offset
-from nanohtnet_ros.training.mocap import FRAME_RATE_HZ, MotionCapture
+from nanohtnet_ros.training.mocap import FRAME_RATE_HZ
+from nanohtnet_ros.training.sources import SourceOptions, SyntheticViews, open_training_data
 
 __all__ = ["Lift", "evaluate", "evaluation_set_of", "score", "torch_lift"]
 
@@ -44,31 +45,41 @@ def score(lift: Lift, data: EvaluationSet, offsets: Sequence[int] | None = None)
 
 
 def evaluation_set_of(
-    data: Path, split: str, network: LiftingNetwork
+    data: Path, split: str, network: LiftingNetwork, source: SourceOptions | None = None
 ) -> tuple[EvaluationSet, EvaluationSet | None]:
     """What to measure a network on: windows for its errors, and windows for MPJVE.
 
+    Args:
+        data: any kind that `open_training_data` reads.
+        split: which part of it.
+        network: that the windows are for.
+        source: how the data is read.
+    Returns:
+        Both sets; None for the second where the first one's windows follow one another and serve for MPJVE too.
     Raises:
         FileNotFoundError: no such data.
-        ValueError: the split is unknown, or the data's frame rate is not the network's.
+        ValueError: the data or its split is not understood, or its frame rate is not the network's.
     """
     if network.frame_rate_hz != FRAME_RATE_HZ:
         raise ValueError(f"{network.name} takes {network.frame_rate_hz:g} frames a second, the data has "
                          f"{FRAME_RATE_HZ:g}: its errors would mean nothing")
-    capture = MotionCapture.load(data, split)
-    windows = EvaluationSet.build(capture, network.window_length, network.offsets)
-    return windows, motion_set(capture, network.window_length, network.offset)
+    views = open_training_data(data, split, options=source)
+    windows = views.evaluation_set(network.window_length, network.offsets)
+    if not isinstance(views, SyntheticViews):
+        return windows, None
+    return windows, motion_set(views.capture, network.window_length, network.offset)
 
 
 def evaluate(
     model: str, data: Path, split: str = "val", flip: Literal["both", "off", "on"] = "both", per: str | None = None,
     json: Path | None = None, figure: Path | None = None, device: Literal["cpu", "cuda"] = "cpu", threads: int = 1,
+    source: SourceOptions | None = None,
 ) -> None:
     """Print the errors of a network on recorded motion; what each measure is stands in docs/evaluation.md.
 
     Args:
         model: a checkpoint (.pth), an exported network (.onnx, its .json beside it), or the name of an installed one.
-        data: motion file (.npz) with the split.
+        data: motion file (.npz), or folder of .bvh files, of Human3.6M's or of MPI-INF-3DHP's archives.
         split: which part of the data.
         flip: average with the mirrored image's answer: off, on, or both reported.
         per: breakdowns, with commas between: action, subject, joint, distance, height. All that the data allows if
@@ -77,13 +88,14 @@ def evaluate(
         figure: picture to write (.png).
         device: what runs the network.
         threads: CPU threads of an exported network.
+        source: how the data is read, see docs/data.md.
     """
     if figure is not None:
         if figure.suffix != ".png":
             raise ValueError(f"the picture to write is {figure}, expected a name that ends in .png")
         from nanohtnet_ros.training.evaluation_figure import draw_report  # fails before the work, not after it
     network = LiftingNetwork.open(model, device, threads)
-    windows, motion = evaluation_set_of(data, split, network)
+    windows, motion = evaluation_set_of(data, split, network, source)
     report = measure(network, windows, motion, flip, per.split(",") if per is not None else None)
     print(tables(report))
     for path in filter(None, (json, figure)):

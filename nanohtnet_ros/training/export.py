@@ -23,7 +23,8 @@ from nanohtnet_ros.training.evaluation_report import measure
 from nanohtnet_ros.training.lifting import LiftingNetwork, used_offset
 from nanohtnet_ros.training.mocap import FRAME_RATE_HZ
 from nanohtnet_ros.training.multiply_adds import multiply_adds
-from nanohtnet_ros.training.train import record_of
+from nanohtnet_ros.training.record import record_of
+from nanohtnet_ros.training.sources import SourceOptions
 
 OPSET = 18
 PARITY_M = 1e-5
@@ -81,17 +82,23 @@ def bare_card(config: NanoHTNetConfig) -> ModelCard:
 
 
 def export(
-    checkpoint: Path, out: Path, data: Path | None = None, split: str = "val", folded: bool = True, flip: bool = False
+    checkpoint: Path, out: Path, data: Path | None = None, split: str = "val", folded: bool = True, flip: bool = False,
+    source: SourceOptions | None = None,
 ) -> None:
     """Export a network: ONNX file and JSON sidecar of the same name.
 
     Args:
-        checkpoint: `checkpoint.pth` of a training; the record beside it goes into the sidecar.
+        checkpoint: `checkpoint.pth` of a NanoHTNet's training, whose record goes into the sidecar.
         out: the .onnx file to write.
-        data: motion file (.npz) to measure the errors on that the sidecar states; without it, it states none.
-        split: which part of the file.
+        data: motion file (.npz), or folder of .bvh files or of recordings' archives, to measure the errors on that the
+            sidecar states; without it, it states none.
+        split: which part of the data.
         folded: multiply out all that is constant; false writes the network operator by operator, for comparison.
         flip: average with the answer to the mirrored window, within the graph: a little better for twice the work.
+        source: how the data is read, see docs/data.md.
+    Raises:
+        FileNotFoundError, ValueError: checkpoint, data or file name are not as described.
+        RuntimeError: the file's outputs are not PyTorch's.
     """
     if out.suffix != ".onnx":
         raise ValueError(f"the file to write is {out}, expected a name that ends in .onnx")
@@ -103,7 +110,7 @@ def export(
     sidecar.write_text(json.dumps(card, indent=2) + "\n")
     if data is None:
         return
-    card["metrics"] = {split: measured_errors(out, data, split)}
+    card["metrics"] = {split: measured_errors(out, data, split, source)}
     sidecar.write_text(json.dumps(card, indent=2) + "\n")
     for name, value in card["metrics"][split].items():
         print(f"{name:20} {value}")
@@ -132,10 +139,10 @@ def card_content(model: NanoHTNet, path: Path, record: dict[str, Any], flip: boo
     }
 
 
-def measured_errors(path: Path, data: Path, split: str) -> dict[str, Any]:
+def measured_errors(path: Path, data: Path, split: str, source: SourceOptions | None = None) -> dict[str, Any]:
     """Errors of an exported network; for each look-ahead too, where it has several."""
     network = LiftingNetwork.open(str(path))
-    windows, motion = evaluation_set_of(data, split, network)
+    windows, motion = evaluation_set_of(data, split, network, source)
     errors = {"windows": len(windows), **score(network.lift, windows, network.offsets)}
     if len(network.offsets) > 1:
         errors["by_look_ahead"] = measure(network, windows, motion, flip="off", per=())["look_ahead"]

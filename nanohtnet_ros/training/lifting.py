@@ -13,7 +13,7 @@ from torch import Tensor
 from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.core.lifter import ModelCard
 from nanohtnet_ros.core.skeleton import H36M_17
-from nanohtnet_ros.model.nanohtnet import load_checkpoint
+from nanohtnet_ros.model.networks import load_network
 from nanohtnet_ros.runtime.model_store import find_model
 from nanohtnet_ros.runtime.session import open_session
 from nanohtnet_ros.training.evaluation_set import SlidingWindows
@@ -63,7 +63,7 @@ class LiftingNetwork:
 
     @classmethod
     def _from_checkpoint(cls, path: Path, device: str) -> LiftingNetwork:
-        network = load_checkpoint(path).to(device)
+        network = load_network(path).to(device)
         offsets = tuple(network.config.frame_offsets)
         return cls(
             path.name, torch_lift(network), network.config.window_length, FRAME_RATE_HZ, offsets, used_offset(offsets))

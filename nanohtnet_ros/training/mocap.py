@@ -49,7 +49,7 @@ class MotionCapture:
         """
         path = Path(path)
         if not path.is_file():
-            raise FileNotFoundError(f"no motion data at {path}: give the .npz file with --data")
+            raise FileNotFoundError(f"no motion data at {path}")
         with np.load(path, allow_pickle=False) as archive:
             parents = tuple(archive["parents"].tolist())
             if parents != H36M_17.parents:

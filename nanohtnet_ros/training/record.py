@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy
 import torch
 
-from nanohtnet_ros.model.networks import read_checkpoint
+from nanohtnet_ros.model.checkpoints import read_checkpoint
 
 PACKAGE = "nanohtnet_ros"
 MADE_WITH = "made_with"

@@ -45,8 +45,8 @@ class TrainingData(Protocol):
         """(V, B, T, 17, 2) keypoints of B moments in V cameras, (B,) recordings, (B,) newest frames."""
         ...
 
-    def evaluation_set(self, window_length: int, offsets: Sequence[int], stride: int) -> EvaluationSet:
-        """Fixed windows, one for every `stride` frames of a sequence."""
+    def evaluation_set(self, window_length: int, offsets: Sequence[int], stride: int = ...) -> EvaluationSet:
+        """Fixed windows, one for every `stride` frames of a sequence; each kind has a stride that is its custom."""
         ...
 
     def to(self, device: torch.device | str) -> TrainingData:

@@ -4,8 +4,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+from nanohtnet_ros.model.checkpoints import read_checkpoint
 from nanohtnet_ros.model.config import NanoHTNetConfig
-from nanohtnet_ros.model.networks import build, checkpoint_of, load_network, load_weights, read_checkpoint
+from nanohtnet_ros.model.nanohtnet import load_checkpoint
+from nanohtnet_ros.model.networks import build, checkpoint_of, load_network, load_weights
 from nanohtnet_ros.model.temporal_conv import TemporalConvConfig
 
 NANO = NanoHTNetConfig(window_length=9, kept_frames=3, channels=48, layers=1, mlp_hidden=8, gcn_hidden=8)
@@ -39,8 +41,9 @@ def test_a_pretrained_encoder_arrives_and_the_head_stays_new(config, tmp_path):
     keypoints = torch.randn(2, 9, 17, 2)
     assert torch.equal(network.eval().features(keypoints), encoder.eval().features(keypoints))
     assert torch.equal(network.fc.weight, head) and head.shape[0] == 4
-    with pytest.raises(ValueError, match="pre-trained and has no regression head yet: train with --from"):
-        load_network(tmp_path / "c.pth")
+    for load in (load_network, load_checkpoint) if config is NANO else (load_network,):
+        with pytest.raises(ValueError, match="pre-trained and has no regression head yet: train with --from"):
+            load(tmp_path / "c.pth")
 
 
 @CONFIGS
@@ -72,9 +75,20 @@ def test_another_network_is_an_error(tmp_path):
     torch.save(checkpoint_of(build(CONV)), tmp_path / "c.pth")
     with pytest.raises(ValueError, match="holds a temporal_conv, the recipe trains a nanohtnet: set network to"):
         load_weights(build(NANO), tmp_path / "c.pth")
+    with pytest.raises(ValueError, match="holds the network 'temporal_conv', expected a nanohtnet"):
+        load_checkpoint(tmp_path / "c.pth")
     torch.save({**checkpoint_of(build(CONV)), "network": "transformer"}, tmp_path / "c.pth")
     with pytest.raises(ValueError, match="holds the network 'transformer', expected one of nanohtnet, temporal_conv"):
         load_network(tmp_path / "c.pth")
+
+
+@CONFIGS
+def test_a_configuration_of_another_version_is_an_error(config, tmp_path):
+    content = checkpoint_of(build(config))
+    torch.save({**content, "config": {**content["config"], "wings": 2}}, tmp_path / "c.pth")
+    for use in (load_network, lambda path: load_weights(build(config), path)):
+        with pytest.raises(ValueError, match=r"its configuration is not one of .*'wings'"):
+            use(tmp_path / "c.pth")
 
 
 def test_the_published_layout_is_a_start_too(tmp_path):
