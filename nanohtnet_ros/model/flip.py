@@ -1,4 +1,4 @@
-"""The mean of a network's answer and that to the mirrored image, as one network."""
+"""Mirror images, and the mean of a network's answer and that to the mirrored image as one network."""
 
 from __future__ import annotations
 
@@ -6,6 +6,20 @@ import torch
 from torch import Tensor, nn
 
 from nanohtnet_ros.core.skeleton import H36M_17
+
+
+def mirrored(points: Tensor, axis: int = 0) -> Tensor:
+    """Mirror people, left for right.
+
+    Args:
+        points: (..., 17, D) keypoints or joints, Human3.6M order.
+        axis: the coordinate that changes its sign; x in the image and in the camera's axes.
+    Returns:
+        (..., 17, D), a new tensor.
+    """
+    order = torch.tensor(H36M_17.flip_order.tolist(), device=points.device)
+    sign = [-1.0 if i == axis else 1.0 for i in range(points.shape[-1])]
+    return points.index_select(points.dim() - 2, order) * torch.tensor(sign, dtype=points.dtype, device=points.device)
 
 
 class FlipAveraged(nn.Module):
@@ -18,15 +32,9 @@ class FlipAveraged(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("order", torch.tensor(H36M_17.flip_order.tolist()), persistent=False)
-
-    def mirrored(self, points: Tensor) -> Tensor:
-        """(..., 17, D) points with x negated and left and right exchanged."""
-        points = points.index_select(points.dim() - 2, self.order)
-        return torch.cat((-points[..., :1], points[..., 1:]), dim=-1)
 
     def forward(self, keypoints: Tensor) -> Tensor:
         """(B, n, 17, 3 or 4) outputs for windows (B, T, 17, 2), see `NanoHTNet.forward`."""
-        both = torch.stack((keypoints, self.mirrored(keypoints))).flatten(0, 1)  # (2*B, T, 17, 2)
-        seen, mirrored = self.network(both).unflatten(0, (2, -1)).unbind(0)
-        return (seen + self.mirrored(mirrored)) / 2
+        both = torch.stack((keypoints, mirrored(keypoints))).flatten(0, 1)  # (2*B, T, 17, 2)
+        seen, other = self.network(both).unflatten(0, (2, -1)).unbind(0)
+        return (seen + mirrored(other)) / 2

@@ -14,6 +14,7 @@ from nanohtnet_ros.core.lifter import ModelCard
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.demo.windows import clip_windows
 from nanohtnet_ros.model.config import NanoHTNetConfig
+from nanohtnet_ros.model.cost import multiply_adds
 from nanohtnet_ros.model.flip import FlipAveraged
 from nanohtnet_ros.model.folded import FoldedNanoHTNet
 from nanohtnet_ros.model.nanohtnet import NanoHTNet, load_checkpoint
@@ -22,7 +23,6 @@ from nanohtnet_ros.training.evaluate import evaluation_set_of, score, torch_lift
 from nanohtnet_ros.training.evaluation_report import measure
 from nanohtnet_ros.training.lifting import LiftingNetwork, used_offset
 from nanohtnet_ros.training.mocap import FRAME_RATE_HZ
-from nanohtnet_ros.training.multiply_adds import multiply_adds
 from nanohtnet_ros.training.record import record_of
 from nanohtnet_ros.training.sources import SourceOptions
 
@@ -45,10 +45,8 @@ def export_onnx(model: NanoHTNet, path: Path, folded: bool = True, flip: bool = 
     Raises:
         RuntimeError: the outputs differ by more than 0.01 mm, on windows of the packaged clips or on random ones.
     """
-    model.eval()
-    graph, reference = FoldedNanoHTNet(model) if folded else model, model
-    if flip:
-        graph, reference = FlipAveraged(graph).eval(), FlipAveraged(model).eval()
+    graph = inference_graph(model, folded, flip)
+    reference = inference_graph(model, folded=False, flip=flip)
     shape = (2, model.config.window_length, model.config.joints, 2)
     program = torch.onnx.export(
         graph, (0.3 * torch.randn(shape),), dynamo=True, input_names=["keypoints"], output_names=["joints"],
@@ -58,6 +56,12 @@ def export_onnx(model: NanoHTNet, path: Path, folded: bool = True, flip: bool = 
         del part.metadata_props[:]  # stack traces with this machine's paths, and the same names again
     path.write_bytes(proto.SerializeToString())
     check_parity(reference, model.config, path)
+
+
+def inference_graph(model: NanoHTNet, folded: bool, flip: bool) -> torch.nn.Module:
+    """The module that is exported, in evaluation mode; see `export_onnx`."""
+    graph = FoldedNanoHTNet(model.eval()) if folded else model.eval()
+    return FlipAveraged(graph).eval() if flip else graph
 
 
 def check_parity(network: torch.nn.Module, config: NanoHTNetConfig, path: Path) -> None:
@@ -105,7 +109,7 @@ def export(
     model = load_checkpoint(checkpoint)
     out.parent.mkdir(parents=True, exist_ok=True)
     export_onnx(model, out, folded, flip)
-    card = card_content(model, out, record_of(checkpoint), flip)
+    card = card_content(model, record_of(checkpoint), folded, flip)
     sidecar = out.with_suffix(".json")
     sidecar.write_text(json.dumps(card, indent=2) + "\n")
     if data is None:
@@ -116,9 +120,10 @@ def export(
         print(f"{name:20} {value}")
 
 
-def card_content(model: NanoHTNet, path: Path, record: dict[str, Any], flip: bool = False) -> dict[str, Any]:
+def card_content(model: NanoHTNet, record: dict[str, Any], folded: bool, flip: bool) -> dict[str, Any]:
     """What the sidecar of an exported network says, without its errors."""
     card = bare_card(model.config)
+    window = torch.zeros(1, card.window_length, model.config.joints, 2)
     values = 4 if card.uncertainty else 3
     return {
         "window_length": card.window_length,
@@ -133,7 +138,7 @@ def card_content(model: NanoHTNet, path: Path, record: dict[str, Any], flip: boo
         "uncertainty": card.uncertainty,
         "flip_averaged": flip,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "multiply_adds": multiply_adds(path),
+        "multiply_adds": multiply_adds(inference_graph(model, folded, flip), window),
         "metrics": {},
         "training": record,
     }

@@ -105,21 +105,19 @@ def torch_lift(model: torch.nn.Module) -> Lift:
     return lift
 
 
-def mirror_keypoints(keypoints: np.ndarray) -> np.ndarray:
-    """(..., 17, 2) normalised keypoints of the mirrored image: x changes sign, left joints become right ones."""
-    return keypoints[..., H36M_17.flip_order, :] * np.array((-1, 1), keypoints.dtype)
+def mirror(points: np.ndarray) -> np.ndarray:
+    """(..., 17, 2 to 4) keypoints or joints of the mirrored image: x changes sign, left joints become right ones.
 
-
-def mirror_joints(joints: np.ndarray) -> np.ndarray:
-    """(..., 17, 3 or 4) joints of the mirrored image; a fourth value, of the joint's error, keeps its sign."""
-    mirrored = joints[..., H36M_17.flip_order, :].copy()
-    mirrored[..., 0] *= -1
-    return mirrored
+    A fourth value, of the joint's error, keeps its sign.
+    """
+    flipped = points[..., H36M_17.flip_order, :].copy()
+    flipped[..., 0] *= -1
+    return flipped
 
 
 def mirrored(lift: Lift) -> Lift:
     """A network that looks at the mirrored image and mirrors its answer back."""
-    return lambda keypoints: mirror_joints(lift(mirror_keypoints(keypoints)))
+    return lambda keypoints: mirror(lift(mirror(keypoints)))
 
 
 def flip_averaged(lift: Lift) -> Lift:

@@ -10,11 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.model.flip import mirrored
 from nanohtnet_ros.training.evaluation_set import EvaluationSet, SlidingWindows, check_offsets
 from nanohtnet_ros.training.lifting import used_offset
-
-FLIP_ORDER = torch.from_numpy(H36M_17.flip_order)
 
 
 @dataclass(frozen=True)
@@ -261,13 +259,6 @@ def _rows(newest: Tensor, length: int, first: Tensor, last: Tensor) -> Tensor:
     """(B, T) rows of the windows that end at given rows, each held within its sequence."""
     back = torch.arange(1 - length, 1, device=newest.device)
     return (newest[:, None] + back).clamp(first[:, None], last[:, None])
-
-
-def mirrored(seen: Tensor) -> Tensor:
-    """Mirror what a camera saw: (..., 17, 2 or 3), x changes sign and left joints become right ones."""
-    flipped = seen.index_select(-2, FLIP_ORDER.to(seen.device))
-    flipped[..., 0] *= -1.0
-    return flipped
 
 
 def _take(frames: Tensor, rows: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nanohtnet_ros.core.camera import FOCAL_NORM
+from nanohtnet_ros.model.flip import mirrored
 from nanohtnet_ros.training.crossover import Crossover
 from nanohtnet_ros.training.keypoint_noise import KeypointNoise
 from nanohtnet_ros.training.mocap import MotionCapture
@@ -17,7 +18,6 @@ from nanohtnet_ros.training.virtual_camera import (
     CameraMotion,
     JointDefinitions,
     RobotCameras,
-    mirror,
     project,
     uniform,
 )
@@ -101,7 +101,7 @@ class Synthesis:
         newest = (uniform((size,), 0.0, 1.0, rng) * capture.lengths[sequence]).long()
         joints = capture.windows(sequence, newest, window_length, uniform((size,), *self.speed, rng))
         flipped = uniform((size,), 0.0, 1.0, rng) < 0.5
-        joints[flipped] = mirror(joints[flipped])
+        joints[flipped] = mirrored(joints[flipped], axis=1)
         return joints, sequence, newest
 
 

@@ -235,13 +235,6 @@ def optical_from_world(yaw: Tensor, pitch: Tensor, roll: Tensor) -> Tensor:
     return torch.stack((rolled_right, rolled_down, forward), dim=-2)
 
 
-def mirror(joints_world_m: Tensor) -> Tensor:
-    """Mirror people: (..., 17, 3), y changes sign and left joints become right ones."""
-    flipped = joints_world_m[..., H36M_17.flip_order.tolist(), :].clone()
-    flipped[..., 1] *= -1.0
-    return flipped
-
-
 def project(joints_cam_m: Tensor, focal_norm: float) -> Tensor:
     """Project joints to normalised image coordinates.
 

@@ -23,8 +23,7 @@ from nanohtnet_ros.training.evaluation_set import EvaluationSet, motion_set
 from nanohtnet_ros.training.lifting import (
     LiftingNetwork,
     flip_averaged,
-    mirror_joints,
-    mirror_keypoints,
+    mirror,
     mirrored,
     predict,
 )
@@ -76,7 +75,7 @@ def oracle(*sets: EvaluationSet, change=lambda joints: joints):
         for windows in data.keypoints.values():
             for i, window in enumerate(windows[0:len(data)].numpy()):
                 known[window.tobytes()] = data.targets_m[i].numpy()
-                known[mirror_keypoints(window).tobytes()] = mirror_joints(data.targets_m[i].numpy())
+                known[mirror(window).tobytes()] = mirror(data.targets_m[i].numpy())
     return lambda keypoints: np.stack([change(known[window.tobytes()]) for window in keypoints])
 
 
@@ -145,16 +144,16 @@ def test_batches_change_nothing(tiny, data):
 
 def test_mirroring_is_that_of_the_image(data):
     keypoints = data.keypoints["clean"].numpy()[:4]
-    assert np.array_equal(mirror_keypoints(mirror_keypoints(keypoints)), keypoints)
+    assert np.array_equal(mirror(mirror(keypoints)), keypoints)
     r_wrist, l_wrist = H36M_17.joint_names.index("r_wrist"), H36M_17.joint_names.index("l_wrist")
-    flipped = mirror_keypoints(keypoints)
+    flipped = mirror(keypoints)
     np.testing.assert_array_equal(flipped[..., l_wrist, 0], -keypoints[..., r_wrist, 0])
     np.testing.assert_array_equal(flipped[..., l_wrist, 1], keypoints[..., r_wrist, 1])
     seen = torch.randn(5, 17, 3, generator=torch.Generator().manual_seed(0)) + torch.tensor((0.5, 0.0, 6.0))
     np.testing.assert_allclose(  # keypoints of mirrored people are mirrored keypoints
-        project(torch.from_numpy(mirror_joints(seen.numpy())), 2.0), mirror_keypoints(project(seen, 2.0).numpy()))
+        project(torch.from_numpy(mirror(seen.numpy())), 2.0), mirror(project(seen, 2.0).numpy()))
     joints = np.random.default_rng(0).normal(size=(2, 3, 17, 4))
-    np.testing.assert_array_equal(mirror_joints(joints)[..., l_wrist, :], joints[..., r_wrist, :] * (-1, 1, 1, 1))
+    np.testing.assert_array_equal(mirror(joints)[..., l_wrist, :], joints[..., r_wrist, :] * (-1, 1, 1, 1))
 
 
 def test_flip_averaging_is_exact_for_symmetric_networks_and_halves_one_sided_errors(data):

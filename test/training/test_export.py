@@ -9,19 +9,18 @@ pytest.importorskip("onnxscript", reason="onnxscript, which PyTorch exports ONNX
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 
 import onnxruntime
-from onnx import helper
 
 from nanohtnet_ros.cli import main
 from nanohtnet_ros.core.lifter import Lifter, ModelCard
 from nanohtnet_ros.core.window import Window
 from nanohtnet_ros.model.config import NanoHTNetConfig
+from nanohtnet_ros.model.cost import multiply_adds
 from nanohtnet_ros.model.nanohtnet import NanoHTNet, save_checkpoint
 from nanohtnet_ros.runtime.half import half_onnx
 from nanohtnet_ros.runtime.session import open_session
 from nanohtnet_ros.training import export as module
 from nanohtnet_ros.training.export import check_parity, export_onnx
 from nanohtnet_ros.training.lifting import flip_averaged, torch_lift
-from nanohtnet_ros.training.multiply_adds import multiply_adds
 
 SMALL = {"window_length": 27, "kept_frames": 5, "channels": 48, "layers": 1, "mlp_hidden": 32, "gcn_hidden": 32}
 # Of opset 18, those that TensorRT 8.6 parses and our network may need; DFT and ReduceMean with axes are not among them.
@@ -142,33 +141,10 @@ def test_the_sidecar_of_a_centred_network(tmp_path):
     card = ModelCard.load(out.with_suffix(".json"))
     assert card.output_offsets == (-15, -14, -13, -12, -11) and card.look_ahead == 13
     assert card.metrics == {} and not card.uncertainty
+    assert card.multiply_adds == multiply_adds(network(), torch.zeros(1, 27, 17, 2))
+    for flip, times in (("false", 1), ("true", 2)):  # folding takes some of them away
+        assert main(["export", str(tmp_path / "c.pth"), str(tmp_path / "folded.onnx"), "--flip", flip]) == 0
+        folded = ModelCard.load(tmp_path / "folded.json").multiply_adds
+        assert 0.5 * times * card.multiply_adds < folded < times * card.multiply_adds
     output = json.loads(out.with_suffix(".json").read_text())["output"]
     assert output.startswith("joints (B, len(output_offsets), 17, 3)")
-
-
-def test_multiply_adds_by_hand(tmp_path):
-    nodes = [
-        helper.make_node("Conv", ["x", "k"], ["c"]),  # 4 outputs of 2x3 from 2 channels and 3x1: 4*6*6
-        helper.make_node("Reshape", ["c", "to"], ["r"]),
-        helper.make_node("MatMul", ["r", "m"], ["y"]),  # (6, 4) times (4, 5): 120
-        helper.make_node("Gemm", ["flat", "m"], ["z"], transA=1), helper.make_node("Reshape", ["c", "to2"], ["flat"])]
-    nodes[3], nodes[4] = nodes[4], nodes[3]  # Gemm: (4, 6) transposed times (4, 5): 120
-    weights = {"k": np.zeros((4, 2, 3, 1), np.float32), "m": np.zeros((4, 5), np.float32),
-               "to": np.array([-1, 6, 4]), "to2": np.array([4, -1])}
-    graph = helper.make_graph(
-        nodes, "g", [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["B", 2, 4, 3])],
-        [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in ("y", "z")],
-        [onnx.numpy_helper.from_array(value, name) for name, value in weights.items()])
-    path = tmp_path / "net.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), path)
-    assert multiply_adds(path) == 4 * 6 * 6 + 120 + 120
-
-
-def test_multiply_adds_of_unknown_sizes_are_refused(tmp_path):
-    graph = helper.make_graph(
-        [helper.make_node("MatMul", ["x", "x"], ["y"])], "g",
-        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["B", "N", "N"])],
-        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["B", "N", "N"])])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), tmp_path / "net.onnx")
-    with pytest.raises(ValueError, match="the shapes of MatMul '' are unknown"):
-        multiply_adds(tmp_path / "net.onnx")

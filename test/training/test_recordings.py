@@ -4,8 +4,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.model.flip import mirrored
 from nanohtnet_ros.training.evaluate import score
-from nanohtnet_ros.training.recordings import RecordedViews, View, mirrored
+from nanohtnet_ros.training.recordings import RecordedViews, View
 
 T = 9
 CENTRED, STREAMING = (-5, -4, -3), (-2, -1, 0)

@@ -1,8 +1,13 @@
+import json
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+from nanohtnet_ros.cli import main
+from nanohtnet_ros.model.networks import build, checkpoint_of
+from nanohtnet_ros.model.temporal_conv import TemporalConvConfig
 from nanohtnet_ros.training import human36m, mpi_inf_3dhp
 from nanohtnet_ros.training.bvh_folder import BvhOptions, read_folder
 from nanohtnet_ros.training.evaluation_set import EvaluationSet
@@ -40,6 +45,22 @@ def test_all_kinds_give_windows_of_the_same_form(folders, kind):
         assert type(data.to("cpu")) is type(data)
         if (kind, split) != ("3dhp", "val"):
             assert data.views(4, 2, T, torch.Generator().manual_seed(0))[0].shape == (2, 4, T, 17, 2)
+
+
+@pytest.mark.parametrize(("kind", "options", "conditions"), [
+    ("motion file", [], ["clean", "noisy"]), ("bvh", ["--source.bvh.val_subjects=02"], ["clean", "noisy"]),
+    ("h36m", ["--source.keypoints", "gt", "--source.normalisation", "width"], ["gt"]), ("3dhp", [], ["gt"])])
+def test_every_kind_is_evaluated_on(folders, tmp_path, capsys, kind, options, conditions):
+    """On the command line, and by the baseline's checkpoint."""
+    conv = build(TemporalConvConfig(T, 3, OFFSETS, channels=12, kernel_sizes=(3, 3)))
+    torch.save(checkpoint_of(conv), tmp_path / "conv.pth")
+    words = ["evaluate", str(tmp_path / "conv.pth"), str(folders[kind]), "--json", str(tmp_path / "report.json")]
+    assert main([*words, *options]) == 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert list(report["metrics"]) == conditions and "action" in report["by"]
+    for flips in report["metrics"].values():
+        assert flips["off"]["mpjpe_mm"] > 0 and flips["on"]["mpjve_mm_per_frame"] > 0
+    assert f"conv.pth: {report['windows']} windows of 9 frames" in capsys.readouterr().out
 
 
 def test_what_is_opened_is_what_lies_there(folders):

@@ -5,6 +5,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.model.flip import mirrored
 from nanohtnet_ros.training.crossover import Crossover, leg_length
 from nanohtnet_ros.training.keypoint_noise import KeypointNoise
 from nanohtnet_ros.training.mocap import MotionCapture
@@ -14,7 +15,6 @@ from nanohtnet_ros.training.virtual_camera import (
     CameraMotion,
     JointDefinitions,
     RobotCameras,
-    mirror,
     optical_from_world,
     project,
 )
@@ -189,8 +189,8 @@ def test_optical_axes_are_right_down_forward():
 
 def test_mirroring_twice_changes_nothing_and_once_swaps_sides(capture):
     joints = windows(capture, 4)
-    assert torch.equal(mirror(mirror(joints)), joints)
-    np.testing.assert_allclose(mirror(joints)[..., 1, :], joints[..., 4, :] * torch.tensor([1.0, -1.0, 1.0]))
+    assert torch.equal(mirrored(mirrored(joints, 1), 1), joints)
+    np.testing.assert_allclose(mirrored(joints, 1)[..., 1, :], joints[..., 4, :] * torch.tensor([1.0, -1.0, 1.0]))
 
 
 def test_projection_is_a_pinhole():
