@@ -12,10 +12,10 @@ COMMANDS = {
     "models list": ("nanohtnet_ros.runtime.model_list:show", "models that are installed: size, errors, speed"),
     "engine build": ("nanohtnet_ros.runtime.engine_store:build", "build a network's TensorRT engine for this machine"),
     "selftest": ("nanohtnet_ros.demo.selftest:selftest", "check and time everything that can run networks here"),
-    "data convert": ("nanohtnet_ros.training.bvh_folder:convert", "BVH motion files to a motion file for training"),
-    "train": ("nanohtnet_ros.training.train:train", "train the lifting network on motion capture"),
-    "pretrain": ("nanohtnet_ros.training.pretrain:pretrain", "pre-train its encoder by PoseCLR, without 3D joints"),
-    "evaluate": ("nanohtnet_ros.training.evaluate:evaluate", "errors of an exported network"),
+    "data convert": ("nanohtnet_ros.training.bvh_folder:convert", "BVH files to a motion file for training"),
+    "train": ("nanohtnet_ros.training.train:train", "train a lifting network on motion capture or recordings"),
+    "pretrain": ("nanohtnet_ros.training.pretrain:pretrain", "pre-train its encoder by PoseCLR; then train --from it"),
+    "evaluate": ("nanohtnet_ros.training.evaluate:evaluate", "errors of a network: checkpoint, exported or installed"),
     "export": ("nanohtnet_ros.training.export:export", "checkpoint to ONNX and its sidecar"),
 }
 """Words of a command to the function behind it and one line of help. Modules load when their command runs."""
@@ -55,7 +55,8 @@ def main(argv: list[str] | None = None) -> int:
         options = [respelled(words, option) for option in argv[len(words.split()):]]
         auto_cli(command, args=options, prog=f"nanohtnet {words}", allow_abbrev=False)
     except ModuleNotFoundError as error:
-        print(f"nanohtnet {words}: {error}: install it or the extra that holds it (README, 'Install')", file=sys.stderr)
+        print(f"nanohtnet {words}: {error}: install it, or the extra of this package that holds it (train, viz, onnx)",
+              file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader of our output has seen enough
         return 0

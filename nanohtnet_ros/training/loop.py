@@ -86,7 +86,7 @@ def run(
     """
     machine = machine or Machine()
     shards = shards_of(config, machine)
-    record = json.loads(json.dumps({**record, "shards": shards}))
+    record = json.loads(json.dumps({**record, "shards": shards}, default=str))  # paths become texts
     with closing(RunFolder(out)) as folder:
         state = machine.from_first(folder.read_state(record) if machine.is_first else None)
         training = Training(task, config, machine, folder, record)

@@ -42,7 +42,7 @@ def test_loading_takes_one_split_and_checks_the_file(mocap_file, tmp_path):
     assert len(train.sha256) == 64
     with pytest.raises(ValueError, match="no sequence in split 'exam'"):
         MotionCapture.load(mocap_file, "exam")
-    with pytest.raises(FileNotFoundError, match="--data"):
+    with pytest.raises(FileNotFoundError, match="no motion data at"):
         MotionCapture.load(tmp_path / "none.npz", "train")
     content = dict(np.load(mocap_file))
     np.savez(tmp_path / "slow.npz", **{**content, "fps": 25.0})

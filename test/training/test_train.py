@@ -1,6 +1,8 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 
+import jsonargparse
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -12,10 +14,14 @@ from nanohtnet_ros.model.networks import build, checkpoint_of, load_network
 from nanohtnet_ros.training.losses import Losses
 from nanohtnet_ros.training.machine import Machine
 from nanohtnet_ros.training.mocap import MotionCapture
+from nanohtnet_ros.training.pretrain import PretrainRecipe
 from nanohtnet_ros.training.record import record_of
 from nanohtnet_ros.training.sources import open_training_data
 from nanohtnet_ros.training.train import LiftingTask, Recipe, share_of
 
+from bvh_files import write_bvh
+
+ROOT = Path(__file__).parents[2]
 RECIPE = """
 model: {window_length: 9, kept_frames: 3, channels: 48, layers: 1, mlp_hidden: 8, gcn_hidden: 8, person_view: true,
         output_offsets: [-8, -4, 0]}
@@ -68,6 +74,55 @@ def test_a_checkpoint_knows_its_recipe_its_data_and_its_versions(command, tmp_pa
     assert record["reached"]["samples"] == 32
     record.pop("reached")
     assert record == json.loads((tmp_path / "run/recipe.json").read_text())
+
+
+def test_bvh_files_are_trained_on_with_a_mapping_of_ones_own(tmp_path):
+    for name in ("01_01", "02_01"):
+        write_bvh(tmp_path / f"bvh/{name}.bvh")
+    (tmp_path / "map.yaml").write_text("spine: [Spine, Spine1]\n")
+    (tmp_path / "recipe.yaml").write_text(RECIPE.replace("samples: 32", "samples: 8"))
+    words = ["train", str(tmp_path / "bvh"), str(tmp_path / "run"), "--recipe", str(tmp_path / "recipe.yaml"),
+             "--threads", "1", "--device", "cpu", "--recipe.source.bvh.mapping", str(tmp_path / "map.yaml")]
+    assert main(words) == main(words) == 0  # the second finds it finished, of the same record
+    record = record_of(tmp_path / "run/checkpoint.pth")
+    assert record["source"]["bvh"]["mapping"] == str(tmp_path / "map.yaml")
+
+
+def read_recipe(kind, path, options):
+    """A recipe as the command line reads it, whose network can be built and trained by its losses."""
+    def command(recipe: kind):
+        return recipe
+
+    recipe = jsonargparse.auto_cli(command, args=["--recipe", str(path), *options])
+    config = build(recipe.network_config).config
+    if kind is Recipe:
+        recipe.losses.check(len(config.frame_offsets), config.uncertainty)
+    return recipe, config
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config/train").glob("*.yaml")), ids=lambda path: path.stem)
+def test_the_recipes_of_this_package_are_understood(path):
+    _, config = read_recipe(PretrainRecipe if path.stem.startswith("poseclr") else Recipe, path, [])
+    centred = replace(config, output_offsets=None).frame_offsets
+    assert config.frame_offsets == centred if path.stem.endswith("centred") else config.frame_offsets[-1] == 0
+
+
+def test_every_row_of_the_ablations_is_a_recipe(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    import ablate
+
+    read = {}
+    for row, options in ablate.ROWS.items():
+        words = [word for name, value in options.items() for word in (f"--recipe.{name}", str(value))]
+        read[row], _ = read_recipe(Recipe, ROOT / "config/train/nano_s_81_streaming.yaml", words)
+    assert len({repr(recipe) for recipe in read.values()}) == len(read)  # no row repeats another
+
+
+def test_a_recipe_with_an_unknown_key_is_refused(command, tmp_path, capsys):
+    (tmp_path / "recipe.yaml").write_text(RECIPE + "learning_rat: 1\n")
+    with pytest.raises(SystemExit):
+        command("run")
+    assert "learning_rat" in capsys.readouterr().err
 
 
 def test_the_same_command_again_says_that_it_is_finished_and_another_that_it_differs(command, capsys):
