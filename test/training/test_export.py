@@ -104,7 +104,7 @@ def test_in_half_precision_the_geometry_stays_single(exported):
     assert np.abs(out - expected).max() < 0.01 * np.abs(expected).max()
 
 
-def test_another_output_than_pytorchs_is_refused(exported, monkeypatch):
+def test_another_output_than_pytorchs_is_refused(exported, monkeypatch, tmp_path):
     model, path = exported
     check_parity(model, model.config, path)
     honest = module.torch_lift
@@ -116,6 +116,10 @@ def test_another_output_than_pytorchs_is_refused(exported, monkeypatch):
     monkeypatch.setattr(module, "torch_lift", off_by_a_fiftieth_of_a_millimetre)
     with pytest.raises(RuntimeError, match="outputs for one window differ from PyTorch's by 2"):
         check_parity(model, model.config, path)
+    wrong = tmp_path / "wrong.onnx"
+    with pytest.raises(RuntimeError, match="differ from PyTorch's"):
+        export_onnx(model, wrong)
+    assert not wrong.exists()
 
 
 def test_the_sidecar_of_a_network_that_serves_several_look_aheads(tmp_path, mocap_file, capsys):
