@@ -12,7 +12,8 @@ from nanohtnet_ros.training.evaluation_report import measure, tables
 from nanohtnet_ros.training.evaluation_set import EvaluationSet, motion_set
 from nanohtnet_ros.training.lifting import Lift, LiftingNetwork, predict, torch_lift, used_offset
 from nanohtnet_ros.training.mocap import FRAME_RATE_HZ
-from nanohtnet_ros.training.sources import SourceOptions, SyntheticViews, open_training_data
+from nanohtnet_ros.training.record import record_of
+from nanohtnet_ros.training.sources import SourceOptions, SyntheticViews, open_training_data, options_of_record
 
 __all__ = ["Lift", "evaluate", "evaluation_set_of", "score", "torch_lift"]
 
@@ -88,13 +89,15 @@ def evaluate(
         figure: picture to write (.png).
         device: what runs the network.
         threads: CPU threads of an exported network.
-        source: how the data is read, see docs/data.md.
+        source: how the data is read, see docs/data.md; of a checkpoint, if left out, as in its training.
     """
     if figure is not None:
         if figure.suffix != ".png":
             raise ValueError(f"the picture to write is {figure}, expected a name that ends in .png")
         from nanohtnet_ros.training.evaluation_figure import draw_report  # fails before the work, not after it
     network = LiftingNetwork.open(model, device, threads)
+    if source is None and Path(model).suffix == ".pth":
+        source = options_of_record(record_of(Path(model)))
     windows, motion = evaluation_set_of(data, split, network, source)
     report = measure(network, windows, motion, flip, per.split(",") if per is not None else None)
     print(tables(report))

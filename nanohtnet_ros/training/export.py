@@ -24,7 +24,7 @@ from nanohtnet_ros.training.evaluation_report import measure
 from nanohtnet_ros.training.lifting import LiftingNetwork, used_offset
 from nanohtnet_ros.training.mocap import FRAME_RATE_HZ
 from nanohtnet_ros.training.record import record_of
-from nanohtnet_ros.training.sources import SourceOptions
+from nanohtnet_ros.training.sources import SourceOptions, options_of_record
 
 OPSET = 18
 PARITY_M = 1e-5
@@ -104,7 +104,7 @@ def export(
         split: which part of the data.
         folded: multiply out all that is constant; false writes the network operator by operator, for comparison.
         flip: average with the answer to the mirrored window, within the graph: a little better for twice the work.
-        source: how the data is read, see docs/data.md.
+        source: how the data is read, see docs/data.md; if left out, as in the training.
     Raises:
         FileNotFoundError, ValueError: checkpoint, data or file name are not as described.
         RuntimeError: the file's outputs are not PyTorch's.
@@ -114,12 +114,13 @@ def export(
     model = load_checkpoint(checkpoint)
     out.parent.mkdir(parents=True, exist_ok=True)
     export_onnx(model, out, folded, flip)
-    card = card_content(model, record_of(checkpoint), folded, flip)
+    record = record_of(checkpoint)
+    card = card_content(model, record, folded, flip)
     sidecar = out.with_suffix(".json")
     sidecar.write_text(json.dumps(card, indent=2) + "\n")
     if data is None:
         return
-    card["metrics"] = {split: measured_errors(out, data, split, source)}
+    card["metrics"] = {split: measured_errors(out, data, split, source or options_of_record(record))}
     sidecar.write_text(json.dumps(card, indent=2) + "\n")
     for name, value in card["metrics"][split].items():
         print(f"{name:20} {value}")

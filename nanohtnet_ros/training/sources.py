@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from zipfile import BadZipFile
 
 import numpy as np
@@ -95,6 +95,16 @@ class SourceOptions:
     keypoints: human36m.Keypoints = "cpn"
     normalisation: human36m.Normalisation = "focal"
     bvh: BvhOptions = field(default_factory=BvhOptions)
+
+
+def options_of_record(record: dict[str, Any]) -> SourceOptions | None:
+    """How the data of a training was read, by its checkpoint's record; None where that does not say."""
+    if "source" not in record:
+        return None
+    content = dict(record["source"])
+    bvh = dict(content.pop("bvh", {}))
+    mapping = bvh.pop("mapping", None)
+    return SourceOptions(**content, bvh=BvhOptions(Path(mapping) if mapping else None, **bvh))
 
 
 def open_training_data(

@@ -1,4 +1,6 @@
 import json
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from nanohtnet_ros.training import human36m, mpi_inf_3dhp
 from nanohtnet_ros.training.bvh_folder import BvhOptions, read_folder
 from nanohtnet_ros.training.evaluation_set import EvaluationSet
 from nanohtnet_ros.training.mocap import MotionCapture
-from nanohtnet_ros.training.sources import SourceOptions, open_training_data
+from nanohtnet_ros.training.sources import SourceOptions, open_training_data, options_of_record
 from nanohtnet_ros.training.synthesis import Synthesis
 
 from bvh_files import write_bvh
@@ -61,6 +63,18 @@ def test_every_kind_is_evaluated_on(folders, tmp_path, capsys, kind, options, co
     for flips in report["metrics"].values():
         assert flips["off"]["mpjpe_mm"] > 0 and flips["on"]["mpjve_mm_per_frame"] > 0
     assert f"conv.pth: {report['windows']} windows of 9 frames" in capsys.readouterr().out
+
+
+def test_data_are_evaluated_as_they_were_trained_on(folders, tmp_path):
+    options = SourceOptions("gt", "width", BvhOptions(Path("map.yaml"), val_subjects="02"))
+    record = json.loads(json.dumps({"source": asdict(options)}, default=str))
+    assert options_of_record(record) == options and options_of_record({}) is None
+    conv = build(TemporalConvConfig(T, 3, OFFSETS, channels=12, kernel_sizes=(3, 3)))
+    torch.save({**checkpoint_of(conv), "training": record}, tmp_path / "conv.pth")
+    for given, condition in (([], "gt"), (["--source.keypoints", "cpn"], "cpn")):
+        words = ["evaluate", str(tmp_path / "conv.pth"), str(folders["h36m"]), "--json", str(tmp_path / "report.json")]
+        assert main([*words, *given]) == 0
+        assert list(json.loads((tmp_path / "report.json").read_text())["metrics"]) == [condition]
 
 
 def test_what_is_opened_is_what_lies_there(folders):
