@@ -214,7 +214,7 @@ class FoldedNanoHTNet(nn.Module):
         x, y = keypoints.unbind(dim=-1)  # (B, T, J)
         rotation = None
         if config.person_view:
-            x, y, rotation = turn_to_person(x, y)
+            x, y, rotation = turn_to_person(x, y, config.used_offset)
         x = torch.cat((x, y), dim=1)  # (B, 2*T, J)
 
         low = (self.dct @ x).reshape(-1, 2 * J) @ self.tem_weight

@@ -43,7 +43,7 @@ class LiftingNetwork(nn.Module, ABC):
         """
         if not self.config.person_view:
             return self.regress(self.features(keypoints))
-        view, rotation = look_at_person(keypoints)
+        view, rotation = look_at_person(keypoints, self.config.used_offset)
         return self.regress(self.features(view), rotation)
 
     def regress(self, features: Tensor, rotation: Tensor | None = None) -> Tensor:

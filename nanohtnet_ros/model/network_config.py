@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -14,8 +15,8 @@ class NetworkConfig:
         kept_frames: n, output frames.
         output_offsets: which frames the n outputs are, as offsets from the window's newest frame (0), ascending.
             None: the n frames centred on the window's middle.
-        person_view: turn and scale the window to the person before the network and turn the joints back after
-            it (see `person_view.py`).
+        person_view: turn and scale the window to the person, as `used_offset` shows them, before the network and
+            turn the joints back after it (see `person_view.py`).
         zero_root: output exactly zero for joint 0.
         uncertainty: give a fourth value per joint, the natural logarithm of its expected error in metres.
     """
@@ -47,3 +48,13 @@ class NetworkConfig:
             return tuple(self.output_offsets)
         first = (self.window_length - self.kept_frames) // 2 + 1 - self.window_length
         return tuple(range(first, first + self.kept_frames))
+
+    @property
+    def used_offset(self) -> int:
+        """The output frame whose pose is used, see the function of that name."""
+        return used_offset(self.frame_offsets)
+
+
+def used_offset(offsets: Sequence[int]) -> int:
+    """The frame whose pose is used, of those that a network gives: the newest, or the middle one if it is centred."""
+    return 0 if 0 in offsets else offsets[len(offsets) // 2]

@@ -13,29 +13,30 @@ from torch import Tensor
 
 from nanohtnet_ros.core.camera import FOCAL_NORM
 
-PERSON_SIZE = 0.5  # root-mean-square distance of the newest frame's keypoints from the view's centre
+PERSON_SIZE = 0.5  # root-mean-square distance of the frame's keypoints from the view's centre
 NEAREST = 0.1  # least forward component of a ray in the turned view; guards windows that sweep past 90 degrees
 
 
-def look_at_person(keypoints: Tensor) -> tuple[Tensor, Tensor]:
-    """Turn the view towards the newest frame's keypoints and scale it to their size.
+def look_at_person(keypoints: Tensor, offset: int = 0) -> tuple[Tensor, Tensor]:
+    """Turn the view towards one frame's keypoints and scale it to their size.
 
     Args:
         keypoints: (B, T, J, 2) normalised image coordinates.
+        offset: that frame, relative to the newest (0).
     Returns:
         (B, T, J, 2) coordinates in the turned and scaled view, and (B, 3, 3) rotations from the camera's optical
         axes to the turned view's: pan about y, then tilt about x, no roll.
     """
-    x, y, rotation = turn_to_person(*keypoints.unbind(dim=-1))
+    x, y, rotation = turn_to_person(*keypoints.unbind(dim=-1), offset)
     return torch.stack((x, y), dim=-1), rotation
 
 
-def turn_to_person(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def turn_to_person(x: Tensor, y: Tensor, offset: int = 0) -> tuple[Tensor, Tensor, Tensor]:
     """`look_at_person` on coordinates apart: (B, T, J) each, which runtimes go through several times as fast."""
     x, y = x / FOCAL_NORM, y / FOCAL_NORM
     # Sums in place of means: TensorRT 8.6 does not know opset 18's ReduceMean, whose axes are an input.
-    joints = x.shape[2]
-    mean_x, mean_y = (plane[:, -1:].sum(dim=2, keepdim=True) / joints for plane in (x, y))  # (B, 1, 1)
+    joints, frame = x.shape[2], x.shape[1] - 1 + offset
+    mean_x, mean_y = (plane[:, frame:frame + 1].sum(dim=2, keepdim=True) / joints for plane in (x, y))  # (B, 1, 1)
     level = torch.sqrt(mean_x * mean_x + 1.0)
     length = torch.sqrt(level * level + mean_y * mean_y)
     cos_pan, sin_pan, cos_tilt, sin_tilt = 1.0 / level, mean_x / level, level / length, mean_y / length
@@ -43,7 +44,8 @@ def turn_to_person(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     down, ahead = cos_tilt * y - sin_tilt * ahead, sin_tilt * y + cos_tilt * ahead
     ahead = ahead.clamp_min(NEAREST)
     x, y = right / ahead, down / ahead
-    size = ((x[:, -1:].square() + y[:, -1:].square()).sum(dim=2, keepdim=True) / joints).sqrt()  # (B, 1, 1)
+    squares = x[:, frame:frame + 1].square() + y[:, frame:frame + 1].square()
+    size = (squares.sum(dim=2, keepdim=True) / joints).sqrt()  # (B, 1, 1)
     scale = PERSON_SIZE / size.clamp_min(1e-3)
     pan = torch.cat((cos_pan, 0.0 * cos_pan, -sin_pan), dim=2)
     tilt_y = torch.cat((-sin_tilt * sin_pan, cos_tilt, -sin_tilt * cos_pan), dim=2)

@@ -104,7 +104,7 @@ class ContrastiveEncoder(nn.Module):
     def features(self, keypoints: Tensor) -> Tensor:
         """(B, n, J, F) features of windows (B, T, J, 2), in the person's view if the encoder is made for it."""
         if self.encoder.config.person_view:
-            keypoints, _ = look_at_person(keypoints)
+            keypoints, _ = look_at_person(keypoints, self.encoder.config.used_offset)
         return self.encoder.features(keypoints)
 
     def forward(self, keypoints: Tensor) -> Tensor:

@@ -97,7 +97,7 @@ def probe_rows(module: ContrastiveEncoder, keypoints: Tensor, joints_m: Tensor) 
     device = next(module.parameters()).device
     keypoints, joints_m = keypoints.to(device), joints_m.to(device)
     if module.encoder.config.person_view:
-        _, rotation = look_at_person(keypoints)
+        _, rotation = look_at_person(keypoints, module.encoder.config.used_offset)
         joints_m = torch.einsum("bij,bnkj->bnki", rotation, joints_m)
     features = module.features(keypoints)[:, :, 1:].double().flatten(0, 2)
     return torch.cat((features, torch.ones_like(features[:, :1])), dim=1), joints_m[:, :, 1:].double().flatten(0, 2)

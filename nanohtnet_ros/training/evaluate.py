@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from nanohtnet_ros.core.metrics import mpjpe_mm, n_mpjpe_mm, p_mpjpe_mm
+from nanohtnet_ros.model.network_config import used_offset
 from nanohtnet_ros.training.evaluation_report import measure, tables
 from nanohtnet_ros.training.evaluation_set import EvaluationSet, motion_set
-from nanohtnet_ros.training.lifting import Lift, LiftingNetwork, predict, torch_lift, used_offset
+from nanohtnet_ros.training.lifting import Lift, LiftingNetwork, predict, torch_lift
 from nanohtnet_ros.training.mocap import FRAME_RATE_HZ
 from nanohtnet_ros.training.record import record_of
 from nanohtnet_ros.training.sources import SourceOptions, SyntheticViews, open_training_data, options_of_record

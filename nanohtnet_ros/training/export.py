@@ -18,10 +18,11 @@ from nanohtnet_ros.model.cost import multiply_adds
 from nanohtnet_ros.model.flip import FlipAveraged
 from nanohtnet_ros.model.folded import FoldedNanoHTNet
 from nanohtnet_ros.model.nanohtnet import NanoHTNet, load_checkpoint
+from nanohtnet_ros.model.network_config import used_offset
 from nanohtnet_ros.runtime.session import open_session
 from nanohtnet_ros.training.evaluate import evaluation_set_of, score, torch_lift
 from nanohtnet_ros.training.evaluation_report import measure
-from nanohtnet_ros.training.lifting import LiftingNetwork, used_offset
+from nanohtnet_ros.training.lifting import LiftingNetwork
 from nanohtnet_ros.training.mocap import FRAME_RATE_HZ
 from nanohtnet_ros.training.record import record_of
 from nanohtnet_ros.training.sources import SourceOptions, options_of_record

@@ -13,6 +13,7 @@ from torch import Tensor
 from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.core.lifter import ModelCard
 from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.model.network_config import used_offset
 from nanohtnet_ros.model.networks import load_network
 from nanohtnet_ros.runtime.model_store import find_model
 from nanohtnet_ros.runtime.session import open_session
@@ -86,11 +87,6 @@ class LiftingNetwork:
         return cls(
             path.name, lambda keypoints: session.run(keypoints * scale), card.window_length, card.frame_rate_hz,
             tuple(card.output_offsets), offset)
-
-
-def used_offset(offsets: Sequence[int]) -> int:
-    """The frame whose pose is used, of those that a network gives: the newest, or the middle one if it is centred."""
-    return 0 if 0 in offsets else offsets[len(offsets) // 2]
 
 
 def torch_lift(model: torch.nn.Module) -> Lift:

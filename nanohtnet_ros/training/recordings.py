@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from nanohtnet_ros.model.flip import mirrored
+from nanohtnet_ros.model.network_config import used_offset
 from nanohtnet_ros.training.evaluation_set import EvaluationSet, SlidingWindows, check_offsets
-from nanohtnet_ros.training.lifting import used_offset
 
 
 @dataclass(frozen=True)

@@ -58,3 +58,12 @@ def test_degenerate_windows_stay_finite():
     for x in (torch.zeros(1, 9, 17, 2), torch.full((1, 9, 17, 2), 50.0), torch.randn(1, 9, 17, 2) * 100):
         view, rotation = look_at_person(x)
         assert torch.isfinite(view).all() and torch.isfinite(rotation).all()
+
+
+def test_the_view_is_turned_to_the_frame_asked_for():
+    x = torch.randn(2, 9, 17, 2) * 0.2
+    view, rotation = look_at_person(x, -4)
+    alone, same = look_at_person(x[:, 4:5])
+    torch.testing.assert_close(view[:, 4:5], alone)
+    torch.testing.assert_close(rotation, same)
+    assert (view - look_at_person(x)[0]).abs().max() > 0.01
