@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from nanohtnet_ros.core.skeleton import H36M_17, H36M_LIMBS
 from nanohtnet_ros.model.checkpoints import check_trained, config_of, read_checkpoint, tensor_problems
 from nanohtnet_ros.model.config import NanoHTNetConfig
-from nanohtnet_ros.model.lifting_network import LiftingNetwork
+from nanohtnet_ros.model.lifting_module import LiftingModule
 
 
 def skeleton_adjacency() -> Tensor:
@@ -242,7 +242,7 @@ class MixerStack(nn.Module):
         return self.Temporal_norm(x)
 
 
-class NanoHTNet(LiftingNetwork):
+class NanoHTNet(LiftingModule):
     """Lifts a window of 2D keypoints to root-relative 3D joints."""
 
     def __init__(self, config: NanoHTNetConfig) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from nanohtnet_ros.core.skeleton import H36M_17
-from nanohtnet_ros.model.lifting_network import LiftingNetwork
+from nanohtnet_ros.model.lifting_module import LiftingModule
 from nanohtnet_ros.model.network_config import NetworkConfig
 
 
@@ -92,7 +92,7 @@ class ResidualLevel(nn.Module):
         return x[:, :, self.tap::self.size] + self.mix(self.merge(x))
 
 
-class TemporalConv(LiftingNetwork):
+class TemporalConv(LiftingModule):
     """Lifts a window of 2D keypoints to root-relative 3D joints by temporal convolutions."""
 
     def __init__(self, config: TemporalConvConfig) -> None:

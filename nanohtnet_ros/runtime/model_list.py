@@ -32,7 +32,13 @@ def show(speed: bool = True) -> None:
     """
     paths = {path.name: path for folder in reversed(package_model_dirs()) for path in folder.glob("*.onnx")}
     print("lifting networks")
-    print(table([COLUMNS, *(row(path, speed) for path in sorted(paths.values()))]))
+    rows, broken = [COLUMNS], []
+    for path in sorted(paths.values()):
+        try:
+            rows.append(row(path, speed))
+        except (OSError, ValueError, RuntimeError) as error:  # the others are shown all the same
+            broken.append(f"  {path.stem} cannot be used: {error}")
+    print("\n".join((table(rows), *broken)))
     for folder in sorted({path.parent for path in paths.values()}):
         print(f"  in {folder}")
     print("detectors")

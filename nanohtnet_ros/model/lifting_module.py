@@ -12,7 +12,7 @@ from nanohtnet_ros.model.network_config import NetworkConfig
 from nanohtnet_ros.model.person_view import look_at_person, look_back
 
 
-class LiftingNetwork(nn.Module, ABC):
+class LiftingModule(nn.Module, ABC):
     """A 2D-to-3D lifting network; subclasses give `features` and `feature_width` and make the linear layer `fc`."""
 
     fc: nn.Linear
