@@ -1,4 +1,4 @@
-"""A longer window and more coefficients for a trained network, so that its training need not start over."""
+"""A longer window, more coefficients or other frames for a trained network, so that training need not start over."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from nanohtnet_ros.model.nanohtnet import NanoHTNet
 
 
 def grow(model: NanoHTNet, config: NanoHTNetConfig) -> NanoHTNet:
-    """Carry a network's weights over to one with a longer window and more kept frames.
+    """Carry a network's weights over to one with a longer window, more kept frames, or other output frames.
 
-    The spatial stream stays what it was: it does not look at the older frames at first, and gives each output frame
-    what the trained network gives the nearest one of its own. The temporal stream starts from the coefficients of
-    the nearest frequency, which is only nearly the same; training mends the rest.
+    The spatial stream stays what it was: around the frame whose pose is used it looks at the frames that it knows and
+    not yet at the others, and gives each output frame what the trained network gives the nearest one of its own, both
+    relative to the frame that is used. The temporal stream starts from the coefficients of the nearest frequency, which
+    is only nearly the same; training mends the rest.
 
     Args:
         model: the trained network.
@@ -40,11 +41,12 @@ def grow(model: NanoHTNet, config: NanoHTNetConfig) -> NanoHTNet:
     stretch = config.window_length / T
     frequency = torch.arange(config.kept_frames)  # k of the longer window is k / stretch of the shorter one
     token = (frequency / stretch).round().long().clamp_max(n - 1)
-    offsets = torch.tensor(old.frame_offsets)
+    shift = config.used_offset - old.used_offset
+    offsets = torch.tensor(old.frame_offsets) + shift
     nearest = torch.stack([(offsets - offset).abs().argmin() for offset in config.frame_offsets])
 
     state = dict(model.state_dict())
-    state["patch_embed.weight"] = pad_oldest(state["patch_embed.weight"], 2 * (config.window_length - T))
+    state["patch_embed.weight"] = move_frames(state["patch_embed.weight"], config.window_length, shift)
     for name in ("fcn_spa.weight", "fcn_spa.bias"):  # rows: frame, then feature
         state[name] = state[name].unflatten(0, (n, old.joint_features))[nearest].flatten(0, 1)
     state["tem_patch_embed.weight"] = state["tem_patch_embed.weight"] / stretch  # sums over more frames are larger
@@ -59,6 +61,13 @@ def grow(model: NanoHTNet, config: NanoHTNetConfig) -> NanoHTNet:
     return larger
 
 
-def pad_oldest(weight: Tensor, columns: int) -> Tensor:
-    """(C, columns + old) weights that ignore the older frames, which come first."""
-    return torch.cat((weight.new_zeros(len(weight), columns), weight), dim=1)
+def move_frames(weight: Tensor, length: int, shift: int) -> Tensor:
+    """Weights (C, length * 2) that do with frames `shift` later what the given ones (C, T * 2) do.
+
+    What was for frames before the first is for the first: it is as if that one were repeated. Both windows end at 0.
+    """
+    old = weight.unflatten(1, (-1, 2))  # (C, T, 2)
+    place = (torch.arange(old.shape[1]) + length - old.shape[1] + shift).clamp_min(0)
+    kept = place < length
+    moved = old.new_zeros(len(old), length, 2).index_add(1, place[kept], old[:, kept])
+    return moved.flatten(1)

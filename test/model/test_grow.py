@@ -59,3 +59,15 @@ def test_growing_into_something_else_is_refused(trained):
         grow(trained, replace(LARGE, channels=96))
     with pytest.raises(ValueError, match="only become more"):
         grow(trained, replace(SMALL, window_length=5))
+
+
+def test_a_centred_network_starts_as_the_streaming_one_at_the_middle_frame(trained):
+    centred = grow(trained, replace(SMALL, output_offsets=(-5, -4, -3))).eval()
+    with torch.no_grad():
+        for model in (trained, centred):
+            model.fcn_tem.weight.zero_()
+            model.fcn_tem.bias.zero_()
+        x = torch.randn(2, 9, 17, 2) * 0.3
+        # The window that ends at the middle frame, its first frame repeated. Its outputs are the three that end there.
+        past = torch.cat((x[:, :1].expand(-1, 4, -1, -1), x[:, :5]), dim=1)
+        np.testing.assert_allclose(centred(x)[:, 1], trained(past)[:, 2], atol=1e-5)
