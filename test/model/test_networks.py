@@ -119,8 +119,8 @@ def test_joints_arrive_in_a_network_that_learns_expected_errors_besides(tmp_path
 
 
 def test_a_shorter_network_grows_when_asked(tmp_path):
-    network = build(NANO)
-    longer = replace(NANO, window_length=27, kept_frames=9, uncertainty=True)
+    network = build(replace(NANO, output_offsets=(-2, -1, 0)))
+    longer = replace(NANO, window_length=27, kept_frames=9, output_offsets=tuple(range(-8, 1)), uncertainty=True)
     torch.save(checkpoint_of(network), tmp_path / "c.pth")
     with pytest.raises(ValueError, match="its window_length is 9, the recipe's 27"):
         load_weights(build(longer), tmp_path / "c.pth")

@@ -137,8 +137,9 @@ def test_gradient_reaches_the_whole_query_encoder_and_nothing_else(made, rng):
 @BOTH
 def test_an_encoder_with_a_persons_view_sees_it(made, rng):
     query, x = made(person_view=True).eval(), windows(3, rng)
-    torch.testing.assert_close(query.features(x), query.encoder.features(look_at_person(x)[0]))
-    torch.testing.assert_close(query.encoder.regress(query.features(x), look_at_person(x)[1]), query.encoder(x))
+    view, rotation = look_at_person(x, query.encoder.config.used_offset)
+    torch.testing.assert_close(query.features(x), query.encoder.features(view))
+    torch.testing.assert_close(query.encoder.regress(query.features(x), rotation), query.encoder(x))
     plain = made().eval()
     torch.testing.assert_close(plain.features(x), plain.encoder.features(x))
 

@@ -10,7 +10,7 @@ def test_the_packaged_network_takes_any_number_of_people():
     assert session.input_shape == (-1, 81, 17, 2) and "ONNX Runtime" in session.runtime
     x = np.random.default_rng(0).normal(0, 0.2, (5, 81, 17, 2)).astype(np.float32)
     together = session.run(x)
-    assert together.shape == (5, 9, 17, 3)
+    assert together.shape == (5, 9, 17, 4)
     for i in range(5):
         np.testing.assert_allclose(session.run(x[i:i + 1])[0], together[i], atol=1e-5)
 

@@ -55,7 +55,7 @@ def test_then_onnx_runtime_on_cuda(no_tensorrt, cuda_in_onnx_runtime):
     session = open_session(find_model(DEFAULT_MODEL), require_gpu=True, log=log.append)
     assert session.runtime == f"ONNX Runtime {onnxruntime.__version__}, CUDA"
     assert len(log) == 1 and "is not run by TensorRT: TensorRT's Python module cannot be imported" in log[0]
-    assert session.run(np.zeros((1, 81, 17, 2), np.float32)).shape == (1, 9, 17, 3)
+    assert session.run(np.zeros((1, 81, 17, 2), np.float32)).shape == (1, 9, 17, 4)
 
 
 def test_then_the_cpu(no_tensorrt, cuda_in_onnx_runtime):

@@ -86,6 +86,15 @@ def test_events_hold_every_scalar_once(uninterrupted):
     assert {"train/distance", "train/learning_rate", "train/loader_share"} <= {name for name, _ in scalars}
 
 
+@pytest.fixture
+def foreground():
+    """Ctrl-C as in a terminal: a shell that starts a job in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("foreground")
 def test_after_ctrl_c_the_same_call_goes_on_to_the_same_bits(tmp_path, uninterrupted):
     for number, step in ((signal.SIGINT, 17), (signal.SIGTERM, 62)):
         task = LineTask()
