@@ -7,45 +7,26 @@ from pathlib import Path
 
 import torch
 
-from nanohtnet_ros.model.config import NanoHTNetConfig
-from nanohtnet_ros.model.networks import NetworkName, build
+from nanohtnet_ros.model.networks import build
 from nanohtnet_ros.model.poseclr import PoseCLRConfig
-from nanohtnet_ros.model.temporal_conv import TemporalConvConfig
 from nanohtnet_ros.training.contrastive_exam import ContrastiveExam
 from nanohtnet_ros.training.loop import run
 from nanohtnet_ros.training.machine import Device, open_machine
-from nanohtnet_ros.training.optimisation import LoopConfig
 from nanohtnet_ros.training.precision import run_mixers_in_half
 from nanohtnet_ros.training.pretrain_task import PretrainTask
+from nanohtnet_ros.training.recipe import NetworkRecipe
 from nanohtnet_ros.training.record import MADE_WITH, made_with
-from nanohtnet_ros.training.sources import SourceOptions, open_training_data
-from nanohtnet_ros.training.synthesis import Synthesis
-from nanohtnet_ros.training.train import Recipe, share_of
 
 
 @dataclass(frozen=True)
-class PretrainRecipe(LoopConfig):
+class PretrainRecipe(NetworkRecipe):
     """Everything that decides a pre-training's outcome, but the data. A sample is a moment seen by all its cameras.
 
     Attributes:
-        network: whose encoder to pre-train.
-        model: NanoHTNet's sizes and regularisation.
-        temporal_conv: the same of the baseline of temporal convolutions.
         poseclr: positive and negative pairs.
-        synthesis: how motion capture becomes windows.
-        source: how other data is read.
-        data_share: learn from this share of a motion capture's frames.
     """
 
-    network: NetworkName = "nanohtnet"
-    model: NanoHTNetConfig = field(default_factory=NanoHTNetConfig)
-    temporal_conv: TemporalConvConfig = field(default_factory=TemporalConvConfig)
     poseclr: PoseCLRConfig = field(default_factory=PoseCLRConfig)
-    synthesis: Synthesis = field(default_factory=Synthesis)
-    source: SourceOptions = field(default_factory=SourceOptions)
-    data_share: float = 1.0
-
-    network_config = Recipe.network_config
 
 
 def pretrain(
@@ -70,9 +51,7 @@ def pretrain(
     with open_machine(device, threads) as machine:
         torch.manual_seed(recipe.seed)
         encoder = build(recipe.network_config)
-        seen, held_out = (
-            open_training_data(data, split, recipe.synthesis, recipe.source) for split in ("train", "val"))
-        seen = share_of(seen, recipe.data_share)
+        seen, held_out = recipe.open_data(data)
         record = {**asdict(recipe), "data_sha256": seen.sha256, MADE_WITH: made_with()}
         exclusion = recipe.poseclr.exclusion_for(encoder.config.window_length)
         exam = ContrastiveExam.draw(seen, held_out, encoder.config, exclusion)

@@ -3,56 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from nanohtnet_ros.model.config import NanoHTNetConfig
-from nanohtnet_ros.model.networks import Network, NetworkName, build, checkpoint_of, load_weights
-from nanohtnet_ros.model.temporal_conv import TemporalConvConfig
+from nanohtnet_ros.model.networks import Network, build, checkpoint_of, load_weights
 from nanohtnet_ros.training.evaluate import score, torch_lift
 from nanohtnet_ros.training.evaluation_set import EvaluationSet
 from nanohtnet_ros.training.loop import run
 from nanohtnet_ros.training.losses import Losses
 from nanohtnet_ros.training.machine import Device, Machine, open_machine
-from nanohtnet_ros.training.optimisation import LoopConfig
+from nanohtnet_ros.training.recipe import NetworkRecipe
 from nanohtnet_ros.training.record import MADE_WITH, made_with, record_of
-from nanohtnet_ros.training.sources import SourceOptions, SyntheticViews, TrainingData, open_training_data
-from nanohtnet_ros.training.synthesis import Synthesis
+from nanohtnet_ros.training.sources import TrainingData
 
 EVALUATION_STRIDE = 20
 """Frames between two windows that are evaluated during a training."""
 
 
 @dataclass(frozen=True)
-class Recipe(LoopConfig):
+class Recipe(NetworkRecipe):
     """Everything that decides a training's outcome, but the data.
 
     Attributes:
-        network: which of the two networks to train.
-        model: NanoHTNet's sizes and regularisation.
-        temporal_conv: the same of the baseline of temporal convolutions.
-        source: how the data is read.
-        synthesis: how motion capture becomes windows.
         losses: weights of the loss's terms.
-        data_share: train on this share of a motion capture's frames.
     """
 
-    network: NetworkName = "nanohtnet"
-    model: NanoHTNetConfig = field(default_factory=NanoHTNetConfig)
-    temporal_conv: TemporalConvConfig = field(default_factory=TemporalConvConfig)
-    source: SourceOptions = field(default_factory=SourceOptions)
-    synthesis: Synthesis = field(default_factory=Synthesis)
     losses: Losses = field(default_factory=Losses)
-    data_share: float = 1.0
-
-    @property
-    def network_config(self) -> NanoHTNetConfig | TemporalConvConfig:
-        """The configuration of the chosen network."""
-        return self.model if self.network == "nanohtnet" else self.temporal_conv
 
 
 class LiftingTask:
@@ -106,19 +86,6 @@ class LiftingTask:
         return checkpoint_of(average)
 
 
-def share_of(data: TrainingData, share: float) -> TrainingData:
-    """Some of a motion capture's sequences, see `MotionCapture.subset`.
-
-    Raises:
-        ValueError: there is no such share, or the data is no motion capture.
-    """
-    if share == 1.0:
-        return data
-    if not isinstance(data, SyntheticViews):
-        raise ValueError(f"data_share is {share}, which is for motion capture: set it to 1")
-    return replace(data, capture=data.capture.subset(share))
-
-
 def train(
     data: Path, out: Path, recipe: Recipe, start: Path | None = None, grow: bool = False, device: Device = "auto",
     threads: int = 0, workers: int = 0,
@@ -146,9 +113,7 @@ def train(
         network = build(recipe.network_config)
         if start is not None:
             load_weights(network, start, grow)
-        seen, held_out = (
-            open_training_data(data, split, recipe.synthesis, recipe.source) for split in ("train", "val"))
-        seen = share_of(seen, recipe.data_share)
+        seen, held_out = recipe.open_data(data)
         record = {**asdict(recipe), "data_sha256": seen.sha256, MADE_WITH: made_with()}
         if start is not None:
             record["start"] = {**record_of(start), "sha256": hashlib.sha256(start.read_bytes()).hexdigest()}

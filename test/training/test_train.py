@@ -15,9 +15,10 @@ from nanohtnet_ros.training.losses import Losses
 from nanohtnet_ros.training.machine import Machine
 from nanohtnet_ros.training.mocap import MotionCapture
 from nanohtnet_ros.training.pretrain import PretrainRecipe
+from nanohtnet_ros.training.recipe import share_of
 from nanohtnet_ros.training.record import record_of
 from nanohtnet_ros.training.sources import open_training_data
-from nanohtnet_ros.training.train import LiftingTask, Recipe, share_of
+from nanohtnet_ros.training.train import LiftingTask, Recipe
 
 from bvh_files import write_bvh
 
