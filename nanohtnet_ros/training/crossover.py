@@ -1,4 +1,4 @@
-"""New motion from old: one recording's legs under another's upper body."""
+"""New motion from old: one recording's legs under another's upper body, and arms of others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nanohtnet_ros.training.body_axes import SHOULDERS, body_axes
+
 LOWER_JOINTS = 7  # hip and both legs come first in Human3.6M's order
+ARMS = (slice(11, 14), slice(14, 17))  # left and right: shoulder, elbow, wrist
 
 
 @dataclass(frozen=True)
@@ -20,10 +23,12 @@ class Crossover:
         share: of the windows that get another's upper body.
         level: least horizontal part of the line between the hips, in either recording and every frame, for a
             heading to be defined (people who lie or turn cartwheels keep their own).
+        arms_share: of the windows, in which the left, the right or each arm moves as another's does about the chest.
     """
 
     share: float = 0.5
     level: float = 0.6
+    arms_share: float = 0.3
 
     def apply(self, joints_m: Tensor, donors_m: Tensor) -> Tensor:
         """Put donors' upper bodies on people's legs.
@@ -46,6 +51,25 @@ class Crossover:
         crossed = torch.cat((joints_m[:, :, :LOWER_JOINTS], joints_m[:, :, :1] + upper), dim=2)
         return torch.where(has_heading[:, None, None, None], crossed, joints_m)
 
+    def exchange_arms(self, joints_m: Tensor, donors_m: Tensor, rng: torch.Generator) -> Tensor:
+        """Move the left, the right or each arm of people as donors' do, scaled to the length of their own.
+
+        Args:
+            joints_m, donors_m: (B, T, 17, 3) world frame.
+            rng: chooses which arm.
+        Returns:
+            (B, T, 17, 3).
+        """
+        which = torch.randint(0, 3, (len(joints_m), 1, 1, 1), generator=rng, device=rng.device)
+        own_from_donor = body_axes(joints_m, SHOULDERS).transpose(-1, -2) @ body_axes(donors_m, SHOULDERS)
+        out = joints_m.clone()
+        for other, arm in enumerate(ARMS):
+            own, given = joints_m[:, :, arm], donors_m[:, :, arm]
+            ratio = (length(own[:, -1]) / length(given[:, -1]))[:, None, None, None]
+            moved = own[:, :, :1] + ratio * (given - given[:, :, :1]) @ own_from_donor.transpose(-1, -2)
+            out[:, :, arm] = torch.where(which == 1 - other, own, moved)
+        return out
+
 
 def flatness(vector: Tensor) -> Tensor:
     """(...) share of a vector's (..., 3) length that is horizontal."""
@@ -54,5 +78,9 @@ def flatness(vector: Tensor) -> Tensor:
 
 def leg_length(joints_m: Tensor) -> Tensor:
     """(B,) thigh and shin of the right leg, newest frame."""
-    leg = joints_m[:, -1, 1:4]
-    return (leg[:, 1:] - leg[:, :-1]).norm(dim=-1).sum(dim=-1)
+    return length(joints_m[:, -1, 1:4])
+
+
+def length(joints_m: Tensor) -> Tensor:
+    """(...) length of the way along joints (..., n, 3)."""
+    return (joints_m[..., 1:, :] - joints_m[..., :-1, :]).norm(dim=-1).sum(dim=-1)

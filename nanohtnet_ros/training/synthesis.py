@@ -13,6 +13,7 @@ from nanohtnet_ros.model.flip import mirrored
 from nanohtnet_ros.training.crossover import Crossover
 from nanohtnet_ros.training.keypoint_noise import KeypointNoise
 from nanohtnet_ros.training.mocap import MotionCapture
+from nanohtnet_ros.training.posture import PostureVariation
 from nanohtnet_ros.training.virtual_camera import (
     BodyVariation,
     CameraMotion,
@@ -28,7 +29,8 @@ class Synthesis:
     """How training windows are made from recorded motion.
 
     Attributes:
-        crossover: exchange of upper bodies between recordings.
+        crossover: exchange of upper bodies and arms between recordings.
+        posture: how postures vary about the recorded ones.
         bodies: variation of proportions.
         definitions: variation of what a joint means.
         cameras: where virtual cameras stand.
@@ -39,6 +41,7 @@ class Synthesis:
     """
 
     crossover: Crossover = field(default_factory=Crossover)
+    posture: PostureVariation = field(default_factory=PostureVariation)
     bodies: BodyVariation = field(default_factory=BodyVariation)
     definitions: JointDefinitions = field(default_factory=JointDefinitions)
     cameras: RobotCameras = field(default_factory=RobotCameras)
@@ -92,7 +95,12 @@ class Synthesis:
         if len(crossed):
             donors, _, _ = self._recorded(capture, len(crossed), window_length, rng)
             joints[crossed] = self.crossover.apply(joints[crossed], donors)
-        return self.definitions.apply(self.bodies.apply(joints, rng), rng), sequence, newest
+        armed = torch.nonzero(uniform((size,), 0.0, 1.0, rng) < self.crossover.arms_share)[:, 0]
+        if len(armed):
+            donors, _, _ = self._recorded(capture, len(armed), window_length, rng)
+            joints[armed] = self.crossover.exchange_arms(joints[armed], donors, rng)
+        joints = self.bodies.apply(self.posture.apply(joints, rng), rng)
+        return self.definitions.apply(joints, rng), sequence, newest
 
     def _recorded(
         self, capture: MotionCapture, size: int, window_length: int, rng: torch.Generator

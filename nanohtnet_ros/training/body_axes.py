@@ -1,0 +1,37 @@
+"""Axes of a body's parts, and rotations about them."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+HIPS, SHOULDERS = (1, 4), (14, 11)  # right and left joint
+
+
+def body_axes(joints_m: Tensor, pair: tuple[int, int]) -> Tensor:
+    """Axes of the pelvis (`HIPS`) or of the chest (`SHOULDERS`), as the rows of a rotation from the world to them.
+
+    They follow the body wherever it leans; where trunk and pair are parallel they are undefined, yet finite.
+
+    Args:
+        joints_m: (..., 17, 3).
+        pair: right and left joint.
+    Returns:
+        (..., 3, 3): forward, to the left along the pair, and along the trunk.
+    """
+    right, left = pair
+    across = F.normalize(joints_m[..., left, :] - joints_m[..., right, :], dim=-1)
+    trunk = joints_m[..., 8, :] - joints_m[..., 0, :]
+    forward = F.normalize(torch.linalg.cross(across, trunk), dim=-1)
+    return torch.stack((forward, across, torch.linalg.cross(forward, across)), dim=-2)
+
+
+def rotated(vectors: Tensor, rotation: Tensor) -> Tensor:
+    """Vectors (..., 3) turned by rotation vectors (..., 3), radians, of the same shape or one to broadcast (Rodrigues)."""
+    angle = rotation.norm(dim=-1, keepdim=True)
+    axis = rotation / angle.clamp_min(1e-9)
+    axis, vectors = torch.broadcast_tensors(axis, vectors)
+    along = (axis * vectors).sum(dim=-1, keepdim=True)
+    cos, sin = angle.cos(), angle.sin()
+    return vectors * cos + torch.linalg.cross(axis, vectors) * sin + axis * along * (1.0 - cos)
