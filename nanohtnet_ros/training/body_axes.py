@@ -28,7 +28,7 @@ def body_axes(joints_m: Tensor, pair: tuple[int, int]) -> Tensor:
 
 
 def rotated(vectors: Tensor, rotation: Tensor) -> Tensor:
-    """Vectors (..., 3) turned by rotation vectors (..., 3), radians, of the same shape or one to broadcast (Rodrigues)."""
+    """Vectors (..., 3) turned by rotation vectors (..., 3), radians; shapes broadcast (Rodrigues' formula)."""
     angle = rotation.norm(dim=-1, keepdim=True)
     axis = rotation / angle.clamp_min(1e-9)
     axis, vectors = torch.broadcast_tensors(axis, vectors)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nanohtnet_ros.core.camera import FOCAL_NORM
+from nanohtnet_ros.model.network_config import used_offset
 from nanohtnet_ros.training.keypoint_noise import KeypointNoise
 from nanohtnet_ros.training.mocap import MotionCapture
 from nanohtnet_ros.training.virtual_camera import RobotCameras, project
@@ -100,8 +101,9 @@ class EvaluationSet:
     ) -> EvaluationSet:
         """Cut windows every `stride` frames, each seen by `cameras` random still cameras; bodies as recorded.
 
-        Windows that a sequence is too short for start at its first frame, repeated. The windows and the cameras are
-        the same whatever the offsets. Conditions are `clean` (exact keypoints) and `noisy` (with `KeypointNoise()`).
+        Windows that a sequence is too short for start at its first frame, repeated. The windows are the same whatever
+        the offsets; cameras and lenses are chosen for the frame that is used (`used_offset`). Conditions are `clean`
+        (exact keypoints) and `noisy` (with `KeypointNoise()`).
 
         Args:
             capture: recorded motion.
@@ -123,17 +125,18 @@ class EvaluationSet:
         ]
         sequence, newest = torch.tensor(ends).T
         world = capture.windows(sequence, newest, window_length)
-        seen = RobotCameras().view(world, rng)
+        used = used_offset(offsets)
+        seen = RobotCameras().view(world, rng, offset=used)
         clean = project(seen, FOCAL_NORM)
         labels = {
             "action": np.array(capture.actions)[sequence.numpy()],
             "sequence": sequence.numpy(),
             "frame": newest.numpy(),
-            "distance_m": seen[:, -1, 0].norm(dim=-1).numpy(),
+            "distance_m": seen[:, window_length - 1 + used, 0].norm(dim=-1).numpy(),
             "camera_height_m": camera_centres(world[:, -1], seen[:, -1])[:, 2].numpy(),
         }
         return cls(
-            {"clean": clean, "noisy": KeypointNoise().apply(clean, rng)},
+            {"clean": clean, "noisy": KeypointNoise().apply(clean, rng, used)},
             root_relative(seen[:, [window_length - 1 + offset for offset in offsets]]), tuple(offsets), labels)
 
 

@@ -13,13 +13,13 @@ from nanohtnet_ros.training.mocap import FRAME_RATE_HZ
 from nanohtnet_ros.training.virtual_camera import uniform
 
 
-def person_size(keypoints: Tensor) -> Tensor:
-    """(B, 1, 1, 1) root-mean-square distance of the newest frame's keypoints (B, T, 17, 2) from their mean.
+def person_size(keypoints: Tensor, offset: int = 0) -> Tensor:
+    """(B, 1, 1, 1) root-mean-square distance of one frame's keypoints (B, T, 17, 2) from their mean.
 
-    A standing person's height is about 3.7 of it.
+    A standing person's height is about 3.7 of it. The frame lies `offset` from the newest (0).
     """
-    newest = keypoints[:, -1]
-    return (newest - newest.mean(dim=1, keepdim=True)).square().sum(-1).mean(-1).sqrt()[:, None, None, None]
+    chosen = keypoints[:, keypoints.shape[1] - 1 + offset]
+    return (chosen - chosen.mean(dim=1, keepdim=True)).square().sum(-1).mean(-1).sqrt()[:, None, None, None]
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,10 @@ class FieldOfView:
     """The image's borders: what lies outside of them no detector sees.
 
     Attributes:
-        horizontal_deg: whole angle, narrow to wide lenses; widened until the newest frame's pelvis is seen.
+        horizontal_deg: whole angle, narrow to wide lenses; widened until the pelvis is seen in the frame whose pose
+            is used.
         cut_share: of the windows, in which the image may cut people off; in the others the lens is widened until all
-            of the newest frame's joints are seen.
+            of that frame's joints are seen.
         aspect: height over width.
         width_px: of the image, sampled uniformly in its logarithm.
     """
@@ -39,18 +40,20 @@ class FieldOfView:
     aspect: tuple[float, float] = (0.5625, 0.75)
     width_px: tuple[float, float] = (320.0, 1920.0)
 
-    def sample(self, keypoints: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    def sample(self, keypoints: Tensor, rng: torch.Generator, offset: int = 0) -> tuple[Tensor, Tensor]:
         """Choose a lens for each window.
 
         Args:
             keypoints: (B, T, 17, 2) normalised image coordinates.
+            offset: the frame whose pose is used, relative to the newest (0).
         Returns:
             (B, 1, 1, 2) half width and half height, and (B, 1, 1, 1) size of a pixel, in the same coordinates.
         """
         B = len(keypoints)
         half = FOCAL_NORM * torch.tan(torch.deg2rad(uniform((B,), *self.horizontal_deg, rng)) / 2)
         aspect = uniform((B,), *self.aspect, rng)
-        extent = keypoints[:, -1].abs() / torch.stack((torch.ones_like(aspect), aspect), dim=-1)[:, None]
+        shown = keypoints[:, keypoints.shape[1] - 1 + offset]
+        extent = shown.abs() / torch.stack((torch.ones_like(aspect), aspect), dim=-1)[:, None]
         extent = extent.amax(dim=-1)  # (B, J) half width that each joint needs
         cut = uniform((B,), 0.0, 1.0, rng) < self.cut_share
         half = torch.maximum(half, 1.02 * torch.where(cut, extent[:, 0], extent.amax(dim=1)))
@@ -105,7 +108,7 @@ class KeypointNoise:
             out); in the others they are guessed.
         guess: standard deviation of a guessed joint's error, constant over a spell.
         dropped: share of camera frames that get lost, never the newest.
-        entering: share of windows whose person was first seen within the window.
+        entering: share of windows whose person was first seen within the window, up to the frame whose pose is used.
         camera_rates_hz: frame rates that a window's keypoints are seen at before they are interpolated back to
             50 Hz; the newest frame is always seen.
         camera_rate_weights: relative frequencies of these rates.
@@ -139,17 +142,18 @@ class KeypointNoise:
             field_of_view=FieldOfView(horizontal_deg=(179.9, 179.9)), swaps=never, occlusions=never, dropped=0.0,
             entering=0.0, camera_rates_hz=(FRAME_RATE_HZ,), camera_rate_weights=(1.0,))
 
-    def apply(self, keypoints: Tensor, rng: torch.Generator) -> Tensor:
+    def apply(self, keypoints: Tensor, rng: torch.Generator, offset: int = 0) -> Tensor:
         """Add errors to clean keypoints.
 
         Args:
             keypoints: (B, T, 17, 2) at 50 Hz, on the device of `rng`.
+            offset: the frame whose pose is used, relative to the newest (0).
         Returns:
             (B, T, 17, 2) at 50 Hz.
         """
         B = len(keypoints)
-        borders, pixel = self.field_of_view.sample(keypoints, rng)
-        size = person_size(keypoints)
+        borders, pixel = self.field_of_view.sample(keypoints, rng, offset)
+        size = person_size(keypoints, offset)
         amount = self.amount * uniform((B, 1, 1, 1), 0.0, 1.0, rng)
         unseen = (keypoints.abs() > borders).any(dim=-1)
         shifted = self._shift(keypoints, amount, rng)
@@ -163,7 +167,7 @@ class KeypointNoise:
             if len(chosen):
                 noisy[chosen] = self._at_rate(
                     seen[chosen], rate_hz, amount[chosen] * size[chosen], pixel[chosen], rng)
-        return self._enter(noisy, rng)
+        return self._enter(noisy, rng, offset)
 
     def _shift(self, keypoints: Tensor, amount: Tensor, rng: torch.Generator) -> Tensor:
         """Move joints along their bones, and hips and shoulders apart, as detectors define them otherwise."""
@@ -231,11 +235,11 @@ class KeypointNoise:
         kept = torch.rand((B, S), generator=rng, device=rng.device) >= self.dropped
         return resample(to_model, bridge(seen + error, kept))
 
-    def _enter(self, keypoints: Tensor, rng: torch.Generator) -> Tensor:
+    def _enter(self, keypoints: Tensor, rng: torch.Generator, offset: int) -> Tensor:
         """Repeat the first frame that was seen, as a window does whose person has just come into view."""
         B, T = keypoints.shape[:2]
         enters = torch.rand(B, generator=rng, device=rng.device) < self.entering
-        first = torch.where(enters, torch.randint(0, T, (B,), generator=rng, device=rng.device), 0)
+        first = torch.where(enters, torch.randint(0, T + offset, (B,), generator=rng, device=rng.device), 0)
         frame = torch.maximum(torch.arange(T, device=rng.device)[None, :], first[:, None])  # (B, T)
         return keypoints[torch.arange(B, device=rng.device)[:, None], frame]
 

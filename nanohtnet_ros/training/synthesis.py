@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.model.flip import mirrored
+from nanohtnet_ros.model.network_config import used_offset
 from nanohtnet_ros.training.crossover import Crossover
 from nanohtnet_ros.training.keypoint_noise import KeypointNoise
 from nanohtnet_ros.training.mocap import MotionCapture
@@ -59,15 +60,17 @@ class Synthesis:
             capture: recorded motion.
             size: B.
             window_length: T.
-            offsets: n frames, relative to the newest (0), whose joints are the targets.
+            offsets: n frames, relative to the newest (0), whose joints are the targets; camera and lens are chosen for
+                the one that is used (`used_offset`).
             rng: source of all randomness.
         Returns:
             (B, T, 17, 2) normalised keypoints with errors, and (B, n, 17, 3) root-relative joints, metres,
             optical axes.
         """
         joints, _, _ = self._people(capture, size, window_length, rng)
-        joints = self.cameras.view(joints, rng, self.motion)
-        keypoints = self.noise.apply(project(joints, FOCAL_NORM), rng)
+        used = used_offset(offsets)
+        joints = self.cameras.view(joints, rng, self.motion, used)
+        keypoints = self.noise.apply(project(joints, FOCAL_NORM), rng, used)
         return keypoints, root_relative_targets(joints, offsets)
 
     def views(

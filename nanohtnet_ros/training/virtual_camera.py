@@ -98,7 +98,7 @@ class JointDefinitions:
 
 @dataclass(frozen=True)
 class CameraMotion:
-    """How a robot's camera moves during a window. It arrives at its place with the newest frame.
+    """How a robot's camera moves during a window. It is at its place in the frame whose pose is used.
 
     Attributes:
         moving_share: of the windows whose camera moves; the others' stand still.
@@ -114,15 +114,16 @@ class CameraMotion:
     shake_deg: float = 1.0
     shake_hz: tuple[float, float] = (0.5, 6.0)
 
-    def drive(self, place: CameraPlace, frames: int, rng: torch.Generator) -> CameraPlace:
-        """Places (B, T) of cameras that arrive at places (B, 1) with the newest frame.
+    def drive(self, place: CameraPlace, frames: int, rng: torch.Generator, offset: int = 0) -> CameraPlace:
+        """Places (B, T) of cameras that are at places (B, 1) in one frame.
 
         Args:
-            place: where each camera is at the newest frame.
+            place: where each camera is in that frame.
             frames: T.
+            offset: that frame, relative to the newest (0).
         """
         B = len(place.yaw)
-        age = torch.arange(frames - 1, -1, -1, device=rng.device)[None, :] / FRAME_RATE_HZ  # (1, T) seconds
+        age = (torch.arange(frames - 1, -1, -1, device=rng.device)[None, :] + offset) / FRAME_RATE_HZ  # (1, T) seconds
         moving = (uniform((B, 1), 0.0, 1.0, rng) < self.moving_share).float()
         speed = moving * uniform((B, 1), -0.25 * self.speed_m_s, self.speed_m_s, rng)
         turn = moving * torch.deg2rad(uniform((B, 1), -self.turn_deg_s, self.turn_deg_s, rng))
@@ -168,7 +169,7 @@ class RobotCameras:
 
     Attributes:
         height_m: of the camera above the ground.
-        distance_m: from camera to the newest frame's pelvis; sampled uniformly in its logarithm.
+        distance_m: from camera to the pelvis, in the frame whose pose is used; sampled uniformly in its logarithm.
         pan_deg: the pelvis lies up to this angle left or right of the optical axis.
         tilt_deg: and up to this angle above or below it.
         pitch_deg: the camera looks up or down by this at most.
@@ -186,7 +187,7 @@ class RobotCameras:
         """Choose a camera for each person.
 
         Args:
-            pelvis_m: (B, 3) of the newest frame, world frame, z up.
+            pelvis_m: (B, 3) of the frame whose pose is used, world frame, z up.
         """
         B = pelvis_m.shape[0]
         distance = torch.exp(uniform((B,), *map(math.log, self.distance_m), rng))
@@ -203,18 +204,22 @@ class RobotCameras:
         centre = pelvis_m - distance[:, None] * ray
         return CameraPlace(centre[:, None], (azimuth + pan)[:, None], pitch[:, None], roll[:, None])
 
-    def view(self, joints_world_m: Tensor, rng: torch.Generator, motion: CameraMotion | None = None) -> Tensor:
+    def view(
+        self, joints_world_m: Tensor, rng: torch.Generator, motion: CameraMotion | None = None, offset: int = 0
+    ) -> Tensor:
         """See each window through a camera of its own.
 
         Args:
             joints_world_m: (B, T, 17, 3), z up.
             motion: how cameras move; None: they stand still.
+            offset: the frame whose pose is used, relative to the newest (0).
         Returns:
             (B, T, 17, 3) in the camera's optical axes at each frame: x right, y down, z forward.
         """
-        place = self.place(joints_world_m[:, -1, 0], rng)
+        frames = joints_world_m.shape[1]
+        place = self.place(joints_world_m[:, frames - 1 + offset, 0], rng)
         if motion is not None:
-            place = motion.drive(place, joints_world_m.shape[1], rng)
+            place = motion.drive(place, frames, rng, offset)
         return place.view(joints_world_m)
 
 

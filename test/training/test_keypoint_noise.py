@@ -155,6 +155,15 @@ def test_who_enters_stood_still_before(keypoints, rng):
     assert first.float().std() > 3
 
 
+def test_lens_size_and_entering_keep_to_the_frame_that_is_used(keypoints, rng):
+    borders, _ = FieldOfView(horizontal_deg=(20.0, 20.0), cut_share=0.0).sample(keypoints, rng, -13)
+    inside = (keypoints.abs() <= borders).all(dim=-1).all(dim=-1)  # (B, T)
+    assert inside[:, 13].all() and not inside[:, -1].all()
+    np.testing.assert_allclose(person_size(keypoints, -13), person_size(keypoints[:, :14]))
+    entered = only(entering=1.0).apply(keypoints, rng, -13)
+    assert torch.equal(entered[:, 13:], keypoints[:, 13:]) and not torch.equal(entered[:, 0], keypoints[:, 0])
+
+
 def test_holding_keeps_the_last_sight():
     line = torch.arange(6.0).reshape(1, 6, 1, 1)
     seen = torch.tensor([False, True, False, False, True, False]).reshape(1, 6, 1)

@@ -224,6 +224,25 @@ def test_targets_are_the_frames_asked_for(capture):
     assert torch.equal(some, all_frames[:, [0, 13, 26]])
 
 
+def test_cameras_and_lenses_are_chosen_for_the_frame_that_is_used(capture):
+    still = Synthesis(noise=KeypointNoise.none(), motion=CameraMotion(moving_share=0.0))
+    limits = {}
+    for offsets in ((-1, 0), (-14, -13, -12)):
+        keypoints, _ = still.batch(capture, 2000, 27, offsets, torch.Generator().manual_seed(3))
+        limits[offsets] = keypoints[:, :, 0, 0].abs().amax(dim=0)
+    # The pelvis is within 35 degrees of the axis (and what pitch and roll make of it) in that frame alone.
+    assert limits[-1, 0].argmin() == 26 and limits[-14, -13, -12].argmin() == 13
+
+
+def test_moving_cameras_are_at_their_places_in_the_frame_that_is_used(capture):
+    joints = windows(capture, 200)
+    still, moving = (
+        RobotCameras().view(joints, torch.Generator().manual_seed(4), motion, -13)
+        for motion in (None, CameraMotion(moving_share=1.0, shake_deg=0.0)))
+    change = (still - moving).norm(dim=-1).mean(dim=(0, 2))
+    assert change[13] < 1e-5 and change[0] > 0.05 and change[26] > 0.05
+
+
 def test_views_show_one_moment_from_several_places(capture, rng):
     synthesis = Synthesis(noise=KeypointNoise.none(), motion=CameraMotion(moving_share=0.0))
     keypoints, sequence, newest = synthesis.views(capture, 6, 3, 9, rng)
