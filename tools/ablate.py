@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import torch
+from training_runs import option, run_to_end
 
 from nanohtnet_ros.model.cost import multiply_adds
 from nanohtnet_ros.model.networks import load_network
@@ -37,6 +35,8 @@ ROWS: dict[str, dict[str, object]] = {
     "no view of the person": {"model.person_view": "false"},
     "arm tokens swapped": {"model.swap_arm_tokens": "true"},
     "no crossover": {"synthesis.crossover.share": 0.0},
+    "arms as recorded": {"synthesis.crossover.arms_share": 0.0},
+    "postures as recorded": {"synthesis.posture.share": 0.0, "synthesis.posture.lying_share": 0.0},
     "still cameras": {"synthesis.motion.moving_share": 0.0},
     "exact keypoints": {
         f"synthesis.noise.{part}": 0.0 for part in (
@@ -64,7 +64,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--table", action="store_true", help="only print the table of what is there")
-    arguments = parser.parse_args()
+    parser.add_argument(
+        "--set", nargs="*", type=option, default=[], metavar="KEY=VALUE", help="overrides of the recipe, in every row")
+    arguments = parser.parse_intermixed_args()
     unknown = sorted(set(arguments.rows) - ROWS.keys())
     if unknown:
         parser.error(f"unknown rows {unknown}, expected some of {list(ROWS)}")
@@ -72,25 +74,15 @@ def main() -> None:
     if not arguments.table:
         for seed in arguments.seeds:
             for row in rows:
-                train(arguments, row, seed)
+                options = {"samples": arguments.samples, "evaluate_every": arguments.samples, "seed": seed}
+                run_to_end(
+                    "train", arguments.data, folder_of(arguments.out, row, seed), arguments.recipe,
+                    {**options, **dict(arguments.set), **ROWS[row]}, arguments.threads)
     print(table(arguments.out, rows))
 
 
 def folder_of(out: Path, row: str, seed: int) -> Path:
     return out / f"{row.replace(', ', '_').replace(' ', '_')}-{seed}"
-
-
-def train(arguments: argparse.Namespace, row: str, seed: int) -> None:
-    """Train a row to its end, unless it has been."""
-    out = folder_of(arguments.out, row, seed)
-    options = {"samples": arguments.samples, "seed": seed, "evaluate_every": arguments.samples, **ROWS[row]}
-    words = [
-        sys.executable, "-m", "nanohtnet_ros.cli", "train", str(arguments.data), str(out), "--recipe",
-        str(arguments.recipe), "--threads", str(arguments.threads)]
-    for name, value in options.items():
-        words += [f"--recipe.{name}", str(value)]
-    print("$", " ".join(words[2:]), flush=True)
-    subprocess.run(words, check=True, env={**os.environ, "OMP_NUM_THREADS": str(arguments.threads)})
 
 
 def table(out: Path, rows: list[str]) -> str:

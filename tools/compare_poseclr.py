@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
-import sys
 from pathlib import Path
+
+from training_runs import option, run_to_end
 
 STARTS = ("random", "poseclr")
 
@@ -44,8 +43,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--shares", type=float, nargs="+", default=[1.0, 0.1], help="of the data with 3D joints")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--table", action="store_true", help="only print the table of what is there")
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="overrides of the fine-tuning recipe")
-    parser.add_argument("--set-pretrain", nargs="*", default=[], metavar="KEY=VALUE", help="the same of the other one")
+    parser.add_argument(
+        "--set", nargs="*", type=option, default=[], metavar="KEY=VALUE", help="overrides of the fine-tuning recipe")
+    parser.add_argument(
+        "--set-pretrain", nargs="*", type=option, default=[], metavar="KEY=VALUE", help="the same of the other one")
     return parser.parse_args()
 
 
@@ -54,36 +55,19 @@ def compare(arguments: argparse.Namespace, results: Path, share: float, start: s
     key = {"share": share, "start": start, "seed": seed}
     if any(all(entry[name] == value for name, value in key.items()) for entry in read(results)):
         return
-    run = arguments.out / f"{start}_{share:g}_{seed}"
-    given = [*overrides(arguments.set), "--recipe.data_share", str(share)]
-    pretraining = None
+    encoder, pretraining = None, None
     if start == "poseclr":
         pretrained = arguments.out / f"pretrained_{seed}"
-        pretraining = nanohtnet(
-            "pretrain", arguments, pretrained, arguments.pretrain_recipe, arguments.pretrain_samples, seed,
-            overrides(arguments.set_pretrain))
-        given += ["--from", str(pretrained / "checkpoint.pth")]
-    reached = nanohtnet("train", arguments, run, arguments.recipe, arguments.samples, seed, given)
+        options = {"samples": arguments.pretrain_samples, "seed": seed, **dict(arguments.set_pretrain)}
+        pretraining = run_to_end(
+            "pretrain", arguments.data, pretrained, arguments.pretrain_recipe, options, arguments.threads)
+        encoder = pretrained / "checkpoint.pth"
+    options = {"samples": arguments.samples, "seed": seed, **dict(arguments.set), "data_share": share}
+    reached = run_to_end(
+        "train", arguments.data, arguments.out / f"{start}_{share:g}_{seed}", arguments.recipe, options,
+        arguments.threads, encoder)
     with results.open("a") as file:
         file.write(json.dumps({**key, **reached, "pretraining": pretraining}) + "\n")
-
-
-def nanohtnet(
-    command: str, arguments: argparse.Namespace, out: Path, recipe: Path, samples: int, seed: int, more: list[str]
-) -> dict:
-    """Run one training to its end and return the last entry of its log."""
-    words = [
-        sys.executable, "-m", "nanohtnet_ros.cli", command, str(arguments.data), str(out), "--recipe", str(recipe),
-        "--recipe.samples", str(samples), "--recipe.seed", str(seed), "--threads", str(arguments.threads), *more]
-    print("$", " ".join(words[2:]), flush=True)
-    environment = {**os.environ, "OMP_NUM_THREADS": str(arguments.threads)}
-    subprocess.run(words, check=True, env=environment)
-    return json.loads((out / "log.jsonl").read_text().splitlines()[-1])
-
-
-def overrides(pairs: list[str]) -> list[str]:
-    """`key=value` of a recipe as options of the command line."""
-    return [f"--recipe.{pair}" for pair in pairs]
 
 
 def read(results: Path) -> list[dict]:

@@ -1,4 +1,5 @@
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,26 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from nanohtnet_ros.model.config import NanoHTNetConfig
 from nanohtnet_ros.model.networks import build, checkpoint_of
+
+
+def test_rows_are_trained_with_their_options_and_all_rows_with_those_that_were_set(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "tools"))
+    import ablate
+
+    trained = []
+    monkeypatch.setattr(ablate, "run_to_end", lambda *given: trained.append(given))
+    monkeypatch.setattr(sys, "argv", [
+        "ablate.py", "motion.npz", str(tmp_path), "--samples", "96", "no crossover", "recipe", "--set",
+        "synthesis.posture.share=0"])
+    ablate.main()
+    assert [given[2].name for given in trained] == ["no_crossover-1", "recipe-1"]
+    common = {"samples": 96, "evaluate_every": 96, "seed": 1, "synthesis.posture.share": "0"}
+    assert trained[0][4] == {**common, "synthesis.crossover.share": 0.0} and trained[1][4] == common
+    for words, message in ((["no such row"], "unknown rows"), (["--set", "seed"], "no KEY=VALUE")):
+        monkeypatch.setattr(sys, "argv", ["ablate.py", "motion.npz", str(tmp_path), *words])
+        with pytest.raises(SystemExit):
+            ablate.main()
+        assert message in capsys.readouterr().err
 
 
 def test_the_table_is_of_finished_rows_and_their_difference_from_the_recipe(tmp_path, monkeypatch):

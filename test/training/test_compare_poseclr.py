@@ -54,7 +54,7 @@ def test_the_experiment_goes_on_where_it_stopped(tool, mocap_file, tmp_path, mon
         commands.append(words[3])
         assert main([*words[3:], "--device", "cpu"]) == 0
 
-    monkeypatch.setattr(tool, "subprocess", SimpleNamespace(run=run))
+    monkeypatch.setattr(sys.modules["training_runs"], "subprocess", SimpleNamespace(run=run))
     monkeypatch.setattr(sys, "argv", [
         "compare_poseclr.py", str(mocap_file), str(out), "--recipe", str(tmp_path / "tune.yaml"),
         "--pretrain-recipe", str(tmp_path / "pre.yaml"), "--pretrain-samples", "16", "--samples", "32",
