@@ -10,6 +10,7 @@ import numpy as np
 from nanohtnet_ros.core.body_height import check_person_height, scale_to_height
 from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.core.depth import root_depth
+from nanohtnet_ros.core.hip_centres import hips_to_centres
 from nanohtnet_ros.core.history import History, keypoints_at
 from nanohtnet_ros.core.lifter import LiftedPose, Lifter, confidence_of_error
 from nanohtnet_ros.core.placement import place_root
@@ -43,11 +44,13 @@ class LiftingConfig:
     Attributes:
         max_gap_s: pauses between a person's sights up to this are bridged; a longer one restarts their window.
         person_height_m: how tall the people are, or None where that is not known.
+        hips_ahead_m: how far ahead of the joints' centres the 2D detector marks hips.
         smoothing: of joints, roots and bones.
     """
 
     max_gap_s: float = 0.5
     person_height_m: float | None = None
+    hips_ahead_m: float = 0.0
     smoothing: SmoothingConfig = field(default_factory=SmoothingConfig)
 
     def __post_init__(self) -> None:
@@ -149,7 +152,8 @@ class PeopleLifter:
         keypoints, confidence, stamp_ns = person.keypoints, person.keypoints.confidence, pose.stamp_ns
         if pose.error_m is not None:
             confidence = confidence * confidence_of_error(pose.error_m)
-        joints = track.smoother.joints(pose.joints_rel_m, confidence, stamp_ns)
+        joints = hips_to_centres(pose.joints_rel_m, self.config.hips_ahead_m)
+        joints = track.smoother.joints(joints, confidence, stamp_ns)
         if self.config.person_height_m is not None:
             joints = scale_to_height(joints, self.config.person_height_m, track.smoother.mean_height_m)
         depth_m = view.depths.nearest(stamp_ns)

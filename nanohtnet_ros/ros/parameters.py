@@ -14,6 +14,7 @@ from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 
 from nanohtnet_ros.core.camera import DEFAULT_HORIZONTAL_FOV_DEG
+from nanohtnet_ros.core.hip_centres import HIPS_AHEAD_M
 from nanohtnet_ros.detectors.recognise import PERSON_FAMILIES, POSE_FAMILIES
 from nanohtnet_ros.runtime.engine_build import PRECISIONS
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL
@@ -99,6 +100,8 @@ LIFTING = (
               "field of view assumed without a valid CameraInfo, degrees", 1.0, 179.0, dynamic=True),
     Parameter("person_height_m", 0.0, "how tall the people are, metres, 0.5 or more; 0 if not known", 0.0, 2.5,
               dynamic=True),
+    Parameter("hips_ahead_m", HIPS_AHEAD_M, "how far ahead of the joints' centres the 2D detector marks hips, metres",
+              0.0, 0.15, dynamic=True),
     Parameter("use_depth", False, "measure distances in depth images (topic `depth`, aligned with `image`)"),
     Parameter("depth_tolerance_s", 0.05, "a depth image this far from the image in time still serves, seconds",
               0.0, 1.0),

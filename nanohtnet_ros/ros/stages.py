@@ -93,6 +93,7 @@ def apply_lifting(lifter: PeopleLifter, p: SimpleNamespace) -> None:
     lifter.config = LiftingConfig(
         max_gap_s=p.max_gap_s,
         person_height_m=p.person_height_m or None,
+        hips_ahead_m=p.hips_ahead_m,
         smoothing=SmoothingConfig(
             one_euro=p.one_euro, min_cutoff_hz=p.one_euro_min_cutoff_hz, beta=p.one_euro_beta,
             constant_bones=p.constant_bones))
