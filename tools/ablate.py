@@ -48,6 +48,8 @@ ROWS: dict[str, dict[str, object]] = {
     "centred": {"model.output_offsets": CENTRED, "losses.newest_weight": 0.0},
     "every look-ahead": {"model.output_offsets": SPREAD},
     "temporal convolutions, 512 channels": {**CONV, "temporal_conv.channels": 512},
+    "temporal convolutions, 512 channels, four times the rate": {
+        **CONV, "temporal_conv.channels": 512, "learning_rate": 4e-3},
     "nano": NANO,
     "temporal convolutions, 1024 channels": {**CONV, "temporal_conv.channels": 1024},
 }
