@@ -33,6 +33,19 @@ def test_a_change_is_in_the_next_message(pose, picture):
     pose.says("field of view of 30 degrees is assumed")
 
 
+def test_hips_are_moved_back_to_the_joints_centres(pose, picture):
+    def joints(seconds: float) -> np.ndarray:
+        return joints_from_msg(pose.send_and_wait(image(picture, seconds)).skeletons[0])
+
+    assert pose.set(hips_ahead_m=0.0).successful
+    marked = joints(1000.0)
+    assert pose.set(hips_ahead_m=0.1).successful
+    way = joints(2000.0) - marked
+    knee, shoulder = (np.linalg.norm(way[joint]) for joint in (2, 11))
+    assert knee == pytest.approx(0.1, abs=0.005) and shoulder == pytest.approx(0.1, abs=0.005)
+    assert np.abs(way[[0, 1, 4]]).max() < 0.005
+
+
 def test_smoothing_is_switched_in_mid_stream(pose):
     def heads(start: float) -> np.ndarray:
         arrays = [pose.send_and_wait(image(frame, start + i / 25)) for i, frame in enumerate(frames)]
