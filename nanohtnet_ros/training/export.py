@@ -124,7 +124,8 @@ def export(
     card["metrics"] = {split: measured_errors(out, data, split, source or options_of_record(record))}
     sidecar.write_text(json.dumps(card, indent=2) + "\n")
     for name, value in card["metrics"][split].items():
-        print(f"{name:20} {value}")
+        if not isinstance(value, list):  # errors by look-ahead are for the sidecar and for `nanohtnet evaluate`
+            print(f"{name:20} {value}")
 
 
 def card_content(model: NanoHTNet, record: dict[str, Any], folded: bool, flip: bool) -> dict[str, Any]:

@@ -49,10 +49,10 @@ def test_at_least_95_percent_of_the_frames_become_skeletons(demo):
 
 
 @pytest.mark.parametrize("name", ["rendered_walk", "rendered_two"])
-def test_errors_from_pixels_are_below_blazeposes_own(demo, name):
+def test_errors_from_pixels_are_a_quarter_below_blazeposes_own(demo, name):
     _, clips, _ = demo
     mpjpe_mm, p_mpjpe_mm = BLAZEPOSE_3D_MM[name]
-    assert clips[name]["mpjpe_mm"] < mpjpe_mm and clips[name]["p_mpjpe_mm"] < p_mpjpe_mm
+    assert clips[name]["mpjpe_mm"] < 0.75 * mpjpe_mm and clips[name]["p_mpjpe_mm"] < 0.75 * p_mpjpe_mm
     assert 1.0 < clips[name]["keypoint_error_px"] < 8.0 and clips[name]["root_error_m"] < 0.4
 
 
