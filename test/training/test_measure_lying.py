@@ -1,7 +1,6 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -18,7 +17,7 @@ def test_the_same_people_upright_and_lying(mocap_file, monkeypatch):
         measure_lying.windows(capture, network, measure_lying.POSTURES[name]) for name in ("upright", "lying"))
     assert upright.offsets == (-4,) and upright.keypoints["clean"].shape == (len(upright), 9, 17, 2)
     # The cameras roll and nod but little, so trunks that stand are near vertical (y) in their axes and others are not.
-    lean = [np.abs(x.targets_m[:, 0, 8, 1]) / x.targets_m[:, 0, 8].norm(dim=-1).numpy() for x in (upright, lying)]
+    lean = [x.targets_m[:, 0, 8, 1].abs() / x.targets_m[:, 0, 8].norm(dim=-1) for x in (upright, lying)]
     assert lean[0].median() > 0.8 > 0.6 > lean[1].median()
     for data in (upright, lying):
         assert torch.isfinite(data.targets_m).all() and (data.keypoints["noisy"] != data.keypoints["clean"]).any()
