@@ -7,8 +7,9 @@ rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 from nanohtnet_ros.msg import Skeleton3DArray, SkeletonDescription
 
 from nanohtnet_ros.core.camera import Camera
+from nanohtnet_ros.core.hip_centres import HIPS_AHEAD_M
 from nanohtnet_ros.core.lifter import Lifter, ModelCard
-from nanohtnet_ros.core.people_lifter import Frame, PeopleLifter
+from nanohtnet_ros.core.people_lifter import Frame, LiftingConfig, PeopleLifter
 from nanohtnet_ros.core.poses import TrackedKeypoints
 from nanohtnet_ros.ros.messages import (
     camera_to_msg,
@@ -56,7 +57,7 @@ def test_lifter_node_says_where_somebody_was(start_node, peer, wait_for, make_ke
     wait_for(connected, "the connection")
     model = find_model(DEFAULT_MODEL)
     lifter = Lifter(open_session(model, "cpu"), ModelCard.load(model.with_suffix(".json")), 0.155)
-    core = PeopleLifter(lifter)
+    core = PeopleLifter(lifter, LiftingConfig(hips_ahead_m=HIPS_AHEAD_M))
     for i in range(8):
         seconds = 1000 + i / 25
         people = [TrackedKeypoints(7, i / 25, make_keypoints((0.04 * i, 0.0, 4.0)))]

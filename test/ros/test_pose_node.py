@@ -169,7 +169,7 @@ def test_a_missing_model_leaves_a_living_node_that_says_why(processes, peer, wai
     says = peer.diagnostics()
     node = processes.node("pose_node", model="nano_9000")
     wait_for(lambda: "no model named 'nano_9000'" in says("pose_node"), "the diagnostic")
-    assert "this package has nano_81_streaming" in says("pose_node")
+    assert "this package has nano_81_centred, nano_81_streaming" in says("pose_node")
     state = peer.call("/pose_node/get_state", GetState, GetState.Request())
     assert state.current_state.id == State.PRIMARY_STATE_UNCONFIGURED
     assert node.poll() is None
