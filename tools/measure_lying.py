@@ -9,18 +9,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import torch
-
-from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.training.evaluate import score
-from nanohtnet_ros.training.evaluation_set import EvaluationSet, root_relative
-from nanohtnet_ros.training.keypoint_noise import KeypointNoise
+from nanohtnet_ros.training.evaluation_set import EvaluationSet
 from nanohtnet_ros.training.lifting import LiftingNetwork
 from nanohtnet_ros.training.mocap import MotionCapture
 from nanohtnet_ros.training.posture import PostureVariation
-from nanohtnet_ros.training.virtual_camera import RobotCameras, project
 
-STRIDE, SEED = 20, 7
 POSTURES = {name: PostureVariation(share=0.0, lying_share=share) for name, share in (("upright", 0.0), ("lying", 1.0))}
 
 
@@ -40,20 +34,10 @@ def main() -> None:
             print(f"{network.name:40} {posture:8} " + " ".join(f"{errors[measure]:16.1f}" for measure in measures))
 
 
-def windows(capture: MotionCapture, network: LiftingNetwork, variation: PostureVariation) -> EvaluationSet:
-    """Windows for a network, of people whose posture is varied; the same ones and the same cameras each time."""
-    rng = torch.Generator().manual_seed(SEED)
-    length = network.window_length
-    ends = [
-        (i, end) for i, frames in enumerate(capture.lengths.tolist())
-        for end in range(min(length, frames) - 1, frames, STRIDE)]
-    sequence, newest = torch.tensor(ends).T
-    world = variation.apply(capture.windows(sequence, newest, length), rng)
-    seen = RobotCameras().view(world, rng.manual_seed(SEED), offset=network.offset)
-    clean = project(seen, FOCAL_NORM)
-    targets_m = root_relative(seen[:, [length - 1 + network.offset]])
-    noisy = KeypointNoise().apply(clean, rng, network.offset)
-    return EvaluationSet({"clean": clean, "noisy": noisy}, targets_m, (network.offset,))
+def windows(capture: MotionCapture, network: LiftingNetwork, posture: PostureVariation) -> EvaluationSet:
+    """Windows for a network, of people in a posture; the same windows and the same cameras each time."""
+    return EvaluationSet.build(
+        capture, network.window_length, (network.offset,), stride=20, cameras=1, posture=posture)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from nanohtnet_ros.core.skeleton import H36M_17
+
 HIPS_AHEAD_M = 0.03
 """What nodes take. BlazePose marks hips 5.0, 5.3 and 1.8 cm ahead in the demo's clips (`tools/measure_placement.py`);
 less than the most is taken, since these are but two people, and rendered ones."""
 
-HIP, R_HIP, L_HIP, SPINE, THORAX = 0, 1, 4, 7, 8
+HIP, R_HIP, L_HIP, SPINE, THORAX = map(H36M_17.joint_names.index, ("hip", "r_hip", "l_hip", "spine", "thorax"))
 LEAST_M2 = 1e-4  # of the product of hips' distance and trunk; below it nobody knows where ahead is
 
 

@@ -1,4 +1,4 @@
-"""Axes of a body's parts, and rotations about them."""
+"""A body's bones, the axes of its parts, and rotations about them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nanohtnet_ros.core.skeleton import H36M_17
+
 HIPS, SHOULDERS = (1, 4), (14, 11)  # right and left joint
+
+
+def bones_of(joints_m: Tensor) -> Tensor:
+    """(..., 17, 3) each joint's way from its parent, and the root as it is."""
+    bones = joints_m[..., 1:, :] - joints_m[..., list(H36M_17.parents[1:]), :]
+    return torch.cat((joints_m[..., :1, :], bones), dim=-2)
+
+
+def chain(bones: Tensor) -> Tensor:
+    """(..., 17, 3) joints of a root and bones, the inverse of `bones_of`."""
+    out = [bones[..., 0, :]]
+    for child in range(1, len(H36M_17)):
+        out.append(out[H36M_17.parents[child]] + bones[..., child, :])
+    return torch.stack(out, dim=-2)
 
 
 def body_axes(joints_m: Tensor, pair: tuple[int, int]) -> Tensor:

@@ -13,6 +13,8 @@ from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.model.network_config import used_offset
 from nanohtnet_ros.training.keypoint_noise import KeypointNoise
 from nanohtnet_ros.training.mocap import MotionCapture
+from nanohtnet_ros.training.posture import PostureVariation
+from nanohtnet_ros.training.synthesis import root_relative_targets
 from nanohtnet_ros.training.virtual_camera import RobotCameras, project
 
 NEAREST_M = 0.5
@@ -97,7 +99,7 @@ class EvaluationSet:
     @classmethod
     def build(
         cls, capture: MotionCapture, window_length: int, offsets: Sequence[int] = (0,), stride: int = 10,
-        cameras: int = 4, seed: int = 7,
+        cameras: int = 4, seed: int = 7, posture: PostureVariation | None = None,
     ) -> EvaluationSet:
         """Cut windows every `stride` frames, each seen by `cameras` random still cameras; bodies as recorded.
 
@@ -112,6 +114,7 @@ class EvaluationSet:
             stride: frames between two windows of a sequence.
             cameras: for each window.
             seed: of cameras and noise.
+            posture: how postures vary about the recorded ones; None: not at all.
         Raises:
             ValueError: an offset lies outside the window.
         """
@@ -125,6 +128,8 @@ class EvaluationSet:
         ]
         sequence, newest = torch.tensor(ends).T
         world = capture.windows(sequence, newest, window_length)
+        if posture is not None:  # by numbers of its own, so that the cameras are the same
+            world = posture.apply(world, torch.Generator().manual_seed(seed))
         used = used_offset(offsets)
         seen = RobotCameras().view(world, rng, offset=used)
         clean = project(seen, FOCAL_NORM)
@@ -132,12 +137,12 @@ class EvaluationSet:
             "action": np.array(capture.actions)[sequence.numpy()],
             "sequence": sequence.numpy(),
             "frame": newest.numpy(),
-            "distance_m": seen[:, window_length - 1 + used, 0].norm(dim=-1).numpy(),
+            "distance_m": seen[:, used - 1, 0].norm(dim=-1).numpy(),
             "camera_height_m": camera_centres(world[:, -1], seen[:, -1])[:, 2].numpy(),
         }
         return cls(
             {"clean": clean, "noisy": KeypointNoise().apply(clean, rng, used)},
-            root_relative(seen[:, [window_length - 1 + offset for offset in offsets]]), tuple(offsets), labels)
+            root_relative_targets(seen, offsets), tuple(offsets), labels)
 
 
 def motion_set(

@@ -18,7 +18,7 @@ def person_size(keypoints: Tensor, offset: int = 0) -> Tensor:
 
     A standing person's height is about 3.7 of it. The frame lies `offset` from the newest (0).
     """
-    chosen = keypoints[:, keypoints.shape[1] - 1 + offset]
+    chosen = keypoints[:, offset - 1]
     return (chosen - chosen.mean(dim=1, keepdim=True)).square().sum(-1).mean(-1).sqrt()[:, None, None, None]
 
 
@@ -52,8 +52,7 @@ class FieldOfView:
         B = len(keypoints)
         half = FOCAL_NORM * torch.tan(torch.deg2rad(uniform((B,), *self.horizontal_deg, rng)) / 2)
         aspect = uniform((B,), *self.aspect, rng)
-        shown = keypoints[:, keypoints.shape[1] - 1 + offset]
-        extent = shown.abs() / torch.stack((torch.ones_like(aspect), aspect), dim=-1)[:, None]
+        extent = keypoints[:, offset - 1].abs() / torch.stack((torch.ones_like(aspect), aspect), dim=-1)[:, None]
         extent = extent.amax(dim=-1)  # (B, J) half width that each joint needs
         cut = uniform((B,), 0.0, 1.0, rng) < self.cut_share
         half = torch.maximum(half, 1.02 * torch.where(cut, extent[:, 0], extent.amax(dim=1)))

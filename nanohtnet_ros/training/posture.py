@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nanohtnet_ros.core.skeleton import H36M_17
-from nanohtnet_ros.training.body_axes import HIPS, SHOULDERS, body_axes, rotated
+from nanohtnet_ros.training.body_axes import HIPS, SHOULDERS, body_axes, bones_of, chain, rotated
 from nanohtnet_ros.training.mocap import FRAME_RATE_HZ
+from nanohtnet_ros.training.virtual_camera import some_of, uniform
 
 UPPER, LOWER = (2, 5, 12, 15), (3, 6, 13, 16)  # ends of thighs and upper arms, of shins and forearms: legs first
 TRUNK = slice(7, 17)  # all that a leaning trunk takes with it
@@ -55,12 +55,11 @@ class PostureVariation:
         Returns:
             (B, T, 17, 3). Bones keep their lengths, and the window's lowest joint its height above the ground.
         """
-        draws = torch.rand(len(joints_m), generator=rng, device=rng.device)
         changed = joints_m.clone()
-        posed = torch.nonzero(draws < self.share)[:, 0]
+        posed = some_of(len(joints_m), self.share, rng)
         if len(posed):
             changed[posed] = self._tilt(self._pose(joints_m[posed], rng), rng)
-        lying = torch.nonzero(torch.rand(len(joints_m), generator=rng, device=rng.device) < self.lying_share)[:, 0]
+        lying = some_of(len(joints_m), self.lying_share, rng)
         if len(lying):
             changed[lying] = tip_over(changed[lying], rng)
         lowest = [x[..., 2].amin(dim=(1, 2)) for x in (joints_m, changed)]
@@ -71,9 +70,7 @@ class PostureVariation:
         """Turn limbs, head and trunk of (B, T, 17, 3)."""
         B, T = joints_m.shape[:2]
         pelvis, chest = body_axes(joints_m, HIPS), body_axes(joints_m, SHOULDERS)
-        parents = list(H36M_17.parents[1:])
-        bones = torch.cat((joints_m[:, :, :1], joints_m[:, :, 1:] - joints_m[:, :, parents]), dim=2)
-
+        bones = bones_of(joints_m)
         sigma = torch.tensor((self.legs_deg, self.legs_deg, self.arms_deg, self.arms_deg), device=rng.device)
         turns = self._sway(B, T, 4, 3, rng) * torch.deg2rad(sigma)[:, None]  # (B, T, 4, 3) in the parts' axes
         axes = torch.stack((pelvis, pelvis, chest, chest), dim=2)
@@ -89,16 +86,11 @@ class PostureVariation:
 
     def _sway(self, B: int, T: int, parts: int, width: int, rng: torch.Generator) -> Tensor:
         """(B, T, parts, width) of unit variance: a lasting half and a sine."""
-        def normal() -> Tensor:
-            return torch.randn((B, 1, parts, width), generator=rng, device=rng.device)
-
-        def rand() -> Tensor:
-            return torch.rand((B, 1, parts, width), generator=rng, device=rng.device)
-
-        low, high = self.sway_hz
+        shape = (B, 1, parts, width)
         seconds = torch.arange(T, device=rng.device)[:, None, None] / FRAME_RATE_HZ
-        phase = 2.0 * math.pi * ((low + (high - low) * rand()) * seconds + rand())
-        return 0.5**0.5 * normal() + normal() * phase.sin()
+        phase = 2.0 * math.pi * (uniform(shape, *self.sway_hz, rng) * seconds + uniform(shape, 0.0, 1.0, rng))
+        lasting, swaying = (torch.randn(shape, generator=rng, device=rng.device) for _ in range(2))
+        return 0.5**0.5 * lasting + swaying * phase.sin()
 
     def _tilt(self, joints_m: Tensor, rng: torch.Generator) -> Tensor:
         turn = math.radians(self.tilt_deg) * torch.randn((len(joints_m), 3), generator=rng, device=rng.device)
@@ -108,8 +100,8 @@ class PostureVariation:
 
 def tip_over(joints_m: Tensor, rng: torch.Generator) -> Tensor:
     """Tip people (B, T, 17, 3) over, 60 to 110 degrees about any horizontal axis."""
-    angle = torch.deg2rad(60.0 + 50.0 * torch.rand(len(joints_m), generator=rng, device=rng.device))
-    axis = 2.0 * math.pi * torch.rand(len(joints_m), generator=rng, device=rng.device)
+    angle = torch.deg2rad(uniform((len(joints_m),), 60.0, 110.0, rng))
+    axis = uniform((len(joints_m),), 0.0, 2.0 * math.pi, rng)
     turn = torch.stack((axis.cos() * angle, axis.sin() * angle, torch.zeros_like(angle)), dim=-1)
     return turned(joints_m, turn)
 
@@ -126,11 +118,3 @@ def bent(upper: Tensor, lower: Tensor, factor: Tensor) -> Tensor:
     angle = torch.atan2(normal.norm(dim=-1, keepdim=True), (upper * lower).sum(dim=-1, keepdim=True))
     wanted = (angle * factor).minimum(angle.clamp_min(MOST_BENT))  # those bent further stay as they are
     return rotated(lower, F.normalize(normal, dim=-1) * (wanted - angle))
-
-
-def chain(bones: Tensor) -> Tensor:
-    """(..., 17, 3) joints of a root and bones, each the way from its parent."""
-    out = [bones[..., 0, :]]
-    for child in range(1, len(H36M_17)):
-        out.append(out[H36M_17.parents[child]] + bones[..., child, :])
-    return torch.stack(out, dim=-2)

@@ -21,6 +21,7 @@ from nanohtnet_ros.training.virtual_camera import (
     JointDefinitions,
     RobotCameras,
     project,
+    some_of,
     uniform,
 )
 
@@ -94,11 +95,11 @@ class Synthesis:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(B, T, 17, 3) moving people in the world frame, (B,) their sequences and (B,) newest frames."""
         joints, sequence, newest = self._recorded(capture, size, window_length, rng)
-        crossed = torch.nonzero(uniform((size,), 0.0, 1.0, rng) < self.crossover.share)[:, 0]
+        crossed = some_of(size, self.crossover.share, rng)
         if len(crossed):
             donors, _, _ = self._recorded(capture, len(crossed), window_length, rng)
             joints[crossed] = self.crossover.apply(joints[crossed], donors)
-        armed = torch.nonzero(uniform((size,), 0.0, 1.0, rng) < self.crossover.arms_share)[:, 0]
+        armed = some_of(size, self.crossover.arms_share, rng)
         if len(armed):
             donors, _, _ = self._recorded(capture, len(armed), window_length, rng)
             joints[armed] = self.crossover.exchange_arms(joints[armed], donors, rng)
@@ -111,7 +112,7 @@ class Synthesis:
         sequence = torch.multinomial(capture.sequence_weights(self.action_exponent), size, True, generator=rng)
         newest = (uniform((size,), 0.0, 1.0, rng) * capture.lengths[sequence]).long()
         joints = capture.windows(sequence, newest, window_length, uniform((size,), *self.speed, rng))
-        flipped = uniform((size,), 0.0, 1.0, rng) < 0.5
+        flipped = some_of(size, 0.5, rng)
         joints[flipped] = mirrored(joints[flipped], axis=1)
         return joints, sequence, newest
 

@@ -8,13 +8,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.training.body_axes import bones_of, chain
 from nanohtnet_ros.training.mocap import FRAME_RATE_HZ
 
 
 def uniform(shape: tuple[int, ...], low: float, high: float, rng: torch.Generator) -> Tensor:
     """Uniform float32 samples in [low, high), on the generator's device."""
     return low + (high - low) * torch.rand(shape, generator=rng, device=rng.device)
+
+
+def some_of(size: int, share: float, rng: torch.Generator) -> Tensor:
+    """(n,) int64, ascending: each of `size` places with a probability of `share`."""
+    return torch.nonzero(uniform((size,), 0.0, 1.0, rng) < share)[:, 0]
 
 
 @dataclass(frozen=True)
@@ -56,16 +61,11 @@ class BodyVariation:
         thigh, shin, upper_arm, forearm = (factor(self.limbs) for _ in range(4))
         lower_trunk, upper_trunk = factor(self.trunk), factor(self.trunk)
         neck, head = factor(self.head, self.head_mean), factor(self.head, self.head_mean)
-        # Factor of the bone that ends at each joint, in Human3.6M order.
-        factors = (None, hip, thigh, shin, hip, thigh, shin, lower_trunk, upper_trunk, neck, head,
+        # Factor of the bone that ends at each joint, in Human3.6M order; the root is scaled with the whole body.
+        factors = (torch.ones_like(hip), hip, thigh, shin, hip, thigh, shin, lower_trunk, upper_trunk, neck, head,
                    shoulder, upper_arm, forearm, shoulder, upper_arm, forearm)
         scale = factor(self.scale)
-        out = [joints_m[:, :, 0] * scale]
-        for child in range(1, len(H36M_17)):
-            parent = H36M_17.parents[child]
-            bone = joints_m[:, :, child] - joints_m[:, :, parent]
-            out.append(out[parent] + bone * (factors[child] * scale))
-        return torch.stack(out, dim=2)
+        return chain(bones_of(joints_m) * (torch.stack(factors, dim=2) * scale[:, :, None]))
 
 
 @dataclass(frozen=True)
@@ -216,10 +216,9 @@ class RobotCameras:
         Returns:
             (B, T, 17, 3) in the camera's optical axes at each frame: x right, y down, z forward.
         """
-        frames = joints_world_m.shape[1]
-        place = self.place(joints_world_m[:, frames - 1 + offset, 0], rng)
+        place = self.place(joints_world_m[:, offset - 1, 0], rng)
         if motion is not None:
-            place = motion.drive(place, frames, rng, offset)
+            place = motion.drive(place, joints_world_m.shape[1], rng, offset)
         return place.view(joints_world_m)
 
 
