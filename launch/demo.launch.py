@@ -9,7 +9,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from nanohtnet_ros.demo.clips import CLIPS_DIR
+from nanohtnet_ros.samples.clips import CLIPS_DIR
 
 ARGUMENTS = {
     "source": (str(CLIPS_DIR / "rendered_walk.mp4"), "video file, folder of images, or number of a webcam"),

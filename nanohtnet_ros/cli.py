@@ -5,14 +5,16 @@ from __future__ import annotations
 import importlib
 import sys
 
+from nanohtnet_ros.errors import UserError
+
 COMMANDS = {
     "run": ("nanohtnet_ros.demo.run:run", "3D skeletons of a video file through the ROS nodes: bag, table, picture"),
     "demo": ("nanohtnet_ros.demo.run:demo", "the same for the two clips of this package, against their ground truth"),
     "models get": ("nanohtnet_ros.runtime.model_store:get", "bring a detector's files into the user's cache"),
-    "models list": ("nanohtnet_ros.runtime.model_list:show", "models that are installed: size, errors, speed"),
+    "models list": ("nanohtnet_ros.commands.model_list:show", "models that are installed: size, errors, speed"),
     "engine build": ("nanohtnet_ros.runtime.engine_store:build", "build a network's TensorRT engine for this machine"),
-    "selftest": ("nanohtnet_ros.demo.selftest:selftest", "check and time everything that can run networks here"),
-    "data convert": ("nanohtnet_ros.training.bvh_folder:convert", "BVH files to a motion file for training"),
+    "selftest": ("nanohtnet_ros.commands.selftest:selftest", "check and time everything that can run networks here"),
+    "data convert": ("nanohtnet_ros.training.data.bvh_folder:convert", "BVH files to a motion file for training"),
     "train": ("nanohtnet_ros.training.train:train", "train a lifting network on motion capture or recordings"),
     "pretrain": ("nanohtnet_ros.training.pretrain:pretrain", "pre-train its encoder by PoseCLR; then train --from it"),
     "evaluate": ("nanohtnet_ros.training.evaluate:evaluate", "errors of a network: checkpoint, exported or installed"),
@@ -60,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except BrokenPipeError:  # the reader of our output has seen enough
         return 0
-    except (OSError, ValueError, RuntimeError, ImportError) as error:
+    except (UserError, OSError, ImportError) as error:
         print(f"nanohtnet {words}: {error}", file=sys.stderr)
         return 1
     return 0

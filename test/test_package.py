@@ -20,11 +20,11 @@ SHARED = (
     "config/pose.yaml", "config/fastdds.xml", "rviz/pose.rviz",
     "models/nano_81_streaming.onnx", "models/nano_81_streaming.json", "msg/Skeleton3D.msg", "package.xml")
 IMPORTS = """
-import nanohtnet_ros.msg, nanohtnet_ros.core.pipeline, nanohtnet_ros.demo.clips
+import nanohtnet_ros.msg, nanohtnet_ros.core.pipeline, nanohtnet_ros.samples.clips
 from nanohtnet_ros.runtime.model_store import find_model
 assert nanohtnet_ros.__file__.startswith({prefix!r}), nanohtnet_ros.__file__
 assert str(find_model("nano_81_streaming")).startswith({prefix!r})
-assert nanohtnet_ros.demo.clips.packaged_clips()
+assert nanohtnet_ros.samples.clips.packaged_clips()
 print(nanohtnet_ros.msg.Skeleton3D.R_WRIST)
 """
 

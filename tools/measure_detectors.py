@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from nanohtnet_ros.detectors import rtmdet, rtmo, rtmpose, yolo_pose, yolox
 from nanohtnet_ros.detectors.base import people_from_coco
 from nanohtnet_ros.detectors.boxes import nms
-from nanohtnet_ros.detectors.image_input import Letterbox, letterbox
+from nanohtnet_ros.detectors.network_input import Letterbox, letterbox
 
 PEOPLE = (1, 2, 5, 10, 20, 30)
 CANDIDATES = 20  # cells of a YOLO's grids that see one person

@@ -19,8 +19,8 @@ import torch
 from nanohtnet_ros.model.cost import multiply_adds
 from nanohtnet_ros.model.nanohtnet import load_checkpoint
 from nanohtnet_ros.runtime.session import open_session
+from nanohtnet_ros.training.evaluation.predictor import torch_lift
 from nanohtnet_ros.training.export import export_onnx, inference_graph
-from nanohtnet_ros.training.lifting import torch_lift
 
 BATCHES = (1, 4, 16)
 WINDOWS = 200  # of each network, batch and number of threads

@@ -11,7 +11,7 @@ import time
 
 import torch
 
-from nanohtnet_ros.training.recordings import RecordedViews
+from nanohtnet_ros.training.data.recordings import RecordedViews
 from nanohtnet_ros.training.sources import TrainingData, open_training_data
 
 HUMAN36M_FRAMES, SEQUENCES = 1_560_000, 600

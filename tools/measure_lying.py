@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from nanohtnet_ros.training.data.mocap import MotionCapture
 from nanohtnet_ros.training.evaluate import score
-from nanohtnet_ros.training.evaluation_set import EvaluationSet
-from nanohtnet_ros.training.lifting import LiftingNetwork
-from nanohtnet_ros.training.mocap import MotionCapture
-from nanohtnet_ros.training.posture import PostureVariation
+from nanohtnet_ros.training.evaluation.predictor import LiftingNetwork
+from nanohtnet_ros.training.synthesis.evaluation_set import EvaluationSet
+from nanohtnet_ros.training.synthesis.posture import PostureVariation
 
 POSTURES = {name: PostureVariation(share=0.0, lying_share=share) for name, share in (("upright", 0.0), ("lying", 1.0))}
 

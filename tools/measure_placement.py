@@ -19,24 +19,24 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from synthetic_depth import DepthRenderer
 
-from nanohtnet_ros.core.body_height import scale_to_height
-from nanohtnet_ros.core.depth import root_depth
-from nanohtnet_ros.core.finder import PeopleFinder
-from nanohtnet_ros.core.hip_centres import HIPS_AHEAD_M
-from nanohtnet_ros.core.lifter import Lifter, ModelCard
+from nanohtnet_ros.core.body import HIPS_AHEAD_M, scale_to_height
+from nanohtnet_ros.core.detector import Detector
+from nanohtnet_ros.core.keypoint_tracking import PeopleFinder
+from nanohtnet_ros.core.lifter import Lifter
 from nanohtnet_ros.core.metrics import mpjpe_mm
-from nanohtnet_ros.core.people_lifter import Frame, LiftingConfig, PeopleLifter
+from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.placement import place_root
+from nanohtnet_ros.core.pose_estimation import Frame, LiftingConfig, PeopleLifter
 from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
+from nanohtnet_ros.core.root_depth import root_depth
 from nanohtnet_ros.core.smoothing import SmoothingConfig, TrackSmoother, bone_lengths
 from nanohtnet_ros.core.tracker import Tracker
 from nanohtnet_ros.core.window import NS_PER_S
-from nanohtnet_ros.demo.clips import CLIPS_DIR, Clip, packaged_clips
-from nanohtnet_ros.detectors.base import Detector
 from nanohtnet_ros.detectors.open import open_detector
-from nanohtnet_ros.ros.video_source import VideoSource
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
 from nanohtnet_ros.runtime.session import open_session
+from nanohtnet_ros.samples.clips import CLIPS_DIR, Clip, packaged_clips
+from nanohtnet_ros.samples.video_source import VideoSource
 
 MATCH_PX = 40.0
 RAW = SmoothingConfig(one_euro=False, constant_bones=False)

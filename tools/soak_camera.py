@@ -17,11 +17,11 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 
 from nanohtnet_ros.core.window import NS_PER_S
-from nanohtnet_ros.demo.clips import packaged_clips
 from nanohtnet_ros.ros.images import image_to_msg
 from nanohtnet_ros.ros.messages import camera_to_msg
 from nanohtnet_ros.ros.qos import CAMERA
-from nanohtnet_ros.ros.video_source import VideoSource
+from nanohtnet_ros.samples.clips import packaged_clips
+from nanohtnet_ros.samples.video_source import VideoSource
 
 FAULTS = (
     "dropped frames", "stall", "small step back", "jump back", "jump forward", "restless stamps", "other size",

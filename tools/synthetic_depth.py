@@ -1,7 +1,7 @@
 """Depth images of bodies made of ellipsoids and capsules, for measurements where no depth camera was there.
 
 Synthetic: the bodies are simple shapes around the true joints, not the people of the colour images; their sizes were
-chosen apart from the offsets in `nanohtnet_ros.core.depth`, and joints lie off their shapes' centres as in people.
+chosen apart from the offsets in `nanohtnet_ros.core.root_depth`, and joints lie off their shapes' centres as in people.
 """
 
 from __future__ import annotations

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from nanohtnet_ros.errors import UserError
+
 FOCAL_NORM = 2.29
 """Human3.6M's mean focal length over half its image width: normalised coordinates are tangents times this."""
 
@@ -45,20 +47,20 @@ class Camera:
 
     def __post_init__(self) -> None:
         if self.width <= 0 or self.height <= 0:
-            raise ValueError(f"image size is {self.width}x{self.height}, expected positive numbers")
+            raise UserError(f"image size is {self.width}x{self.height}, expected positive numbers")
         numbers = (self.fx, self.fy, self.cx, self.cy, *self.distortion)
         if not all(map(math.isfinite, numbers)) or self.fx <= 0 or self.fy <= 0:
-            raise ValueError(
+            raise UserError(
                 f"fx, fy, cx, cy are {self.fx}, {self.fy}, {self.cx}, {self.cy}, expected finite numbers and positive "
                 "focal lengths: the camera is not calibrated, run camera_calibration or fill in its camera info file"
             )
         if self.distortion_model not in DISTORTION_MODELS:
-            raise ValueError(
+            raise UserError(
                 f"distortion model is '{self.distortion_model}', expected one of {', '.join(DISTORTION_MODELS[1:])}")
         if self.distortion_model == "equidistant" and len(self.distortion) not in (0, 4):
-            raise ValueError(f"the equidistant model has {len(self.distortion)} coefficients, expected 4")
+            raise UserError(f"the equidistant model has {len(self.distortion)} coefficients, expected 4")
         if self.distortion_model != "equidistant" and len(self.distortion) not in (0, 4, 5, 8, 12, 14):
-            raise ValueError(
+            raise UserError(
                 f"the {self.distortion_model or 'plumb_bob'} model has {len(self.distortion)} coefficients, "
                 "expected 4, 5, 8, 12 or 14")
 
@@ -72,7 +74,7 @@ class Camera:
             ValueError: the angle is not between 1 and 179 degrees.
         """
         if not 1.0 <= horizontal_fov_deg <= 179.0:
-            raise ValueError(f"horizontal field of view is {horizontal_fov_deg} degrees, expected 1 to 179")
+            raise UserError(f"horizontal field of view is {horizontal_fov_deg} degrees, expected 1 to 179")
         focal = 0.5 * width / math.tan(math.radians(horizontal_fov_deg) / 2)
         return cls(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2, calibrated=False)
 
@@ -91,7 +93,7 @@ class Camera:
             return self
         sx, sy = width / self.width, height / self.height
         if abs(sx / sy - 1.0) > 0.01:
-            raise ValueError(
+            raise UserError(
                 f"images are {width}x{height} but the calibration is for {self.width}x{self.height}: "
                 "calibrate at the resolution in use"
             )

@@ -25,8 +25,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nanohtnet_ros.core.rigid import rotation_to_xyzw
 from nanohtnet_ros.core.skeleton import H36M_17, H36M_LIMBS
+from nanohtnet_ros.core.transforms import rotation_to_xyzw
 
 REP_155_NAMES = (
     "body", "r_hip", "r_knee", "r_ankle", "l_hip", "l_knee", "l_ankle", "spine", "torso",

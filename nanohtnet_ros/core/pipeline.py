@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.core.finder import PeopleFinder
-from nanohtnet_ros.core.people_lifter import Frame, PeopleLifter
+from nanohtnet_ros.core.keypoint_tracking import PeopleFinder
+from nanohtnet_ros.core.pose_estimation import Frame, PeopleLifter
 from nanohtnet_ros.core.poses import Person, TrackedKeypoints
 
 

@@ -6,6 +6,7 @@ Joint names, parents, flip pairs and limb lists live here and nowhere else.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 
@@ -43,12 +44,31 @@ class Skeleton:
         return order
 
 
+class Joint(IntEnum):
+    """Indices of `H36M_17`'s joints."""
+
+    HIP = 0
+    R_HIP = 1
+    R_KNEE = 2
+    R_ANKLE = 3
+    L_HIP = 4
+    L_KNEE = 5
+    L_ANKLE = 6
+    SPINE = 7
+    THORAX = 8
+    NECK = 9
+    HEAD = 10
+    L_SHOULDER = 11
+    L_ELBOW = 12
+    L_WRIST = 13
+    R_SHOULDER = 14
+    R_ELBOW = 15
+    R_WRIST = 16
+
+
 H36M_17 = Skeleton(
     name="h36m_17",
-    joint_names=(
-        "hip", "r_hip", "r_knee", "r_ankle", "l_hip", "l_knee", "l_ankle", "spine", "thorax",
-        "neck", "head", "l_shoulder", "l_elbow", "l_wrist", "r_shoulder", "r_elbow", "r_wrist",
-    ),
+    joint_names=tuple(joint.name.lower() for joint in Joint),
     parents=(-1, 0, 1, 2, 0, 4, 5, 0, 7, 8, 9, 8, 11, 12, 8, 14, 15),
     flip_pairs=((4, 1), (5, 2), (6, 3), (11, 14), (12, 15), (13, 16)),
 )

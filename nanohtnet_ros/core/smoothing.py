@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nanohtnet_ros.core.body_height import standing_height
+from nanohtnet_ros.core.body import standing_height
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.window import NS_PER_S
+from nanohtnet_ros.errors import UserError
 
 PARENTS = np.maximum(H36M_17.parents, 0)  # the root is its own
 
@@ -38,7 +39,7 @@ class SmoothingConfig:
         wrong += [] if 0 <= self.beta < np.inf else ["beta"]
         if wrong:
             values = ", ".join(f"{name} {getattr(self, name):g}" for name in wrong)
-            raise ValueError(f"smoothing has {values}: expected positive finite numbers (beta may be 0)")
+            raise UserError(f"smoothing has {values}: expected positive finite numbers (beta may be 0)")
 
 
 class OneEuro:

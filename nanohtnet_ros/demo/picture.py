@@ -8,6 +8,8 @@ from pathlib import Path
 import cv2
 import matplotlib
 
+from nanohtnet_ros.errors import UserError
+
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
@@ -15,11 +17,11 @@ import numpy as np
 
 from nanohtnet_ros.core.drawing import draw_people, track_colour
 from nanohtnet_ros.core.skeleton import H36M_17
-from nanohtnet_ros.demo.clips import Clip
 from nanohtnet_ros.demo.scoring import Recording
 from nanohtnet_ros.msg import Skeleton2DArray
 from nanohtnet_ros.ros.images import image_from_msg
 from nanohtnet_ros.ros.messages import joints_from_msg, keypoints_from_msg, root_from_msg
+from nanohtnet_ros.samples.clips import Clip
 
 GREY = (0.6, 0.6, 0.6)
 
@@ -61,7 +63,7 @@ def draw_demo(clips: list[tuple[Clip, Recording]], path: Path) -> None:
     """
     clips = [(clip, recording) for clip, recording in clips if recording.skeletons and recording.images]
     if not clips:
-        raise ValueError("nothing was recorded that could be drawn")
+        raise UserError("nothing was recorded that could be drawn")
     figure = plt.figure(figsize=(13, 5 * len(clips)), layout="constrained")
     for row, (clip, recording) in enumerate(clips):
         stamp = telling_frame(recording)

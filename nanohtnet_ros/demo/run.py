@@ -19,21 +19,23 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from tqdm import tqdm
 
 from nanohtnet_ros.core.camera import DEFAULT_HORIZONTAL_FOV_DEG, Camera
-from nanohtnet_ros.core.finder import PeopleFinder
-from nanohtnet_ros.core.lifter import Lifter, ModelCard
-from nanohtnet_ros.core.people_lifter import PeopleLifter
+from nanohtnet_ros.core.keypoint_tracking import PeopleFinder
+from nanohtnet_ros.core.lifter import Lifter
+from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.pipeline import Pipeline
+from nanohtnet_ros.core.pose_estimation import PeopleLifter
 from nanohtnet_ros.core.tracker import Tracker
 from nanohtnet_ros.core.window import NS_PER_S
-from nanohtnet_ros.demo.clips import Clip, packaged_clips
 from nanohtnet_ros.demo.picture import draw_demo
 from nanohtnet_ros.demo.recorder import Recorder, new_bag
 from nanohtnet_ros.demo.scoring import Recording, report
 from nanohtnet_ros.detectors.open import open_detector
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.ros.share import share_file
-from nanohtnet_ros.ros.video_source import VideoSource
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
 from nanohtnet_ros.runtime.session import open_session
+from nanohtnet_ros.samples.clips import Clip, packaged_clips
+from nanohtnet_ros.samples.video_source import VideoSource
 
 QUIET_S = 1.0
 TIMEOUT_S = 60.0
@@ -66,7 +68,7 @@ def run(video: Path, out: Path = Path("nanohtnet_output"), camera_info: Path | N
     """
     VideoSource(str(video)).close()  # says what is wrong with the file before anything starts
     if camera_info is not None and not camera_info.is_file():
-        raise ValueError(f"there is no calibration {camera_info}")
+        raise UserError(f"there is no calibration {camera_info}")
     play([Clip("video", video, camera_info)], out, speed)
 
 
@@ -107,7 +109,7 @@ def prepare_folder(out: Path) -> None:
     """
     if out.exists():
         if any(out.iterdir()) and not (out / "report.json").is_file() and not (out / "logs").is_dir():
-            raise ValueError(f"{out} holds files that are not a former run's: choose another folder")
+            raise UserError(f"{out} holds files that are not a former run's: choose another folder")
         shutil.rmtree(out)
 
 
@@ -139,7 +141,7 @@ def fitting_speed(clip: Clip, frames: int = 20) -> float:
         seconds.append(time.perf_counter() - started)
     source.close()
     if not seconds:
-        raise ValueError(f"{clip.video} holds no frame that can be read")
+        raise UserError(f"{clip.video} holds no frame that can be read")
     period = 1.0 / source.frame_rate_hz
     typical = sorted(seconds)[len(seconds) // 2]
     return next((speed for speed in SPEEDS if 2.0 * typical < period / speed), SPEEDS[-1])
@@ -183,7 +185,7 @@ def play_clip(clip: Clip, recorder: Recorder, speed: float, logs: Path) -> None:
     """Play one clip from its first frame until the last skeletons have arrived.
 
     Raises:
-        RuntimeError: a node ended too early, or no skeletons came; the message holds the end of its log.
+        UserError: a node ended too early, or no skeletons came; the message holds the end of its log.
     """
     video_args = ["-p", f"source:='{clip.video.absolute()}'", "-p", f"speed:={speed}", "-p", "wait_for_subscribers:=2"]
     if clip.camera_info is not None:
@@ -211,7 +213,7 @@ def play_clip(clip: Clip, recorder: Recorder, speed: float, logs: Path) -> None:
             except subprocess.TimeoutExpired:
                 process.kill()
     if not recorder.counts[topics[0]]:
-        raise RuntimeError(f"no skeletons came out of {clip.video}:\n{log_end(logs, clip, 'pose_node')}")
+        raise UserError(f"no skeletons came out of {clip.video}:\n{log_end(logs, clip, 'pose_node')}")
 
 
 def wait_until(ready: Callable[[], bool], nodes: dict[str, subprocess.Popen], clip: Clip, logs: Path) -> None:
@@ -220,10 +222,10 @@ def wait_until(ready: Callable[[], bool], nodes: dict[str, subprocess.Popen], cl
     while not ready():
         for name, process in nodes.items():
             if process.poll():
-                raise RuntimeError(f"{name} ended with {process.returncode}:\n{log_end(logs, clip, name)}")
+                raise UserError(f"{name} ended with {process.returncode}:\n{log_end(logs, clip, name)}")
         if time.monotonic() > give_up_s:
             end = log_end(logs, clip, "pose_node")
-            raise RuntimeError(f"the nodes of {clip.name} did not answer in {TIMEOUT_S:g} s:\n{end}")
+            raise UserError(f"the nodes of {clip.name} did not answer in {TIMEOUT_S:g} s:\n{end}")
         time.sleep(0.05)
 
 

@@ -11,30 +11,6 @@ from nanohtnet_ros.core.poses import Keypoints
 from nanohtnet_ros.core.skeleton import COCO_17, coco_to_h36m
 
 
-class Detector(Protocol):
-    """Finds every person's 17 Human3.6M keypoints in an image."""
-
-    family: str
-    """How it works, by the name that the parameter `detector_family` has for it."""
-
-    runtime: str
-    """What runs its networks, as shown to users."""
-
-    def detect(self, image_bgr: np.ndarray) -> list[Keypoints]:
-        """Find people.
-
-        Args:
-            image_bgr: (H, W, 3) uint8.
-        Returns:
-            One `Keypoints` per person, in no particular order.
-        """
-        ...
-
-    def reset(self) -> None:
-        """Forget what earlier images taught, as after a jump in time."""
-        ...
-
-
 class PersonDetector(Protocol):
     """Finds boxes around people, for a detector that looks at one person at a time."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from nanohtnet_ros.detectors.base import Detector, PeopleConfig, PersonDetector
+from nanohtnet_ros.core.detector import Detector
+from nanohtnet_ros.detectors.base import PeopleConfig, PersonDetector
 from nanohtnet_ros.detectors.blazepose import BlazePoseConfig, BlazePoseDetector
 from nanohtnet_ros.detectors.recognise import recognise
 from nanohtnet_ros.detectors.rtmdet import RTMDet
@@ -13,6 +14,7 @@ from nanohtnet_ros.detectors.rtmo import RTMODetector
 from nanohtnet_ros.detectors.rtmpose import RTMPoseDetector
 from nanohtnet_ros.detectors.yolo_pose import YoloPoseDetector
 from nanohtnet_ros.detectors.yolox import YOLOX
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.model_store import detector_dir, find_detector
 from nanohtnet_ros.runtime.session import Session, open_session
 
@@ -55,7 +57,7 @@ def open_detector(
     if family in ONE_STAGE:
         return ONE_STAGE[family](session, outputs, people)
     if not person_detector:
-        raise ValueError(
+        raise UserError(
             f"{path} is RTMPose, which needs boxes around people: set person_detector to an RTMDet's or YOLOX's file, "
             "or to yolox-tiny after 'nanohtnet models get yolox-tiny'")
     persons = open_person_detector(person_detector, max_people, threads, person_family, open_network)

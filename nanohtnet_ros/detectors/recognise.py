@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
 
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.session import Session
 
 ANY = None
@@ -91,7 +92,7 @@ def recognise(session: Session, path: Path, finds: str, family: str = "auto") ->
         other = next((f for f in FAMILIES if f not in candidates and f.roles(session.output_shapes)), None)
         hint = f"; it looks like {other.name}, which finds {other.finds}" if other else ""
         expected = "; ".join(map(str, candidates))
-        raise ValueError(
+        raise UserError(
             f"{path} is no detector of {finds} that is known: {has} (-1 is any){hint}. Expected an input (any, 3, any, "
             f"any) and one of these sets of outputs: {expected}")
     if len(matching) > 1:
@@ -99,5 +100,5 @@ def recognise(session: Session, path: Path, finds: str, family: str = "auto") ->
         matching = {name: roles for name, roles in matching.items() if name in place} or matching
     if len(matching) > 1:
         parameter = "detector_family" if finds == "keypoints" else "person_detector_family"
-        raise ValueError(f"{path} may be {' or '.join(matching)}: {has}. Set {parameter} to the one it is")
+        raise UserError(f"{path} may be {' or '.join(matching)}: {has}. Set {parameter} to the one it is")
     return next(iter(matching.items()))

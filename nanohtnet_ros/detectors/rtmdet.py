@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from nanohtnet_ros.detectors.boxes import sure_boxes
-from nanohtnet_ros.detectors.image_input import ImageInput, Letterbox, Normalisation
+from nanohtnet_ros.detectors.network_input import ImageInput, Letterbox, Normalisation
 from nanohtnet_ros.runtime.session import Session
 
 NORMALISATION = Normalisation(mean=(103.53, 116.28, 123.675), std=(57.375, 57.12, 58.395))

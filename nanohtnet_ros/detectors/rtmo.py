@@ -13,7 +13,7 @@ import numpy as np
 from nanohtnet_ros.core.poses import Keypoints
 from nanohtnet_ros.detectors.base import PeopleConfig, people_from_coco
 from nanohtnet_ros.detectors.boxes import sure_boxes
-from nanohtnet_ros.detectors.image_input import ImageInput, Letterbox, Normalisation
+from nanohtnet_ros.detectors.network_input import ImageInput, Letterbox, Normalisation
 from nanohtnet_ros.runtime.session import Session
 
 NORMALISATION = Normalisation()

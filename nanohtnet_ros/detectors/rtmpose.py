@@ -13,7 +13,8 @@ import numpy as np
 
 from nanohtnet_ros.core.poses import Keypoints
 from nanohtnet_ros.detectors.base import PeopleConfig, PersonDetector, people_from_coco
-from nanohtnet_ros.detectors.image_input import ImageInput, Normalisation
+from nanohtnet_ros.detectors.network_input import ImageInput, Normalisation
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.session import Session
 
 NORMALISATION = Normalisation(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375), rgb=True)
@@ -114,7 +115,7 @@ class RTMPoseDetector:
         for role, pixels in zip(("simcc_x", "simcc_y"), self._input.size, strict=True):
             bins = session.output_shapes[outputs[role]][2]
             if bins not in (-1, pixels * BINS_PER_PIXEL):
-                raise ValueError(
+                raise UserError(
                     f"'{outputs[role]}' has {bins} bins, expected {pixels * BINS_PER_PIXEL:g}, two for each of the "
                     f"input's {pixels} pixels")
         self.runtime = session.runtime

@@ -14,7 +14,8 @@ import numpy as np
 from nanohtnet_ros.core.poses import Keypoints
 from nanohtnet_ros.detectors.base import PeopleConfig, people_from_coco
 from nanohtnet_ros.detectors.boxes import centre_to_corners, sure_boxes
-from nanohtnet_ros.detectors.image_input import ImageInput, Letterbox, Normalisation
+from nanohtnet_ros.detectors.network_input import ImageInput, Letterbox, Normalisation
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.session import Session
 
 NORMALISATION = Normalisation(std=(255.0, 255.0, 255.0), rgb=True)
@@ -41,7 +42,7 @@ def decode(raw: np.ndarray, place: Letterbox, max_people: int) -> tuple[np.ndarr
         dets, keypoints = raw[:, :5], raw[:, 6:]
         kept = sure_boxes(dets, THRESHOLD, 1.0, max_people)  # one person, one row: nothing is left to suppress
     else:
-        raise ValueError(f"output has shape (1, {raw.shape[0]}, {raw.shape[1]}), expected (1, 56, N) or (1, N, 57)")
+        raise UserError(f"output has shape (1, {raw.shape[0]}, {raw.shape[1]}), expected (1, 56, N) or (1, N, 57)")
     people = keypoints[kept].reshape(-1, 17, 3)
     return place.to_image(people[..., :2]), people[..., 2]
 

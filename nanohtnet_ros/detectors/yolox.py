@@ -11,8 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 from nanohtnet_ros.detectors.boxes import centre_to_corners, sure_boxes
-from nanohtnet_ros.detectors.image_input import ImageInput, Normalisation
+from nanohtnet_ros.detectors.network_input import ImageInput, Normalisation
 from nanohtnet_ros.detectors.rtmdet import THRESHOLD, people_among
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.session import Session
 
 NORMALISATION = Normalisation()
@@ -47,7 +48,7 @@ class YOLOX:
         self._cells, self._strides = grid(self._input.size)
         rows = session.output_shapes[outputs["output"]][1] if "output" in outputs else -1
         if rows not in (-1, len(self._cells)):
-            raise ValueError(
+            raise UserError(
                 f"this YOLOX has {rows} rows, expected {len(self._cells)} for an input of "
                 f"{self._input.size[0]}x{self._input.size[1]} and the strides {STRIDES}")
         self.runtime = session.runtime

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from nanohtnet_ros.errors import UserError
+
 Config = TypeVar("Config")
 
 
@@ -23,16 +25,16 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ValueError(f"{path} is not a checkpoint that can be read safely: {error}") from error
+        raise UserError(f"{path} is not a checkpoint that can be read safely: {error}") from error
     if not isinstance(content, dict):
-        raise ValueError(f"{path} holds a {type(content).__name__}, expected a dict of tensors")
+        raise UserError(f"{path} holds a {type(content).__name__}, expected a dict of tensors")
     return content
 
 
 def check_trained(content: dict[str, Any], path: Path | str) -> None:
     """Raise a ValueError for a pre-trained encoder, which cannot be used by itself."""
     if content.get("pretrained"):
-        raise ValueError(f"{path} is pre-trained and has no regression head yet: train with --from {path}")
+        raise UserError(f"{path} is pre-trained and has no regression head yet: train with --from {path}")
 
 
 def config_of(content: dict[str, Any], kind: type[Config], path: Path | str) -> Config:
@@ -44,7 +46,7 @@ def config_of(content: dict[str, Any], kind: type[Config], path: Path | str) -> 
     try:
         return kind(**content["config"])
     except TypeError as error:
-        raise ValueError(
+        raise UserError(
             f"{path}: its configuration is not one of {kind.__name__}: {error}; read it with the version of this "
             "package that wrote it") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.model.network_config import NetworkConfig
 
 
@@ -56,9 +57,9 @@ class NanoHTNetConfig(NetworkConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.channels % (6 * self.heads):
-            raise ValueError(
+            raise UserError(
                 f"channels is {self.channels}, expected a multiple of {6 * self.heads}: "
                 f"its thirds and halves are split over {self.heads} heads"
             )
         if self.joints != 17:
-            raise ValueError(f"joints is {self.joints}, expected 17: the part level is written for Human3.6M's limbs")
+            raise UserError(f"joints is {self.joints}, expected 17: the part level is written for Human3.6M's limbs")

@@ -7,6 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.model.config import NanoHTNetConfig
 from nanohtnet_ros.model.nanohtnet import NanoHTNet
 
@@ -32,10 +33,10 @@ def grow(model: NanoHTNet, config: NanoHTNetConfig) -> NanoHTNet:
     free = {name: getattr(config, name) for name in (
         "window_length", "kept_frames", "output_offsets", "drop_path", "dropout_spatial", "dropout_temporal")}
     if replace(old, **free) != config:
-        raise ValueError(f"cannot grow {old} into {config}: only the window and the outputs may differ")
+        raise UserError(f"cannot grow {old} into {config}: only the window and the outputs may differ")
     T, n = old.window_length, old.kept_frames
     if config.window_length < T or config.kept_frames < n:
-        raise ValueError(
+        raise UserError(
             f"cannot grow {T} frames and {n} coefficients into {config.window_length} and {config.kept_frames}: "
             "both may only become more")
     stretch = config.window_length / T

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nanohtnet_ros.core.skeleton import H36M_17, H36M_LIMBS
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.model.checkpoints import check_trained, config_of, read_checkpoint, tensor_problems
 from nanohtnet_ros.model.config import NanoHTNetConfig
 from nanohtnet_ros.model.lifting_module import LiftingModule
@@ -293,9 +294,9 @@ def infer_config(state_dict: dict[str, Tensor], swap_arm_tokens: bool = False) -
     """
     def shape(name: str, dims: int) -> tuple[int, ...]:
         if name not in state_dict:
-            raise ValueError(f"the checkpoint has no tensor '{name}': it is not a NanoHTNet checkpoint")
+            raise UserError(f"the checkpoint has no tensor '{name}': it is not a NanoHTNet checkpoint")
         if state_dict[name].dim() != dims:
-            raise ValueError(f"'{name}' has shape {tuple(state_dict[name].shape)}, expected {dims} dimensions")
+            raise UserError(f"'{name}' has shape {tuple(state_dict[name].shape)}, expected {dims} dimensions")
         return tuple(state_dict[name].shape)
 
     channels, joint_inputs = shape("patch_embed.weight", 2)
@@ -336,12 +337,12 @@ def load_checkpoint(path: Path | str, swap_arm_tokens: bool = False) -> NanoHTNe
     """
     content = read_checkpoint(path)
     if content.get("network", "nanohtnet") != "nanohtnet":
-        raise ValueError(f"{path} holds the network '{content['network']}', expected a nanohtnet")
+        raise UserError(f"{path} holds the network '{content['network']}', expected a nanohtnet")
     check_trained(content, path)
     state_dict = content.get("state_dict", content)
     strays = [str(name) for name, value in state_dict.items() if not isinstance(value, Tensor)]
     if strays:
-        raise ValueError(f"{path}: {', '.join(strays)}: not tensors, expected a state dict")
+        raise UserError(f"{path}: {', '.join(strays)}: not tensors, expected a state dict")
     state_dict = {name.removeprefix("module."): tensor for name, tensor in state_dict.items()}
     if "config" in content:
         config = config_of(content, NanoHTNetConfig, path)
@@ -350,6 +351,6 @@ def load_checkpoint(path: Path | str, swap_arm_tokens: bool = False) -> NanoHTNe
     model = NanoHTNet(config)
     problems = tensor_problems(state_dict, model.state_dict())
     if problems:
-        raise ValueError(f"{path} does not fit {config}: " + "; ".join(problems))
+        raise UserError(f"{path} does not fit {config}: " + "; ".join(problems))
     model.load_state_dict(state_dict)
     return model.eval()

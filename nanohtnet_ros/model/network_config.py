@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nanohtnet_ros.errors import UserError
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -30,13 +32,13 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         if not 1 <= self.kept_frames <= self.window_length:
-            raise ValueError(
+            raise UserError(
                 f"kept_frames is {self.kept_frames}, expected 1 to window_length = {self.window_length}"
             )
         offsets = self.frame_offsets
         ascending = len(offsets) == self.kept_frames and list(offsets) == sorted(set(offsets))
         if not ascending or offsets[0] < 1 - self.window_length or offsets[-1] > 0:
-            raise ValueError(
+            raise UserError(
                 f"output_offsets are {list(offsets)}, expected {self.kept_frames} ascending frames of the window, "
                 f"{1 - self.window_length} to 0"
             )

@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.model.checkpoints import check_trained, config_of, read_checkpoint, tensor_problems
 from nanohtnet_ros.model.config import NanoHTNetConfig
 from nanohtnet_ros.model.grow import grow
@@ -48,7 +49,7 @@ def load_network(path: Path | str) -> Network:
     content = read_checkpoint(path)
     name = content.get("network", "nanohtnet")
     if name not in NETWORKS:
-        raise ValueError(f"{path} holds the network '{name}', expected one of {', '.join(NETWORKS)}")
+        raise UserError(f"{path} holds the network '{name}', expected one of {', '.join(NETWORKS)}")
     check_trained(content, path)
     if name == "nanohtnet":
         return load_checkpoint(path)
@@ -78,10 +79,10 @@ def load_weights(network: Network, path: Path | str, grows: bool = False) -> Non
         content = checkpoint_of(load_checkpoint(path))
     name = content.get("network", "nanohtnet")
     if name != mine["network"]:
-        raise ValueError(f"{path} holds a {name}, the recipe trains a {mine['network']}: set network to {name}")
+        raise UserError(f"{path} holds a {name}, the recipe trains a {mine['network']}: set network to {name}")
     if grows:
         if name != "nanohtnet" or content.get("pretrained"):
-            raise ValueError(f"{path} cannot grow: that is for trained NanoHTNets")
+            raise UserError(f"{path} cannot grow: that is for trained NanoHTNets")
         smaller = load_checkpoint(path)
         content = checkpoint_of(grow(smaller, replace(network.config, uncertainty=smaller.config.uncertainty)))
     tensors, expected = content["state_dict"], mine["state_dict"]
@@ -95,5 +96,5 @@ def load_weights(network: Network, path: Path | str, grows: bool = False) -> Non
         f"its {key} is {theirs[key]}, the recipe's {mine['config'][key]}"
         for key in sorted(theirs.keys() - MAY_CHANGE[name]) if theirs[key] != mine["config"][key]]
     if problems:
-        raise ValueError(f"{path} does not fit the recipe's network: " + "; ".join(problems))
+        raise UserError(f"{path} does not fit the recipe's network: " + "; ".join(problems))
     network.load_state_dict(tensors, strict=not content.get("pretrained"))

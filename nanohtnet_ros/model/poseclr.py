@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.model.person_view import look_at_person
 
 NOBODY = -1  # the sequence of a place in the bank that no key has been put in yet
@@ -52,18 +53,18 @@ class PoseCLRConfig:
 
     def __post_init__(self) -> None:
         if self.views < 2:
-            raise ValueError(f"views is {self.views}, expected 2 or more: a query needs another camera's key")
+            raise UserError(f"views is {self.views}, expected 2 or more: a query needs another camera's key")
         if self.momentum_encoders not in ("shared", "per_view"):
-            raise ValueError(f"momentum_encoders is '{self.momentum_encoders}', expected 'shared' or 'per_view'")
+            raise UserError(f"momentum_encoders is '{self.momentum_encoders}', expected 'shared' or 'per_view'")
         if not 0.0 <= self.momentum < 1.0:
-            raise ValueError(f"momentum is {self.momentum}, expected 0 or more and less than 1")
+            raise UserError(f"momentum is {self.momentum}, expected 0 or more and less than 1")
         if self.bank_size < 1:
-            raise ValueError(f"bank_size is {self.bank_size}, expected 1 or more")
+            raise UserError(f"bank_size is {self.bank_size}, expected 1 or more")
         if self.exclusion_frames is not None and self.exclusion_frames < 0:
-            raise ValueError(
+            raise UserError(
                 f"exclusion_frames is {self.exclusion_frames}, expected 0 or more: 0 excludes the query's own moment")
         if self.temperature <= 0.0:
-            raise ValueError(f"temperature is {self.temperature}, expected more than 0: the paper names 0.07 and 0.5")
+            raise UserError(f"temperature is {self.temperature}, expected more than 0: the paper names 0.07 and 0.5")
 
     def exclusion_for(self, window_length: int) -> int:
         """Frames of the same recording that count as a window's own moment."""
@@ -181,7 +182,7 @@ class MemoryBank(nn.Module):
         """
         size = len(self.keys)
         if len(keys) > size:
-            raise ValueError(
+            raise UserError(
                 f"one step gives {len(keys)} keys, the memory bank holds {size}: raise bank_size, or take fewer "
                 "windows a step")
         places = (self.next + torch.arange(len(keys), device=keys.device)) % size

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.model.lifting_module import LiftingModule
 from nanohtnet_ros.model.network_config import NetworkConfig
 
@@ -46,7 +47,7 @@ class TemporalConvConfig(NetworkConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         if math.prod(self.kernel_sizes) != self.window_length:
-            raise ValueError(
+            raise UserError(
                 f"kernel_sizes are {list(self.kernel_sizes)}, whose product is {math.prod(self.kernel_sizes)}, "
                 f"expected window_length = {self.window_length}: change one of them"
             )

@@ -9,6 +9,7 @@ import numpy as np
 from sensor_msgs.msg import Image
 
 from nanohtnet_ros.core.window import NS_PER_S
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.ros.images import ImageError, check_size, rows_of
 from nanohtnet_ros.ros.messages import stamp_ns
 
@@ -55,7 +56,7 @@ class DepthBuffer:
             ValueError: the tolerance is negative, or nothing would be kept.
         """
         if not tolerance_s >= 0 or kept < 1:
-            raise ValueError(f"tolerance_s is {tolerance_s} and kept {kept}, expected at least 0 and at least 1")
+            raise UserError(f"tolerance_s is {tolerance_s} and kept {kept}, expected at least 0 and at least 1")
         self._tolerance_ns = int(tolerance_s * NS_PER_S)
         self._messages: deque[Image] = deque(maxlen=kept)
         self._lock = threading.Lock()

@@ -5,16 +5,16 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from nanohtnet_ros.core.finder import PeopleFinder
-from nanohtnet_ros.core.stage_times import StageTimes
+from nanohtnet_ros.core.keypoint_tracking import PeopleFinder
+from nanohtnet_ros.core.timing import StageTimes
 from nanohtnet_ros.ros import parameters
+from nanohtnet_ros.ros.factory import apply_finding, open_finder
 from nanohtnet_ros.ros.images import CONVERTER
 from nanohtnet_ros.ros.inputs import ImageInput
 from nanohtnet_ros.ros.messages import stamp_ns
 from nanohtnet_ros.ros.outputs import KeypointOutput
 from nanohtnet_ros.ros.spin import spin
 from nanohtnet_ros.ros.stage_node import StageNode
-from nanohtnet_ros.ros.stages import apply_finding, open_finder
 
 
 class DetectorNode(StageNode):

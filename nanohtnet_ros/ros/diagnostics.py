@@ -97,3 +97,21 @@ class Diagnostics:
         message = DiagnosticArray(status=[status])
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(message)
+
+
+class Rate:
+    """How often something happens, over the last seconds."""
+
+    def __init__(self, over_s: float = 5.0) -> None:
+        """Start at zero; happenings of the last `over_s` seconds count."""
+        self._over_s = over_s
+        self._times: deque[float] = deque(maxlen=10_000)
+
+    def tick(self) -> None:
+        """Count one."""
+        self._times.append(time.monotonic())
+
+    def hz(self) -> float:
+        """Happenings a second."""
+        since = time.monotonic() - self._over_s
+        return sum(t >= since for t in list(self._times)) / self._over_s

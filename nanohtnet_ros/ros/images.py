@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
+from nanohtnet_ros.errors import UserError
+
 # The binary of cv_bridge breaks, in several ways and with pages on stderr, beside a NumPy it was not built for.
 try:
     with contextlib.redirect_stderr(io.StringIO()):
@@ -45,7 +47,7 @@ BIG_ENDIAN = int(sys.byteorder == "big")  # this machine
 JPEG_START, JPEG_SCAN, JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 
 
-class ImageError(ValueError):
+class ImageError(UserError):
     """A message that holds no usable image."""
 
 

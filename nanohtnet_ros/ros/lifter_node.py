@@ -6,16 +6,17 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-from nanohtnet_ros.core.people_lifter import Frame, PeopleLifter
-from nanohtnet_ros.core.stage_times import StageTimes
+from nanohtnet_ros.core.pose_estimation import Frame, PeopleLifter
+from nanohtnet_ros.core.timing import StageTimes
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.msg import Skeleton2DArray
 from nanohtnet_ros.ros import parameters
+from nanohtnet_ros.ros.factory import apply_lifting, open_lifter
 from nanohtnet_ros.ros.inputs import CalibrationInput, DepthInput, KeypointInput
 from nanohtnet_ros.ros.messages import header_before, stamp_ns
 from nanohtnet_ros.ros.outputs import SkeletonOutput
 from nanohtnet_ros.ros.spin import spin
 from nanohtnet_ros.ros.stage_node import StageNode
-from nanohtnet_ros.ros.stages import apply_lifting, open_lifter
 
 
 class LifterNode(StageNode):
@@ -32,9 +33,9 @@ class LifterNode(StageNode):
 
     def load(self, p: SimpleNamespace) -> str:
         if len(set(p.cameras)) != len(p.cameras) or not p.cameras:
-            raise ValueError(f"cameras are {list(p.cameras)}, expected names that differ")
+            raise UserError(f"cameras are {list(p.cameras)}, expected names that differ")
         if len(p.cameras) > 1 and (p.publish_tf or p.publish_hri):
-            raise ValueError(
+            raise UserError(
                 "publish_tf and publish_hri name people by their ids, which every camera numbers by itself: run one "
                 "lifter_node for each camera")
         self._lifter, description, network = open_lifter(self, p)

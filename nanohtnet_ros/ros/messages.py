@@ -11,7 +11,7 @@ from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.core.lifter import ModelCard
+from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.window import NS_PER_S

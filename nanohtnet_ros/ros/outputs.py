@@ -10,7 +10,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from std_msgs.msg import Header
 
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.core.lifter import ModelCard
+from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.poses import Person, TrackedKeypoints
 from nanohtnet_ros.msg import Skeleton2DArray, Skeleton3DArray, SkeletonDescription
 from nanohtnet_ros.ros.debug_image import DebugImage

@@ -13,8 +13,8 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 
+from nanohtnet_ros.core.body import HIPS_AHEAD_M
 from nanohtnet_ros.core.camera import DEFAULT_HORIZONTAL_FOV_DEG
-from nanohtnet_ros.core.hip_centres import HIPS_AHEAD_M
 from nanohtnet_ros.detectors.recognise import PERSON_FAMILIES, POSE_FAMILIES
 from nanohtnet_ros.runtime.engine_build import PRECISIONS
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL

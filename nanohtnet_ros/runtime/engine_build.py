@@ -8,6 +8,7 @@ from threading import Lock
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime import tensorrt_api
 from nanohtnet_ros.runtime.tensorrt_api import Log
 
@@ -52,7 +53,7 @@ def build_engine(
     parser = trt.OnnxParser(network, tensorrt_api.logger())
     if not parser.parse(content, str(path)):  # the path is for weights in files of their own
         reasons = "; ".join(parser.get_error(i).desc() for i in range(parser.num_errors))
-        raise ValueError(f"TensorRT {trt.__version__} cannot read {path}: {reasons or tensorrt_api.complaints()}")
+        raise UserError(f"TensorRT {trt.__version__} cannot read {path}: {reasons or tensorrt_api.complaints()}")
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
     if precision == "fp32":
@@ -68,7 +69,7 @@ def build_engine(
         config.progress_monitor = monitor
     engine = builder.build_serialized_network(network, config)
     if engine is None:
-        raise ValueError(f"TensorRT {trt.__version__} cannot build {path}: {tensorrt_api.complaints()}")
+        raise UserError(f"TensorRT {trt.__version__} cannot build {path}: {tensorrt_api.complaints()}")
     return bytes(engine), bytes(cache.serialize())
 
 
@@ -88,11 +89,11 @@ def _set_profile(
     """State the sizes of a dynamic batch; whether there is one."""
     if network.num_inputs != 1:
         names = [network.get_input(i).name for i in range(network.num_inputs)]
-        raise ValueError(f"{path} has inputs {names}, expected one")
+        raise UserError(f"{path} has inputs {names}, expected one")
     tensor = network.get_input(0)
     shape = tuple(tensor.shape)
     if -1 in shape[1:]:
-        raise ValueError(
+        raise UserError(
             f"{path}: '{tensor.name}' has shape {shape} (-1 is any), expected sizes that are fixed but for the batch: "
             "export it so")
     if shape[0] != -1:

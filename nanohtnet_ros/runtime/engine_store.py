@@ -6,16 +6,16 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import os
 import re
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime import tensorrt_api
 from nanohtnet_ros.runtime.engine_build import OPTIMAL_BATCH, PRECISIONS, build_engine
+from nanohtnet_ros.runtime.files import write_atomically
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, cache_dir, find_model
 from nanohtnet_ros.runtime.tensorrt_api import Gpu, Log
 
@@ -50,7 +50,7 @@ class EngineKey:
     def of(cls, path: Path, tensorrt: str, gpu: Gpu, precision: str, max_batch: int = MAX_BATCH) -> EngineKey:
         """The key of an ONNX file's engine on this machine."""
         if precision not in PRECISIONS:
-            raise ValueError(f"precision is '{precision}', expected one of {', '.join(PRECISIONS)}")
+            raise UserError(f"precision is '{precision}', expected one of {', '.join(PRECISIONS)}")
         profile = (1, min(OPTIMAL_BATCH, max_batch), max_batch)
         return cls(_onnx_sha256(path), tensorrt, gpu.name, gpu.compute_capability, precision, profile)
 
@@ -74,28 +74,7 @@ def engine_dir() -> Path:
     return cache_dir().parent / "engines"
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file that readers see whole or not at all, even if the power fails."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(part, 0o666 & ~current_umask())  # mkstemp's files are for their owner alone
-        os.replace(part, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(part)
-        raise
 
-
-def current_umask() -> int:
-    """The process's umask, which can only be read by setting it."""
-    umask = os.umask(0o077)
-    os.umask(umask)
-    return umask
 
 
 def write_engine(path: Path, key: EngineKey, engine: bytes) -> None:

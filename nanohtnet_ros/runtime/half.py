@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nanohtnet_ros.errors import UserError
+
 if TYPE_CHECKING:
     import onnx
 
@@ -122,7 +124,7 @@ class _Converter:
                 if bound:
                     values = np.clip(values, -LARGEST, LARGEST)
                 if np.abs(values[np.isfinite(values)]).max(initial=0.0) > LARGEST:
-                    raise ValueError(f"{self._path}: '{name}' exceeds half precision's {LARGEST:g}: use fp32")
+                    raise UserError(f"{self._path}: '{name}' exceeds half precision's {LARGEST:g}: use fp32")
                 self._new_weights.append(self._onnx.numpy_helper.from_array(values.astype(np.float16), half))
             else:
                 self._nodes.append(self._cast(name, half, self._onnx.TensorProto.FLOAT16))

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import nanohtnet_ros
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.downloads import SOURCES
 
 DEFAULT_MODEL = "nano_81_streaming"
@@ -68,10 +69,10 @@ def get(name: str) -> None:
         name: one that 'nanohtnet models list' shows.
     Raises:
         ValueError: the name is unknown, or a file's content is not the expected one.
-        RuntimeError: the download failed.
+        UserError: the download failed.
     """
     if name not in SOURCES:
-        raise ValueError(f"unknown model '{name}', expected one of {', '.join(SOURCES)}")
+        raise UserError(f"unknown model '{name}', expected one of {', '.join(SOURCES)}")
     source, target = SOURCES[name], cache_dir() / name
     if is_here(name):
         print(f"{name} is in {target}")
@@ -81,13 +82,13 @@ def get(name: str) -> None:
     with tempfile.TemporaryDirectory(dir=target) as folder:
         try:
             source.bring(Path(folder))
-        except RuntimeError as error:
-            raise RuntimeError(
+        except UserError as error:
+            raise UserError(
                 f"{error}\nMend the connection and run it again, or put {', '.join(source.hashes)} into {target} "
                 "yourself.") from error
         for file, sha256 in source.hashes.items():
             if not is_intact(Path(folder) / file, sha256):
-                raise ValueError(f"{file} from {source.address} is not what is expected: SHA-256 differs from {sha256}")
+                raise UserError(f"{file} from {source.address} is not what is expected: SHA-256 differs from {sha256}")
         for file in source.hashes:
             (Path(folder) / file).replace(target / file)
     print(f"{name} is in {target}")
@@ -122,7 +123,7 @@ def find_detector(name: str) -> Path:
         return given
     known = [n for n, source in SOURCES.items() if len(source.hashes) == 1]
     if name not in known:
-        raise ValueError(
+        raise UserError(
             f"unknown detector '{name}', expected {', '.join(SOURCES)}, or the path of an .onnx file")
     (file,) = SOURCES[name].hashes
     return detector_dir(name) / file

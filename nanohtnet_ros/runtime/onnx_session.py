@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.tensorrt_api import GpuUnavailableError
 
 INPUT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
@@ -45,7 +46,7 @@ class OnnxSession:
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=[(provider, settings)])
         except Exception as error:  # ONNX Runtime raises classes of its own for every kind of broken file
-            raise ValueError(f"{path} cannot be run: {error}") from error
+            raise UserError(f"{path} cannot be run: {error}") from error
         if provider not in self._session.get_providers():  # it takes the CPU in its place, and says so in its log only
             raise GpuUnavailableError(
                 f"ONNX Runtime {onnxruntime.__version__} has {provider}, but cannot start it: CUDA's or cuDNN's "
@@ -53,7 +54,7 @@ class OnnxSession:
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or inputs[0].type not in INPUT_TYPES:
             has = ", ".join(f"{i.name} {i.type}" for i in inputs)
-            raise ValueError(f"{path} has the inputs {has}, expected one of {' or '.join(INPUT_TYPES)}")
+            raise UserError(f"{path} has the inputs {has}, expected one of {' or '.join(INPUT_TYPES)}")
         self.input_name = inputs[0].name
         self.input_shape = known_sizes(inputs[0].shape)
         self.output_shapes = {output.name: known_sizes(output.shape) for output in self._session.get_outputs()}
@@ -66,7 +67,7 @@ class OnnxSession:
     def run_named(self, x: np.ndarray) -> dict[str, np.ndarray]:
         expected = self.input_shape
         if x.ndim != len(expected) or any(e not in (-1, got) for e, got in zip(expected, x.shape, strict=True)):
-            raise ValueError(f"'{self.input_name}' has shape {x.shape}, model expects {expected} (-1 is any)")
+            raise UserError(f"'{self.input_name}' has shape {x.shape}, model expects {expected} (-1 is any)")
         outputs = self._session.run(None, {self.input_name: np.ascontiguousarray(x, self._input_type)})
         return {name: out.astype(np.float32) if out.dtype == np.float16 else out
                 for name, out in zip(self.output_shapes, outputs, strict=True)}

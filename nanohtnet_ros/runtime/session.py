@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.tensorrt_api import GpuUnavailableError
 
 
@@ -74,9 +75,9 @@ def open_session(
     """
     path = Path(path)
     if device not in DEVICES:
-        raise ValueError(f"device is '{device}', expected one of {', '.join(DEVICES)}")
+        raise UserError(f"device is '{device}', expected one of {', '.join(DEVICES)}")
     if require_gpu and device == "cpu":
-        raise ValueError("require_gpu is set, but device is 'cpu': change one of them")
+        raise UserError("require_gpu is set, but device is 'cpu': change one of them")
     if not path.is_file():
         raise FileNotFoundError(f"no model at {path}: see 'nanohtnet models list' for those that are installed")
     from nanohtnet_ros.runtime.onnx_session import OnnxSession
@@ -84,7 +85,7 @@ def open_session(
 
     if path.suffix in ENGINE_SUFFIXES:
         if device not in ("auto", "tensorrt"):
-            raise ValueError(f"{path} is a TensorRT engine, but device is '{device}': give the ONNX file")
+            raise UserError(f"{path} is a TensorRT engine, but device is '{device}': give the ONNX file")
         return TensorRTSession.from_engine(path, cuda_graph)
     ways = {
         "tensorrt": lambda: TensorRTSession.from_onnx(path, precision, max_batch, cuda_graph, log),

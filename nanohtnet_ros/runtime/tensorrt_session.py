@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime import tensorrt_api
 from nanohtnet_ros.runtime.cuda_memory import CudaMemory, view
 from nanohtnet_ros.runtime.engine_store import MAX_BATCH, EngineFileError, bare_engine, get_engine
@@ -83,7 +84,7 @@ class TensorRTSession:
         try:
             return cls(bare_engine(path), path.stem, cuda_graph=cuda_graph)
         except EngineFileError as error:
-            raise ValueError(f"{path}: {error}; build it on this machine, or give the ONNX file") from error
+            raise UserError(f"{path}: {error}; build it on this machine, or give the ONNX file") from error
 
     def run(self, x: np.ndarray) -> np.ndarray:
         """Run the network on one batch; its first output."""
@@ -100,9 +101,9 @@ class TensorRTSession:
             raise RuntimeError(f"the session of {self._name} is closed")
         expected = self.input_shape
         if x.ndim != len(expected) or any(e not in (-1, got) for e, got in zip(expected, x.shape, strict=True)):
-            raise ValueError(f"'{self.input_name}' has shape {x.shape}, model expects {expected} (-1 is any)")
+            raise UserError(f"'{self.input_name}' has shape {x.shape}, model expects {expected} (-1 is any)")
         if not x.shape[0]:
-            raise ValueError(f"'{self.input_name}' has shape {x.shape}, expected at least one of a batch")
+            raise UserError(f"'{self.input_name}' has shape {x.shape}, expected at least one of a batch")
         pieces = [self._run(x[i:i + self._max_batch]) for i in range(0, len(x), self._max_batch)]
         if len(pieces) == 1:
             return pieces[0]
@@ -132,10 +133,10 @@ class TensorRTSession:
         inputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
         outputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.OUTPUT]
         if len(inputs) != 1 or not outputs:
-            raise ValueError(f"{self._name} has inputs {inputs} and outputs {outputs}, expected one input")
+            raise UserError(f"{self._name} has inputs {inputs} and outputs {outputs}, expected one input")
         self._dtypes = {name: DTYPES.get(engine.get_tensor_dtype(name).name) for name in names}
         if strange := [name for name, dtype in self._dtypes.items() if dtype is None]:
-            raise ValueError(f"{self._name}: tensors {strange} have types other than {', '.join(DTYPES)}")
+            raise UserError(f"{self._name}: tensors {strange} have types other than {', '.join(DTYPES)}")
         self.input_name = inputs[0]
         self.input_shape: tuple[int, ...] = tuple(engine.get_tensor_shape(self.input_name))
         self.output_shapes = {name: tuple(engine.get_tensor_shape(name)) for name in outputs}

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from nanohtnet_ros.errors import UserError
+
 
 class TfliteSession:
     """Runs one `.tflite` file with a fixed input shape and several outputs."""
@@ -46,7 +48,7 @@ class TfliteSession:
             ValueError: the shape differs from the model's.
         """
         if x.shape != self.input_shape:
-            raise ValueError(f"input has shape {x.shape}, model expects {self.input_shape}")
+            raise UserError(f"input has shape {x.shape}, model expects {self.input_shape}")
         self._interpreter.set_tensor(self._input["index"], np.ascontiguousarray(x, np.float32))
         self._interpreter.invoke()
         return {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}

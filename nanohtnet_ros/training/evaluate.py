@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from nanohtnet_ros.core.metrics import mpjpe_mm, n_mpjpe_mm, p_mpjpe_mm
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.model.network_config import used_offset
-from nanohtnet_ros.training.evaluation_report import measure, tables
-from nanohtnet_ros.training.evaluation_set import EvaluationSet, motion_set
-from nanohtnet_ros.training.lifting import Lift, LiftingNetwork, predict, torch_lift
-from nanohtnet_ros.training.mocap import FRAME_RATE_HZ
-from nanohtnet_ros.training.record import record_of
+from nanohtnet_ros.training.data.mocap import FRAME_RATE_HZ
+from nanohtnet_ros.training.evaluation.predictor import Lift, LiftingNetwork, predict, torch_lift
+from nanohtnet_ros.training.evaluation.report import measure, tables
+from nanohtnet_ros.training.loop.provenance import record_of
 from nanohtnet_ros.training.sources import SourceOptions, SyntheticViews, open_training_data, options_of_record
+from nanohtnet_ros.training.synthesis.evaluation_set import EvaluationSet, motion_set
 
 __all__ = ["Lift", "evaluate", "evaluation_set_of", "score", "torch_lift"]
 
@@ -35,7 +36,7 @@ def score(lift: Lift, data: EvaluationSet, offsets: Sequence[int] | None = None)
     target = data.targets_m[:, data.offsets.index(frame)].numpy()
     offsets = tuple(data.offsets if offsets is None else offsets)
     if frame not in offsets:
-        raise ValueError(f"the network's outputs are the frames {list(offsets)}, the set's targets are of {frame}: "
+        raise UserError(f"the network's outputs are the frames {list(offsets)}, the set's targets are of {frame}: "
                          "build it with the network's offsets")
     output = offsets.index(frame) - len(offsets)
     scores = {}
@@ -63,7 +64,7 @@ def evaluation_set_of(
         ValueError: the data or its split is not understood, or its frame rate is not the network's.
     """
     if network.frame_rate_hz != FRAME_RATE_HZ:
-        raise ValueError(f"{network.name} takes {network.frame_rate_hz:g} frames a second, the data has "
+        raise UserError(f"{network.name} takes {network.frame_rate_hz:g} frames a second, the data has "
                          f"{FRAME_RATE_HZ:g}: its errors would mean nothing")
     views = open_training_data(data, split, options=source)
     windows = views.evaluation_set(network.window_length, network.offsets)
@@ -94,8 +95,8 @@ def evaluate(
     """
     if figure is not None:
         if figure.suffix != ".png":
-            raise ValueError(f"the picture to write is {figure}, expected a name that ends in .png")
-        from nanohtnet_ros.training.evaluation_figure import draw_report  # fails before the work, not after it
+            raise UserError(f"the picture to write is {figure}, expected a name that ends in .png")
+        from nanohtnet_ros.training.evaluation.figure import draw_report  # fails before the work, not after it
     network = LiftingNetwork.open(model, device, threads)
     if source is None and Path(model).suffix == ".pth":
         source = options_of_record(record_of(Path(model)))

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from nanohtnet_ros.core.camera import FOCAL_NORM
-from nanohtnet_ros.core.lifter import ModelCard
+from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.skeleton import H36M_17
-from nanohtnet_ros.demo.windows import clip_windows
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.model.config import NanoHTNetConfig
 from nanohtnet_ros.model.cost import multiply_adds
 from nanohtnet_ros.model.flip import FlipAveraged
@@ -20,11 +20,12 @@ from nanohtnet_ros.model.folded import FoldedNanoHTNet
 from nanohtnet_ros.model.nanohtnet import NanoHTNet, load_checkpoint
 from nanohtnet_ros.model.network_config import used_offset
 from nanohtnet_ros.runtime.session import open_session
+from nanohtnet_ros.samples.windows import clip_windows
+from nanohtnet_ros.training.data.mocap import FRAME_RATE_HZ
 from nanohtnet_ros.training.evaluate import evaluation_set_of, score, torch_lift
-from nanohtnet_ros.training.evaluation_report import measure
-from nanohtnet_ros.training.lifting import LiftingNetwork
-from nanohtnet_ros.training.mocap import FRAME_RATE_HZ
-from nanohtnet_ros.training.record import record_of
+from nanohtnet_ros.training.evaluation.predictor import LiftingNetwork
+from nanohtnet_ros.training.evaluation.report import measure
+from nanohtnet_ros.training.loop.provenance import record_of
 from nanohtnet_ros.training.sources import SourceOptions, options_of_record
 
 OPSET = 18
@@ -44,7 +45,7 @@ def export_onnx(model: NanoHTNet, path: Path, folded: bool = True, flip: bool = 
             network operator by operator.
         flip: average with the answer to the mirrored window, within the graph.
     Raises:
-        RuntimeError: the outputs differ by more than 0.01 mm, on windows of the packaged clips or on random ones; the
+        UserError: the outputs differ by more than 0.01 mm, on windows of the packaged clips or on random ones; the
             file is removed.
     """
     graph = inference_graph(model, folded, flip)
@@ -59,7 +60,7 @@ def export_onnx(model: NanoHTNet, path: Path, folded: bool = True, flip: bool = 
     path.write_bytes(proto.SerializeToString())
     try:
         check_parity(reference, model.config, path)
-    except RuntimeError:
+    except UserError:
         path.unlink()  # lest a card of an earlier export vouches for it
         raise
 
@@ -71,7 +72,7 @@ def inference_graph(model: NanoHTNet, folded: bool, flip: bool) -> torch.nn.Modu
 
 
 def check_parity(network: torch.nn.Module, config: NanoHTNetConfig, path: Path) -> None:
-    """Raise a RuntimeError unless ONNX Runtime gives for a file what PyTorch gives for the network."""
+    """Raise a UserError unless ONNX Runtime gives for a file what PyTorch gives for the network."""
     session, lift = open_session(path, "cpu"), torch_lift(network)
     people, _ = clip_windows(bare_card(config))
     rng = np.random.default_rng(0)
@@ -79,7 +80,7 @@ def check_parity(network: torch.nn.Module, config: NanoHTNetConfig, path: Path) 
     for name, windows in (("one window", people[:1]), ("people", people), ("random numbers", noise)):
         worst = float(np.abs(session.run(windows) - lift(windows)).max())
         if not worst <= PARITY_M:
-            raise RuntimeError(
+            raise UserError(
                 f"{path}: outputs for {name} differ from PyTorch's by {worst:.2e}, expected at most {PARITY_M:g}")
 
 
@@ -108,10 +109,10 @@ def export(
         source: how the data is read, see docs/data.md; if left out, as in the training.
     Raises:
         FileNotFoundError, ValueError: checkpoint, data or file name are not as described.
-        RuntimeError: the file's outputs are not PyTorch's.
+        UserError: the file's outputs are not PyTorch's.
     """
     if out.suffix != ".onnx":
-        raise ValueError(f"the file to write is {out}, expected a name that ends in .onnx")
+        raise UserError(f"the file to write is {out}, expected a name that ends in .onnx")
     model = load_checkpoint(checkpoint)
     out.parent.mkdir(parents=True, exist_ok=True)
     export_onnx(model, out, folded, flip)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.errors import UserError
 
 PARENTS, CHILDREN = (list(joints) for joints in zip(*H36M_17.bones, strict=True))
 
@@ -40,11 +41,11 @@ class Losses:
             ValueError: it does not, or it gives an expected error that nothing trains.
         """
         if self.velocity and outputs < 2:
-            raise ValueError(
+            raise UserError(
                 f"losses.velocity is {self.velocity}, but the network gives {outputs} frame: set it to 0, or "
                 "give the network more outputs")
         if bool(self.likelihood) != uncertainty:
-            raise ValueError(
+            raise UserError(
                 f"losses.likelihood is {self.likelihood} and the network's uncertainty is {str(uncertainty).lower()}: "
                 "both go together, set both or none")
 

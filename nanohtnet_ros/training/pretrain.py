@@ -9,13 +9,13 @@ import torch
 
 from nanohtnet_ros.model.networks import build
 from nanohtnet_ros.model.poseclr import PoseCLRConfig
-from nanohtnet_ros.training.contrastive_exam import ContrastiveExam
-from nanohtnet_ros.training.loop import run
-from nanohtnet_ros.training.machine import Device, open_machine
-from nanohtnet_ros.training.precision import run_mixers_in_half
+from nanohtnet_ros.training.evaluation.contrastive_probe import ContrastiveExam
+from nanohtnet_ros.training.loop.distributed import Device, open_machine
+from nanohtnet_ros.training.loop.loop import run
+from nanohtnet_ros.training.loop.precision import run_mixers_in_half
+from nanohtnet_ros.training.loop.provenance import MADE_WITH, made_with
 from nanohtnet_ros.training.pretrain_task import PretrainTask
 from nanohtnet_ros.training.recipe import NetworkRecipe
-from nanohtnet_ros.training.record import MADE_WITH, made_with
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from nanohtnet_ros.model.poseclr import (
     info_nce,
     similarities,
 )
-from nanohtnet_ros.training.contrastive_exam import ContrastiveExam
+from nanohtnet_ros.training.evaluation.contrastive_probe import ContrastiveExam
 from nanohtnet_ros.training.sources import TrainingData
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.model.config import NanoHTNetConfig
 from nanohtnet_ros.model.networks import NetworkName
 from nanohtnet_ros.model.temporal_conv import TemporalConvConfig
-from nanohtnet_ros.training.optimisation import LoopConfig
+from nanohtnet_ros.training.loop.optimisation import LoopConfig
 from nanohtnet_ros.training.sources import SourceOptions, SyntheticViews, TrainingData, open_training_data
-from nanohtnet_ros.training.synthesis import Synthesis
+from nanohtnet_ros.training.synthesis.synthesis import Synthesis
 
 
 @dataclass(frozen=True)
@@ -57,5 +58,5 @@ def share_of(data: TrainingData, share: float) -> TrainingData:
     if share == 1.0:
         return data
     if not isinstance(data, SyntheticViews):
-        raise ValueError(f"data_share is {share}, which is for motion capture: set it to 1")
+        raise UserError(f"data_share is {share}, which is for motion capture: set it to 1")
     return replace(data, capture=data.capture.subset(share))

@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nanohtnet_ros.training import human36m, mpi_inf_3dhp
-from nanohtnet_ros.training.bvh_folder import BvhOptions, read_folder
-from nanohtnet_ros.training.evaluation_set import EvaluationSet
-from nanohtnet_ros.training.mocap import MotionCapture
-from nanohtnet_ros.training.synthesis import Synthesis
+from nanohtnet_ros.errors import UserError
+from nanohtnet_ros.training.data import human36m, mpi_inf_3dhp
+from nanohtnet_ros.training.data.bvh_folder import BvhOptions, read_folder
+from nanohtnet_ros.training.data.mocap import MotionCapture
+from nanohtnet_ros.training.synthesis.evaluation_set import EvaluationSet
+from nanohtnet_ros.training.synthesis.synthesis import Synthesis
 
 SUPPORTED = """supported are
   a motion file (.npz, see docs/data.md; `nanohtnet data convert` writes them),
@@ -126,7 +127,7 @@ def open_training_data(
         raise FileNotFoundError(f"no motion data at {path}; {SUPPORTED}")
     if path.is_file():
         if not _is_motion_file(path):
-            raise ValueError(f"{path} is no motion file (give archives of recordings by their folder); {SUPPORTED}")
+            raise UserError(f"{path} is no motion file (give archives of recordings by their folder); {SUPPORTED}")
         return SyntheticViews(MotionCapture.load(path, split), synthesis)
     if (path / human36m.FILE_3D).is_file():
         return human36m.load(path, split, options.keypoints, options.normalisation)
@@ -134,7 +135,7 @@ def open_training_data(
         return mpi_inf_3dhp.load(path, split, options.normalisation)
     if any(file.suffix.lower() == ".bvh" for file in path.rglob("*")):
         return SyntheticViews(read_folder(path, split, options.bvh), synthesis)
-    raise ValueError(f"nothing in {path} is understood; {SUPPORTED}")
+    raise UserError(f"nothing in {path} is understood; {SUPPORTED}")
 
 
 def _is_motion_file(path: Path) -> bool:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from nanohtnet_ros.core.hip_centres import hips_to_centres
-from nanohtnet_ros.core.rigid import xyzw_to_rotation
+from nanohtnet_ros.core.body import hips_to_centres
+from nanohtnet_ros.core.transforms import xyzw_to_rotation
 
 HIPS, SPINE = [0, 1, 4], 7
 

@@ -3,7 +3,7 @@ import pytest
 
 from nanohtnet_ros.core.joint_angles import joint_angles
 from nanohtnet_ros.core.joint_frames import REP_155_NAMES, joint_frames
-from nanohtnet_ros.core.rigid import xyzw_to_rotation
+from nanohtnet_ros.core.transforms import xyzw_to_rotation
 
 from factories import STANDING_M
 

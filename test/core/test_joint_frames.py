@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from nanohtnet_ros.core.joint_frames import REP_155_NAMES, body_id, frame_name, joint_frames
-from nanohtnet_ros.core.rigid import xyzw_to_rotation
 from nanohtnet_ros.core.skeleton import H36M_17, H36M_LIMBS
+from nanohtnet_ros.core.transforms import xyzw_to_rotation
 
 from factories import STANDING_M
 

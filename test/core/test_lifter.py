@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from nanohtnet_ros.core.lifter import Lifter, ModelCard, confidence_of_error
+from nanohtnet_ros.core.lifter import Lifter, confidence_of_error
+from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.window import Window
 
 from factories import STANDING_M, FakeSession

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.core.finder import PeopleFinder, StaleFrameError
-from nanohtnet_ros.core.lifter import Lifter, ModelCard
-from nanohtnet_ros.core.people_lifter import Frame, LiftingConfig, PeopleLifter
+from nanohtnet_ros.core.keypoint_tracking import PeopleFinder, StaleFrameError
+from nanohtnet_ros.core.lifter import Lifter
+from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.pipeline import Pipeline
+from nanohtnet_ros.core.pose_estimation import Frame, LiftingConfig, PeopleLifter
 from nanohtnet_ros.core.poses import Keypoints, TrackedKeypoints
 from nanohtnet_ros.core.smoothing import SmoothingConfig
 from nanohtnet_ros.core.tracker import Tracker

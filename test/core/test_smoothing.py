@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nanohtnet_ros.core.body_height import standing_height
+from nanohtnet_ros.core.body import standing_height
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.smoothing import (
     BoneLengths,

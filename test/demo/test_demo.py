@@ -12,10 +12,10 @@ rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 from rosbags.rosbag2 import Reader
 
-from nanohtnet_ros.demo.clips import CLIPS_DIR, packaged_clips
 from nanohtnet_ros.demo.recorder import bag_typestore
 from nanohtnet_ros.demo.run import prepare_folder
 from nanohtnet_ros.runtime.model_store import detector_dir
+from nanohtnet_ros.samples.clips import CLIPS_DIR, packaged_clips
 
 try:
     detector_dir("blazepose")

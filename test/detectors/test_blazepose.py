@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 
 from nanohtnet_ros.core.tracker import Tracker
-from nanohtnet_ros.demo.clips import packaged_clips
 from nanohtnet_ros.detectors.blazepose import (
     BlazePoseConfig,
     BlazePoseDetector,
@@ -19,6 +18,7 @@ from nanohtnet_ros.detectors.blazepose import (
 )
 from nanohtnet_ros.detectors.open import open_detector
 from nanohtnet_ros.runtime.model_store import detector_dir
+from nanohtnet_ros.samples.clips import packaged_clips
 
 try:
     MODELS = detector_dir("blazepose")

@@ -5,7 +5,7 @@ import pytest
 
 from nanohtnet_ros.detectors import rtmo, yolo_pose
 from nanohtnet_ros.detectors.boxes import nms, sure_boxes
-from nanohtnet_ros.detectors.image_input import Letterbox, Normalisation, letterbox
+from nanohtnet_ros.detectors.network_input import Letterbox, Normalisation, letterbox
 from nanohtnet_ros.detectors.rtmpose import Crops, boxes_around, decode_simcc, distinct
 from nanohtnet_ros.detectors.yolox import grid
 

@@ -27,9 +27,9 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
 from nanohtnet_ros.core.poses import Person
-from nanohtnet_ros.demo.clips import CLIPS_DIR
 from nanohtnet_ros.ros.messages import stamp_ns
 from nanohtnet_ros.runtime.model_store import detector_dir
+from nanohtnet_ros.samples.clips import CLIPS_DIR
 
 from factories import STANDING_M
 from streams import GREY, image

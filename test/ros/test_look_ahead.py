@@ -6,10 +6,11 @@ rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 from nanohtnet_ros.msg import Skeleton3DArray, SkeletonDescription
 
+from nanohtnet_ros.core.body import HIPS_AHEAD_M
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.core.hip_centres import HIPS_AHEAD_M
-from nanohtnet_ros.core.lifter import Lifter, ModelCard
-from nanohtnet_ros.core.people_lifter import Frame, LiftingConfig, PeopleLifter
+from nanohtnet_ros.core.lifter import Lifter
+from nanohtnet_ros.core.model_card import ModelCard
+from nanohtnet_ros.core.pose_estimation import Frame, LiftingConfig, PeopleLifter
 from nanohtnet_ros.core.poses import TrackedKeypoints
 from nanohtnet_ros.ros.messages import (
     camera_to_msg,

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nanohtnet_ros.runtime import engine_store
 from nanohtnet_ros.runtime.engine_build import PRECISIONS
 from nanohtnet_ros.runtime.engine_store import (
     MAGIC,
@@ -21,9 +20,9 @@ from nanohtnet_ros.runtime.engine_store import (
     get_engine,
     locked,
     read_engine,
-    write_atomically,
     write_engine,
 )
+from nanohtnet_ros.runtime.files import write_atomically
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
 from nanohtnet_ros.runtime.tensorrt_api import Gpu
 from nanohtnet_ros.runtime.tensorrt_session import TensorRTSession
@@ -218,7 +217,7 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     def fail(*args):
         raise OSError("disk full")
 
-    monkeypatch.setattr(engine_store.os, "replace", fail)
+    monkeypatch.setattr("os.replace", fail)
     with pytest.raises(OSError, match="disk full"):
         write_atomically(tmp_path / "a", b"new")
     assert [path.name for path in tmp_path.iterdir()] == ["a"] and (tmp_path / "a").read_bytes() == b"old"

@@ -10,11 +10,11 @@ onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 import onnxruntime
 from onnx import helper
 
-from nanohtnet_ros.core.lifter import ModelCard
-from nanohtnet_ros.demo.windows import clip_windows
+from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.runtime.half import half_onnx
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
 from nanohtnet_ros.runtime.session import open_session
+from nanohtnet_ros.samples.windows import clip_windows
 
 
 def run(model, x: np.ndarray) -> list[np.ndarray]:

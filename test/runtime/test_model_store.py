@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nanohtnet_ros.cli import main
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime import downloads, model_store
 from nanohtnet_ros.runtime.downloads import SOURCES, OnnxFile, Wheel
 from nanohtnet_ros.runtime.model_store import detector_dir, find_detector, find_model, get
@@ -70,7 +71,7 @@ def test_another_content_than_expected_is_refused(store):
 
 def test_without_a_connection_the_message_says_what_to_do(store, capsys):
     store(None)
-    with pytest.raises(RuntimeError, match=r"no route to index.*\n.*run it again, or put net.tflite into"):
+    with pytest.raises(UserError, match=r"no route to index.*\n.*run it again, or put net.tflite into"):
         get("net")
     assert main(["models", "get", "net"]) == 1
     assert "no route" in capsys.readouterr().err
@@ -109,7 +110,7 @@ def test_networks_come_by_themselves_or_in_an_archive(web, monkeypatch, capsys, 
     monkeypatch.setitem(model_store.SOURCES, "net", source)
     with pytest.raises(FileNotFoundError, match="run 'nanohtnet models get net'"):
         find_detector("net")
-    with pytest.raises(RuntimeError, match=r"no route to host.*\n.*or put net.onnx into"):
+    with pytest.raises(UserError, match=r"no route to host.*\n.*or put net.onnx into"):
         get("net")
     assert "licence CC0, somebody\ndownloading https://there" in capsys.readouterr().out
     web[url] = content
@@ -129,7 +130,7 @@ def test_archives_of_another_kind_are_refused(web, monkeypatch, content, says):
     url = "https://there.invalid/net.zip"
     monkeypatch.setitem(model_store.SOURCES, "net", OnnxFile(url, "net.onnx", "0" * 64, "CC0"))
     web[url] = content
-    with pytest.raises(RuntimeError, match=says):
+    with pytest.raises(UserError, match=says):
         get("net")
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from nanohtnet_ros.training.human36m import FILE_3D, FILES_2D, KEPT_JOINTS
-from nanohtnet_ros.training.human36m_camera import Human36mCamera
-from nanohtnet_ros.training.mpi_inf_3dhp import H36M_FROM_3DHP, TEST_FILE, TRAIN_FILE
+from nanohtnet_ros.training.data.human36m import FILE_3D, FILES_2D, KEPT_JOINTS
+from nanohtnet_ros.training.data.human36m_camera import Human36mCamera
+from nanohtnet_ros.training.data.mpi_inf_3dhp import H36M_FROM_3DHP, TEST_FILE, TRAIN_FILE
 
 from factories import STANDING_M
 

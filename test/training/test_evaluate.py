@@ -10,25 +10,25 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 
 from nanohtnet_ros.cli import main
-from nanohtnet_ros.core.lifter import ModelCard
 from nanohtnet_ros.core.metrics import mpjpe_mm, mpjve_mm
+from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.model.config import NanoHTNetConfig
 from nanohtnet_ros.model.nanohtnet import NanoHTNet, save_checkpoint
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
+from nanohtnet_ros.training.data.mocap import MotionCapture
 from nanohtnet_ros.training.evaluate import evaluation_set_of, score, torch_lift
-from nanohtnet_ros.training.evaluation_figure import draw_report
-from nanohtnet_ros.training.evaluation_report import calibration, groups, measure, tables
-from nanohtnet_ros.training.evaluation_set import EvaluationSet, motion_set
-from nanohtnet_ros.training.lifting import (
+from nanohtnet_ros.training.evaluation.figure import draw_report
+from nanohtnet_ros.training.evaluation.predictor import (
     LiftingNetwork,
     flip_averaged,
     mirror,
     mirrored,
     predict,
 )
-from nanohtnet_ros.training.mocap import MotionCapture
-from nanohtnet_ros.training.virtual_camera import project
+from nanohtnet_ros.training.evaluation.report import calibration, groups, measure, tables
+from nanohtnet_ros.training.synthesis.evaluation_set import EvaluationSet, motion_set
+from nanohtnet_ros.training.synthesis.virtual_camera import project
 
 OFFSETS = (-6, -3, 0)
 TINY = NanoHTNetConfig(

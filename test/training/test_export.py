@@ -11,16 +11,18 @@ onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 import onnxruntime
 
 from nanohtnet_ros.cli import main
-from nanohtnet_ros.core.lifter import Lifter, ModelCard
+from nanohtnet_ros.core.lifter import Lifter
+from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.window import Window
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.model.config import NanoHTNetConfig
 from nanohtnet_ros.model.cost import multiply_adds
 from nanohtnet_ros.model.nanohtnet import NanoHTNet, save_checkpoint
 from nanohtnet_ros.runtime.half import half_onnx
 from nanohtnet_ros.runtime.session import open_session
 from nanohtnet_ros.training import export as module
+from nanohtnet_ros.training.evaluation.predictor import flip_averaged, torch_lift
 from nanohtnet_ros.training.export import check_parity, export_onnx
-from nanohtnet_ros.training.lifting import flip_averaged, torch_lift
 
 SMALL = {"window_length": 27, "kept_frames": 5, "channels": 48, "layers": 1, "mlp_hidden": 32, "gcn_hidden": 32}
 # Of opset 18, those that TensorRT 8.6 parses and our network may need; DFT and ReduceMean with axes are not among them.
@@ -114,10 +116,10 @@ def test_another_output_than_pytorchs_is_refused(exported, monkeypatch, tmp_path
         return lambda x: lift(x) + 2e-5
 
     monkeypatch.setattr(module, "torch_lift", off_by_a_fiftieth_of_a_millimetre)
-    with pytest.raises(RuntimeError, match="outputs for one window differ from PyTorch's by 2"):
+    with pytest.raises(UserError, match="outputs for one window differ from PyTorch's by 2"):
         check_parity(model, model.config, path)
     wrong = tmp_path / "wrong.onnx"
-    with pytest.raises(RuntimeError, match="differ from PyTorch's"):
+    with pytest.raises(UserError, match="differ from PyTorch's"):
         export_onnx(model, wrong)
     assert not wrong.exists()
 

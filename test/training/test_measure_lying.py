@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from nanohtnet_ros.training.mocap import MotionCapture
+from nanohtnet_ros.training.data.mocap import MotionCapture
 
 
 def test_the_same_people_upright_and_lying(mocap_file, monkeypatch):

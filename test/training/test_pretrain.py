@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from nanohtnet_ros.cli import main
 from nanohtnet_ros.model.networks import load_network
-from nanohtnet_ros.training.loop import Training
+from nanohtnet_ros.training.loop.loop import Training
 
 NETWORKS = {
     "nanohtnet": "model: {window_length: 9, kept_frames: 3, output_offsets: [-2, -1, 0], channels: 48, layers: 1, "

@@ -13,10 +13,10 @@ from nanohtnet_ros.model.config import NanoHTNetConfig
 from nanohtnet_ros.model.nanohtnet import NanoHTNet
 from nanohtnet_ros.model.poseclr import PoseCLRConfig
 from nanohtnet_ros.model.temporal_conv import TemporalConv, TemporalConvConfig
-from nanohtnet_ros.training.contrastive_exam import ContrastiveExam, probe_rows
+from nanohtnet_ros.training.data.recordings import RecordedViews, View
+from nanohtnet_ros.training.evaluation.contrastive_probe import ContrastiveExam, probe_rows
 from nanohtnet_ros.training.pretrain_task import PretrainTask
-from nanohtnet_ros.training.recordings import RecordedViews, View
-from nanohtnet_ros.training.virtual_camera import optical_from_world, project
+from nanohtnet_ros.training.synthesis.virtual_camera import optical_from_world, project
 
 from factories import STANDING_M
 

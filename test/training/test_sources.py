@@ -10,12 +10,12 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from nanohtnet_ros.cli import main
 from nanohtnet_ros.model.networks import build, checkpoint_of
 from nanohtnet_ros.model.temporal_conv import TemporalConvConfig
-from nanohtnet_ros.training import human36m, mpi_inf_3dhp
-from nanohtnet_ros.training.bvh_folder import BvhOptions, read_folder
-from nanohtnet_ros.training.evaluation_set import EvaluationSet
-from nanohtnet_ros.training.mocap import MotionCapture
+from nanohtnet_ros.training.data import human36m, mpi_inf_3dhp
+from nanohtnet_ros.training.data.bvh_folder import BvhOptions, read_folder
+from nanohtnet_ros.training.data.mocap import MotionCapture
 from nanohtnet_ros.training.sources import SourceOptions, open_training_data, options_of_record
-from nanohtnet_ros.training.synthesis import Synthesis
+from nanohtnet_ros.training.synthesis.evaluation_set import EvaluationSet
+from nanohtnet_ros.training.synthesis.synthesis import Synthesis
 
 from bvh_files import write_bvh
 from recorded_archives import write_human36m, write_mpi_inf_3dhp

@@ -11,12 +11,12 @@ pytest.importorskip("tensorboardX", reason="tensorboardX, which writes the event
 from nanohtnet_ros.cli import main
 from nanohtnet_ros.model.config import NanoHTNetConfig
 from nanohtnet_ros.model.networks import build, checkpoint_of, load_network
+from nanohtnet_ros.training.data.mocap import MotionCapture
+from nanohtnet_ros.training.loop.distributed import Machine
+from nanohtnet_ros.training.loop.provenance import record_of
 from nanohtnet_ros.training.losses import Losses
-from nanohtnet_ros.training.machine import Machine
-from nanohtnet_ros.training.mocap import MotionCapture
 from nanohtnet_ros.training.pretrain import PretrainRecipe
 from nanohtnet_ros.training.recipe import share_of
-from nanohtnet_ros.training.record import record_of
 from nanohtnet_ros.training.sources import open_training_data
 from nanohtnet_ros.training.train import LiftingTask, Recipe
 

@@ -7,7 +7,8 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("onnxscript", reason="onnxscript, which PyTorch exports ONNX with, is not installed")
 
 from nanohtnet_ros.cli import main
-from nanohtnet_ros.core.lifter import Lifter, ModelCard
+from nanohtnet_ros.core.lifter import Lifter
+from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.window import Window
 from nanohtnet_ros.model.config import NanoHTNetConfig
 from nanohtnet_ros.model.nanohtnet import NanoHTNet, load_checkpoint, save_checkpoint

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from nanohtnet_ros.training.optimisation import LoopConfig
+from nanohtnet_ros.training.loop.optimisation import LoopConfig
 
 CONFIG = LoopConfig(
     samples=960, batch_size=8, learning_rate=0.05, warmup_steps=5, precision="float32", evaluate_every=320,

@@ -1,0 +1,1 @@
+"""Commands of `nanohtnet` that check and manage models."""

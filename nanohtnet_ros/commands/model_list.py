@@ -1,0 +1,98 @@
+"""`nanohtnet models list`: what is installed, how large, how good and how fast."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nanohtnet_ros.errors import UserError
+from nanohtnet_ros.runtime.downloads import SOURCES
+from nanohtnet_ros.runtime.model_store import cache_dir, is_here, package_model_dirs
+from nanohtnet_ros.runtime.session import open_session
+
+if TYPE_CHECKING:
+    from nanohtnet_ros.core.model_card import ModelCard
+
+COLUMNS = (
+    "name", "MB", "parameters", "window", "look-ahead s", "multiply-adds", "error mm: clean", "noisy", "ms a window")
+SPEED_S = 0.3  # measured for each network
+UNKNOWN = "?"
+
+
+def show(speed: bool = True) -> None:
+    """List the lifting networks of this package and the detectors in the cache.
+
+    Errors are the cards': MPJPE on motion that was not trained on, with exact and with noisy keypoints. Speed is
+    measured here and now: the median of one person's window in ONNX Runtime on one CPU thread.
+
+    Args:
+        speed: measure it, which takes a moment.
+    """
+    paths = {path.name: path for folder in reversed(package_model_dirs()) for path in folder.glob("*.onnx")}
+    print("lifting networks")
+    rows, broken = [COLUMNS], []
+    for path in sorted(paths.values()):
+        try:
+            rows.append(row(path, speed))
+        except (OSError, UserError) as error:  # the others are shown all the same
+            broken.append(f"  {path.stem} cannot be used: {error}")
+    print("\n".join((table(rows), *broken)))
+    for folder in sorted({path.parent for path in paths.values()}):
+        print(f"  in {folder}")
+    print("detectors")
+    for name, source in SOURCES.items():
+        place = cache_dir() / name if is_here(name) else f"not here: nanohtnet models get {name}"
+        print(f"  {name:24} {source.licence}  {place}")
+
+
+def row(path: Path, speed: bool) -> tuple[str, ...]:
+    """What there is to say of a lifting network, in the order of `COLUMNS`."""
+    from nanohtnet_ros.core.model_card import ModelCard
+
+    card = ModelCard.load(path.with_suffix(".json"))
+    errors = card.metrics.get("val") or next(iter(card.metrics.values()), {})
+    return (
+        path.stem,
+        f"{path.stat().st_size / 1e6:.1f}",
+        millions(card.parameters),
+        f"{card.window_length} frames, {card.window_length / card.frame_rate_hz:.2f} s",
+        look_aheads(card),
+        millions(card.multiply_adds),
+        *(f"{errors[name]:.1f}" if name in errors else UNKNOWN for name in ("clean_mpjpe_mm", "noisy_mpjpe_mm")),
+        f"{median_ms(path, card):.2f}" if speed else "",
+    )
+
+
+def millions(count: int | None) -> str:
+    """A large number in millions."""
+    return UNKNOWN if count is None else f"{count / 1e6:.1f} M"
+
+
+def look_aheads(card: ModelCard) -> str:
+    """The look-aheads that a node can choose, seconds."""
+    usable = sorted(-offset / card.frame_rate_hz for offset in card.output_offsets if offset <= -card.look_ahead)
+    return f"{usable[0]:g}" if len(usable) == 1 else f"{usable[0]:g} to {usable[-1]:g} ({len(usable)})"
+
+
+def median_ms(path: Path, card: ModelCard) -> float:
+    """Median time of one window on one CPU thread, milliseconds, from array to array."""
+    session = open_session(path, "cpu")
+    window = np.random.default_rng(0).normal(0.0, 0.3, (1, card.window_length, 17, 2)).astype(np.float32)
+    for _ in range(3):
+        session.run(window)
+    taken, end = [], time.perf_counter() + SPEED_S
+    while not taken or time.perf_counter() < end:
+        started = time.perf_counter()
+        session.run(window)
+        taken.append(time.perf_counter() - started)
+    return 1000.0 * float(np.median(taken))
+
+
+def table(rows: list[tuple[str, ...]]) -> str:
+    """Rows of words in columns; the first is the headings'."""
+    widths = [max(len(cells[i]) for cells in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  " + "  ".join([cells[0].ljust(widths[0]), *map(str.rjust, cells[1:], widths[1:])]) for cells in rows)

@@ -1,0 +1,111 @@
+"""A person's size, and the hip joints' centres behind the hips that a detector marks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nanohtnet_ros.core.skeleton import H36M_17, Joint
+from nanohtnet_ros.errors import UserError
+
+ANKLE_HEIGHT_M = 0.07
+"""From the soles to the ankle joints: 7.2 cm under the planted foot of both rendered people of the demo, in shoes."""
+
+LEGS = (("r_hip", "r_knee", "r_ankle"), ("l_hip", "l_knee", "l_ankle"))
+TRUNK = ("hip", "spine", "thorax", "head")
+
+LOWEST_M, TALLEST_M = 0.5, 2.6
+
+
+def standing_height(joints_rel_m: np.ndarray) -> float | None:
+    """How tall the person stands who has this skeleton's bones.
+
+    Adds up ankle to sole, leg (the mean of both, or the one that is known), hip to spine to thorax, and thorax to
+    crown. The last is taken straight: the neck joint is the nose in some data and a point of the neck's axis in
+    others, and a way over the nose would add 10 cm.
+
+    On the true joints of the demo's rendered man and woman this gives 1.755 and 1.674 m. Their crowns are highest at
+    1.725 and 1.648 m as they walk, when the hips are 2.6 cm lower than straight legs would hold them: 1.751 and
+    1.674 m. A network's poses are another matter: one that makes everybody average gives everybody about one height,
+    which is what scaling by it mends.
+
+    Args:
+        joints_rel_m: (17, 3), any axes; NaN where missing.
+    Returns:
+        Metres; None where both legs, or a joint from hip to crown, are not complete.
+    """
+    legs = [_length(joints_rel_m, leg) for leg in LEGS]
+    known = [leg for leg in legs if np.isfinite(leg)]
+    trunk = _length(joints_rel_m, TRUNK)
+    if not known or not np.isfinite(trunk):
+        return None
+    return ANKLE_HEIGHT_M + float(np.mean(known)) + trunk
+
+
+def scale_to_height(
+    joints_rel_m: np.ndarray, person_height_m: float, skeleton_height_m: float | None = None
+) -> np.ndarray:
+    """Give a skeleton a person's size.
+
+    Args:
+        joints_rel_m: (17, 3) root-relative; NaN where missing.
+        person_height_m: how tall the person truly is.
+        skeleton_height_m: what `standing_height` gives for this person's skeletons on average over the track. The
+            frame's own is used if left out, which trembles with the pose.
+    Returns:
+        (17, 3), the input's dtype; as it was where the skeleton's height is not known.
+    Raises:
+        ValueError: the person's height is no height of a person.
+    """
+    check_person_height(person_height_m)
+    height_m = standing_height(joints_rel_m) if skeleton_height_m is None else skeleton_height_m
+    if height_m is None or not height_m > 0:
+        return joints_rel_m.copy()
+    return (joints_rel_m * (person_height_m / height_m)).astype(joints_rel_m.dtype)
+
+
+def check_person_height(person_height_m: float) -> None:
+    """Refuse heights that nobody has.
+
+    Raises:
+        ValueError: it is not between 0.5 and 2.6 m.
+    """
+    if not LOWEST_M <= person_height_m <= TALLEST_M:
+        raise UserError(
+            f"person_height_m is {person_height_m:g}, expected {LOWEST_M} to {TALLEST_M} metres: give it in metres")
+
+
+def _length(joints_m: np.ndarray, chain: tuple[str, ...]) -> float:
+    """Length of the way from joint to joint, NaN where one is missing."""
+    points = joints_m[[H36M_17.joint_names.index(name) for name in chain]].astype(np.float64)
+    return float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum())
+
+
+HIPS_AHEAD_M = 0.03
+"""What nodes take. BlazePose marks hips 5.0, 5.3 and 1.8 cm ahead in the demo's clips (`tools/measure_placement.py`);
+less than the most is taken, since these are but two people, and rendered ones."""
+
+LEAST_M2 = 1e-4  # of the product of hips' distance and trunk; below it nobody knows where ahead is
+
+
+def hips_to_centres(joints_rel_m: np.ndarray, ahead_m: float) -> np.ndarray:
+    """Move the hips back by what a 2D detector marks them ahead of the joints' centres.
+
+    The network takes keypoints as they are, so its hips lie where the detector marks them, with BlazePose centimetres
+    ahead of the joints. Since the root is between the hips, all that is relative to it moves too.
+
+    Args:
+        joints_rel_m: (17, 3) root-relative, metres, any right-handed axes.
+        ahead_m: how far ahead of the centres hips are marked. The spine, made of hips and thorax, moves by half of it.
+    Returns:
+        (17, 3) relative to the moved root; unchanged where hips and trunk do not tell where ahead is.
+    """
+    across = joints_rel_m[Joint.L_HIP] - joints_rel_m[Joint.R_HIP]
+    ahead = np.cross(across, joints_rel_m[Joint.THORAX] - joints_rel_m[Joint.HIP])
+    length = np.linalg.norm(ahead)
+    if not length > LEAST_M2:
+        return joints_rel_m
+    step = (ahead_m / length * ahead).astype(joints_rel_m.dtype)
+    moved = joints_rel_m + step  # relative to a root that is that far back
+    moved[[Joint.HIP, Joint.R_HIP, Joint.L_HIP]] = joints_rel_m[[Joint.HIP, Joint.R_HIP, Joint.L_HIP]]
+    moved[Joint.SPINE] -= step / 2
+    return moved

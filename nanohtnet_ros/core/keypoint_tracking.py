@@ -1,0 +1,78 @@
+"""Images of one camera to people's keypoints under stable identities."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nanohtnet_ros.core.detector import Detector
+from nanohtnet_ros.core.poses import Keypoints, TrackedKeypoints
+from nanohtnet_ros.core.timing import StageTimes
+from nanohtnet_ros.core.tracker import Tracker
+from nanohtnet_ros.core.window import NS_PER_S
+from nanohtnet_ros.errors import UserError
+
+
+class StaleFrameError(UserError):
+    """A frame's stamp is not after the previous one's."""
+
+
+class PeopleFinder:
+    """Detector and tracker of one camera."""
+
+    def __init__(self, detector: Detector, tracker: Tracker, max_gap_s: float = 0.5) -> None:
+        """Join the stages.
+
+        Args:
+            max_gap_s: stamps that step back by no more are stale frames; by more, time has jumped and everything
+                starts anew. After a longer pause the detector forgets where people were.
+        """
+        self._detector, self.tracker, self.max_gap_s = detector, tracker, max_gap_s
+        self._size: tuple[int, ...] | None = None
+        self._last_ns: int | None = None
+        self.times = StageTimes()
+
+    def reset(self) -> None:
+        """Forget all people; their ids do not come back."""
+        self._detector.reset()
+        self.tracker.reset()
+        self._last_ns = None
+
+    def step(self, image_bgr: np.ndarray, stamp_ns: int) -> list[TrackedKeypoints]:
+        """Find everybody in one frame.
+
+        Args:
+            image_bgr: (H, W, 3) uint8.
+            stamp_ns: when it was taken.
+        Returns:
+            People seen in this very frame.
+        Raises:
+            StaleFrameError: the stamp repeats or lies a little before the last one.
+        """
+        self._keep_time(stamp_ns)
+        if self._size not in (None, image_bgr.shape):  # pixels of one size say nothing about the other's
+            self._detector.reset()
+            self.tracker.reset()
+        self._size = image_bgr.shape
+        with self.times.stage("detect"):
+            detections = self._detector.detect(image_bgr)
+        with self.times.stage("track"):
+            return self._follow(detections, stamp_ns)
+
+    def _follow(self, detections: list[Keypoints], stamp_ns: int) -> list[TrackedKeypoints]:
+        tracks = self.tracker.update(detections, stamp_ns)
+        return [TrackedKeypoints(track.track_id, track.age_s, track.keypoints) for track in tracks]
+
+    def _keep_time(self, stamp_ns: int) -> None:
+        """Refuse stale frames, and start anew after a jump in time."""
+        if self._last_ns is not None:
+            elapsed_s = (stamp_ns - self._last_ns) / NS_PER_S
+            if -self.max_gap_s <= elapsed_s <= 0:
+                raise StaleFrameError(
+                    f"the image's stamp is {-elapsed_s:.3f} s before the previous one's or equal to it: "
+                    "the camera driver must stamp each image with its own time"
+                )
+            if elapsed_s < 0:
+                self.reset()
+            elif elapsed_s > self.max_gap_s:
+                self._detector.reset()
+        self._last_ns = stamp_ns

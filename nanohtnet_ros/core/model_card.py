@@ -1,0 +1,79 @@
+"""What inference needs to know of an exported network: the JSON file beside its ONNX file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.errors import UserError
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What inference needs to know of an exported network; the JSON file beside the ONNX file.
+
+    Attributes:
+        window_length: T, frames of the input.
+        frame_rate_hz: of the window's time grid.
+        output_offsets: each output frame's place relative to the window's newest frame, which is 0.
+        look_ahead: frames of the window after the frame that the network is best used for: 0 for streaming networks,
+            half a window for centred ones.
+        skeleton: name of the joint set.
+        focal_norm: input coordinates are undistorted tangents times this.
+        metrics: measured errors, see `nanohtnet evaluate`.
+        training: what the network was trained on and how.
+        uncertainty: whether outputs have a fourth value, the natural logarithm of the joint's expected error, metres.
+        parameters: trained numbers of the network, None where the card does not say.
+        multiply_adds: of one window's products, None where the card does not say.
+    """
+
+    window_length: int
+    frame_rate_hz: float
+    output_offsets: tuple[int, ...]
+    look_ahead: int
+    skeleton: str
+    focal_norm: float
+    metrics: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    uncertainty: bool = False
+    parameters: int | None = None
+    multiply_adds: int | None = None
+
+    @classmethod
+    def load(cls, path: Path | str) -> ModelCard:
+        """Read and check a sidecar.
+
+        Raises:
+            FileNotFoundError: no such file.
+            ValueError: it is no JSON, or a field is missing or of the wrong kind; the message names it.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"no model card at {path}: export the network with 'nanohtnet export'")
+        try:
+            content = json.loads(path.read_text())
+            card = cls(
+                window_length=int(content["window_length"]),
+                frame_rate_hz=float(content["frame_rate_hz"]),
+                output_offsets=tuple(int(offset) for offset in content["output_offsets"]),
+                look_ahead=int(content["look_ahead"]),
+                skeleton=str(content["skeleton"]),
+                focal_norm=float(content["focal_norm"]),
+                metrics=dict(content["metrics"]),
+                training=dict(content["training"]),
+                uncertainty=bool(content.get("uncertainty", False)),
+                parameters=content.get("parameters"),
+                multiply_adds=content.get("multiply_adds"),
+            )
+        except KeyError as error:
+            raise UserError(f"{path} has no field {error}: export the network again") from error
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{path} is no model card: {error}") from error
+        if card.skeleton != H36M_17.name:
+            raise UserError(f"{path}: skeleton is '{card.skeleton}', expected '{H36M_17.name}'")
+        if card.window_length < 1 or not card.frame_rate_hz > 0 or not card.focal_norm > 0 or not card.output_offsets:
+            raise UserError(f"{path}: window_length, frame_rate_hz, focal_norm and output_offsets must be positive")
+        return card

@@ -1,0 +1,163 @@
+"""People's keypoints, from one or several cameras, to 3D skeletons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nanohtnet_ros.core.body import check_person_height, hips_to_centres, scale_to_height
+from nanohtnet_ros.core.camera import Camera
+from nanohtnet_ros.core.lifter import LiftedPose, Lifter, confidence_of_error
+from nanohtnet_ros.core.placement import place_root
+from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
+from nanohtnet_ros.core.root_depth import root_depth
+from nanohtnet_ros.core.smoothing import SmoothingConfig, TrackSmoother
+from nanohtnet_ros.core.stamped_buffer import History, keypoints_at
+from nanohtnet_ros.core.timing import StageTimes
+from nanohtnet_ros.core.window import NS_PER_S, WindowBuffer
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """What one camera saw at one moment.
+
+    Attributes:
+        stamp_ns: of the image.
+        camera: its intrinsics, at the image's size.
+        people: everybody in it.
+        depth_m: (H, W) float32 depth image aligned with it, metres, NaN where unknown; or None.
+    """
+
+    stamp_ns: int
+    camera: Camera
+    people: list[TrackedKeypoints]
+    depth_m: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class LiftingConfig:
+    """How skeletons are made of keypoints; may change at any time.
+
+    Attributes:
+        max_gap_s: pauses between a person's sights up to this are bridged; a longer one restarts their window.
+        person_height_m: how tall the people are, or None where that is not known.
+        hips_ahead_m: how far ahead of the joints' centres the 2D detector marks hips.
+        smoothing: of joints, roots and bones.
+    """
+
+    max_gap_s: float = 0.5
+    person_height_m: float | None = None
+    hips_ahead_m: float = 0.0
+    smoothing: SmoothingConfig = field(default_factory=SmoothingConfig)
+
+    def __post_init__(self) -> None:
+        if self.person_height_m is not None:
+            check_person_height(self.person_height_m)
+
+
+@dataclass
+class _Track:
+    """What is remembered of one person."""
+
+    window: WindowBuffer
+    keypoints: History[Keypoints]
+    smoother: TrackSmoother
+    last_ns: int = 0
+
+
+@dataclass
+class _View:
+    """What is remembered of one camera."""
+
+    camera: Camera
+    last_ns: int
+    depths: History[np.ndarray | None]
+    tracks: dict[int, _Track] = field(default_factory=dict)
+
+
+class PeopleLifter:
+    """A window per person, one batch through the network for all people of all cameras, placement.
+
+    With a look-ahead of the lifter's everything that comes out (pose, keypoints, confidence, place, age) is of the
+    moment that lies so far before the newest frame: `delay_ns` is to be taken off the frame's stamp.
+    """
+
+    def __init__(self, lifter: Lifter, config: LiftingConfig | None = None) -> None:
+        self._lifter = lifter
+        self.delay_ns = lifter.delay_ns
+        self.config = config or LiftingConfig()
+        self._views: dict[str, _View] = {}
+        self.times = StageTimes()
+
+    def reset(self) -> None:
+        """Forget everything that was seen."""
+        self._views.clear()
+
+    def step(self, frames: Mapping[str, Frame]) -> dict[str, list[Person]]:
+        """Lift everybody in one frame of each camera.
+
+        Args:
+            frames: by the camera's name. A stamp before the camera's last one restarts its windows.
+        Returns:
+            By the same names, one person for each of the frame's, in their order; with a look-ahead, without those
+            who were not seen yet at that moment.
+        """
+        with self.times.stage("lift"):
+            seen = [(name, frame, person) for name, frame in frames.items() for person in frame.people]
+            for name, frame in frames.items():
+                self._enter(name, frame)
+            shown = []
+            for name, frame, person in seen:
+                track = self._advance(name, frame, person)
+                keypoints = keypoints_at(track.keypoints, frame.stamp_ns - self.delay_ns)
+                if keypoints is not None:
+                    age_s = max(0.0, person.age_s - self.delay_ns / NS_PER_S)
+                    shown.append((name, TrackedKeypoints(person.track_id, age_s, keypoints), track))
+            poses = self._lifter.lift([track.window.window() for _, _, track in shown])
+            people: dict[str, list[Person]] = {name: [] for name in frames}
+            for (name, person, track), pose in zip(shown, poses, strict=True):
+                people[name].append(self._place(person, track, pose, self._views[name]))
+        return people
+
+    def _enter(self, name: str, frame: Frame) -> None:
+        """Bring what is remembered of a camera up to a frame: forget who is gone, and all after a jump or change."""
+        view = self._views.get(name)
+        if view is None or frame.stamp_ns <= view.last_ns or frame.camera != view.camera:
+            view = self._views[name] = _View(frame.camera, frame.stamp_ns, History(self.delay_ns))
+        view.last_ns = frame.stamp_ns
+        view.depths.push(frame.stamp_ns, frame.depth_m)
+        limit_ns = int(self.config.max_gap_s * NS_PER_S)
+        view.tracks = {i: track for i, track in view.tracks.items() if frame.stamp_ns - track.last_ns <= limit_ns}
+
+    def _advance(self, name: str, frame: Frame, person: TrackedKeypoints) -> _Track:
+        """A person's track, with this frame's keypoints in its window."""
+        card = self._lifter.card
+        tracks = self._views[name].tracks
+        if person.track_id not in tracks:
+            window = WindowBuffer(card.window_length, card.frame_rate_hz, self.config.max_gap_s)
+            tracks[person.track_id] = _Track(window, History(self.delay_ns), TrackSmoother(self.config.smoothing))
+        track = tracks[person.track_id]
+        if track.smoother.config != self.config.smoothing:
+            track.smoother = TrackSmoother(self.config.smoothing)
+        track.last_ns = frame.stamp_ns
+        track.window.push(frame.stamp_ns, frame.camera.normalise(person.keypoints.xy_px))
+        track.keypoints.push(frame.stamp_ns, person.keypoints)
+        return track
+
+    def _place(self, person: TrackedKeypoints, track: _Track, pose: LiftedPose, view: _View) -> Person:
+        """Steady a pose, bring it to its size, find where it stands."""
+        keypoints, confidence, stamp_ns = person.keypoints, person.keypoints.confidence, pose.stamp_ns
+        if pose.error_m is not None:
+            confidence = confidence * confidence_of_error(pose.error_m)
+        joints = hips_to_centres(pose.joints_rel_m, self.config.hips_ahead_m)
+        joints = track.smoother.joints(joints, confidence, stamp_ns)
+        if self.config.person_height_m is not None:
+            joints = scale_to_height(joints, self.config.person_height_m, track.smoother.mean_height_m)
+        depth_m = view.depths.nearest(stamp_ns)
+        depth = None if depth_m is None else root_depth(depth_m, joints, keypoints.xy_px, confidence)
+        root = place_root(joints, view.camera.tangents(keypoints.xy_px), confidence, depth)
+        root = track.smoother.root(root, stamp_ns)
+        joints = np.where(keypoints.valid[:, None], joints, np.nan).astype(np.float32)
+        return Person(person.track_id, person.age_s, keypoints, joints, confidence, root)

@@ -1,0 +1,41 @@
+"""Windows of the packaged clips' people, with what the network should make of them: to check and time runtimes with."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nanohtnet_ros.core.model_card import ModelCard
+from nanohtnet_ros.core.window import NS_PER_S, WindowBuffer
+from nanohtnet_ros.samples.clips import CLIPS_DIR, GroundTruth
+
+CLIPS = {"rendered_walk": 16, "rendered_two": 8}
+"""How many windows of each person of a clip."""
+
+
+def clip_windows(card: ModelCard) -> tuple[np.ndarray, np.ndarray]:
+    """Windows cut from the clips' exact keypoints, as nodes would cut them.
+
+    Returns:
+        (32, T, 17, 2) float32 input of a network with this card, and (32, 17, 3) metres, relative to joint 0: where
+        the joints of the frame that the network is used for are, the newest but for the card's look-ahead.
+    """
+    windows, truths = [], []
+    for name, count in CLIPS.items():
+        truth = GroundTruth.load(CLIPS_DIR / f"{name}.npz")
+        with np.load(CLIPS_DIR / f"{name}.npz") as archive:
+            fps = float(archive["fps"])
+        frames, people = truth.joints_px.shape[:2]
+        wanted = set(np.linspace(frames // 4, frames - 1, count).astype(int).tolist())
+        for person in range(people):
+            buffer = WindowBuffer(card.window_length, card.frame_rate_hz)
+            for frame in range(frames):
+                buffer.push(int(frame / fps * NS_PER_S), truth.camera.normalise(truth.joints_px[frame, person]))
+                if frame in wanted:
+                    moment = max(0.0, frame - card.look_ahead / card.frame_rate_hz * fps)
+                    before = int(moment)
+                    after = min(before + 1, frames - 1)
+                    joints = (1 - moment % 1) * truth.joints_cam_m[before, person]
+                    joints = joints + moment % 1 * truth.joints_cam_m[after, person]
+                    windows.append(buffer.window().keypoints_norm)
+                    truths.append(joints - joints[0])
+    return np.stack(windows), np.stack(truths).astype(np.float32)

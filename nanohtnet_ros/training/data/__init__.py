@@ -1,0 +1,1 @@
+"""Motion capture and recordings from files."""

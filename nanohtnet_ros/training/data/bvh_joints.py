@@ -1,0 +1,154 @@
+"""Which joints of a BVH skeleton are Human3.6M's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.errors import UserError
+
+LEGS = (("upleg", "leg", "foot"), ("thigh", "shin", "foot"), ("thigh", "calf", "foot"),
+        ("upperleg", "lowerleg", "foot"), ("upleg", "lowleg", "foot"), ("hip", "knee", "ankle"),
+        ("hip", "knee", "foot"), ("leg", "shin", "foot"))
+"""Names of hip, knee and ankle without their side: CMU, Mixamo and LAFAN1; Rokoko; Biped and Unreal; Bandai Namco;
+others; Xsens; SOMA. The first whose six names are there is taken."""
+
+ARMS = (("arm", "forearm", "hand"), ("upperarm", "lowerarm", "hand"), ("upperarm", "forearm", "hand"),
+        ("uparm", "lowarm", "hand"), ("shoulder", "elbow", "wrist"), ("shoulder", "forearm", "hand"))
+"""Names of shoulder, elbow and wrist without their side."""
+
+TRUNKS = (
+    {"spine": "spine", "thorax": "neck", "head_base": "head", "cue": "lowerback"},  # CMU: one bone more below it
+    *({"spine": spine, "thorax": neck, "head_base": "head"}
+      for neck in ("neck", "neck1") for spine in ("spine1", "chest", "spine", "abdomen", "torso", "spine2")),
+)
+"""Names of spine, thorax and the skull's lower end; those with a cue need a joint of that name, too."""
+
+HEAD_TIPS = ("headtopend", "headtop", "headend", "headnub", "headtip", "headsite")
+
+SIDED = tuple(name[2:] for name in H36M_17.joint_names if name.startswith("r_"))
+ROLES = (*(f"{side}_{part}" for side in "rl" for part in SIDED), "spine", "thorax", "head_base", "head_tip")
+"""What a mapping may name: the joints that are taken as they are, and the two ends of the skull, from which neck and
+head (`core.skeleton`) are made. `head_tip` may be missing."""
+
+NECK_PER_LEG, HEAD_PER_LEG = 0.135, 0.130
+"""Human3.6M's thorax-neck and neck-head (121 and about 115 mm), per length of a leg (897 mm)."""
+
+Mapping = dict[str, tuple[int, ...]]
+"""A role to the indices of the BVH joints whose middle it is."""
+
+
+def find_mapping(names: Sequence[str], given: dict[str, str | list[str]], place: str) -> Mapping:
+    """Find the joints that Human3.6M's 17 are made of, by their names.
+
+    Case, what stands before a colon, a prefix that all names share (`mixamorig:`, `Model_`, `Bip01 `) and signs between
+    the words do not matter; sides may be `Left`, `L` and stand before or after.
+
+    Args:
+        names: of the BVH joints.
+        given: roles that the user maps, to a name or to several whose middle is meant.
+        place: the file's name, for messages.
+    Raises:
+        ValueError: a joint is not found, or what is given does not exist.
+    """
+    plain = plain_names(names)
+    index = {name: i for i, name in reversed(list(enumerate(plain)))}
+
+    def sided(side: str, word: str) -> str | None:
+        wholes = (f"{side}{word}", f"{side[0]}{word}", f"{word}{side}", f"{word}{side[0]}")
+        return next((whole for whole in wholes if whole in index), None)
+
+    mapping: Mapping = {}
+    for roles, families in ((SIDED[:3], LEGS), (SIDED[3:], ARMS)):
+        for family in families:
+            found = {f"{side[0]}_{role}": sided(side, word)
+                     for side in ("right", "left") for role, word in zip(roles, family, strict=True)}
+            if all(found.values()):
+                mapping |= {role: (index[name],) for role, name in found.items()}
+                break
+    for trunk in TRUNKS:
+        if all(word in index for word in trunk.values()):
+            mapping |= {role: (index[word],) for role, word in trunk.items() if role != "cue"}
+            break
+    tip = next((word for word in HEAD_TIPS if word in index), None)
+    if tip is not None:
+        mapping["head_tip"] = (index[tip],)
+    for role, wanted in given.items():
+        wanted = [wanted] if isinstance(wanted, str) else wanted
+        absent = [name for name in wanted if name not in names]
+        if absent:
+            raise UserError(f"{place}: no joint {', '.join(absent)} for {role}: it has {', '.join(names)}")
+        mapping[role] = tuple(list(names).index(name) for name in wanted)
+    missing = [role for role in ROLES if role not in mapping and role != "head_tip"]
+    if missing:
+        raise UserError(
+            f"{place}: no joint found for {', '.join(missing)}: it has {', '.join(names)}; name them in a file as "
+            f"'{missing[0]}: NAME' and give that with --mapping FILE.yaml")
+    return mapping
+
+
+def plain_names(names: Sequence[str]) -> list[str]:
+    """Names in small letters and digits, without a prefix that all of them share."""
+    plain = ["".join(c for c in name.rsplit(":", 1)[-1].lower() if c.isalnum()) for name in names]
+    first, last = min(plain), max(plain)  # what these two share, all between them share
+    shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    return [name[shared:] for name in plain]
+
+
+def load_mapping(path: Path) -> dict[str, str | list[str]]:
+    """Read a user's mapping: YAML with a role and the name of a joint, or a list of names, on each line.
+
+    Raises:
+        ValueError: it is not that, or a role is unknown.
+    """
+    content = yaml.safe_load(path.read_text())
+    right = isinstance(content, dict) and all(
+        isinstance(names, str) or (isinstance(names, list) and names and all(isinstance(n, str) for n in names))
+        for names in content.values())
+    if not right:
+        raise UserError(f"{path}: expected lines such as 'r_hip: RightUpLeg' or 'thorax: [Neck, Neck1]'")
+    unknown = [str(role) for role in content if role not in ROLES]
+    if unknown:
+        raise UserError(f"{path}: {', '.join(unknown)} is no joint of ours, expected {', '.join(ROLES)}")
+    return content
+
+
+def to_h36m(positions: np.ndarray, mapping: Mapping) -> np.ndarray:
+    """Make Human3.6M's joints of a BVH skeleton's.
+
+    The hip is the middle of the two hip joints. BVH skeletons have no nose and no reliable head top, so these are made
+    as in our motion data: the neck lies `NECK_PER_LEG` leg lengths from the thorax towards the skull's lower end, the
+    head `HEAD_PER_LEG` further along the skull (along the neck, where the skull has no length).
+
+    Args:
+        positions: (F, J, 3), any unit.
+        mapping: of `find_mapping`.
+    Returns:
+        (F, 17, 3), the same unit.
+    """
+    at = {role: positions[:, list(joints)].mean(axis=1) for role, joints in mapping.items()}
+    at["hip"] = (at["r_hip"] + at["l_hip"]) / 2
+    at["neck"] = at["head"] = at["thorax"]
+    leg = leg_length(np.stack([at[name] for name in H36M_17.joint_names], axis=1))
+    upwards = _direction(at["head_base"] - at["thorax"], at["thorax"] - at["spine"])
+    skull = _direction(at["head_tip"] - at["head_base"], upwards) if "head_tip" in at else upwards
+    at["neck"] = at["thorax"] + NECK_PER_LEG * leg * upwards
+    at["head"] = at["neck"] + HEAD_PER_LEG * leg * skull
+    return np.stack([at[name] for name in H36M_17.joint_names], axis=1)
+
+
+def leg_length(joints: np.ndarray) -> float:
+    """Thigh and shin of (F, 17, 3) joints, mean of both sides and all frames."""
+    bones = [joints[:, child] - joints[:, H36M_17.parents[child]] for child in (2, 3, 5, 6)]
+    return 2.0 * float(np.linalg.norm(bones, axis=-1).mean())
+
+
+def _direction(vector: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
+    """(F, 3) unit vectors; those without a length are replaced by others."""
+    length = np.linalg.norm(vector, axis=-1, keepdims=True)
+    vector = np.where(length > 1e-6, vector, otherwise)
+    return vector / np.maximum(np.linalg.norm(vector, axis=-1, keepdims=True), 1e-9)

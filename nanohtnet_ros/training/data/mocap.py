@@ -1,0 +1,133 @@
+"""Motion-capture sequences and windows cut out of them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.errors import UserError
+
+FRAME_RATE_HZ = 50.0
+
+
+@dataclass(frozen=True)
+class MotionCapture:
+    """Sequences of one split, laid end to end.
+
+    Attributes:
+        joints_world_m: (N, 17, 3) float32, Human3.6M order, metres, z up.
+        starts: (S,) int64, first frame of each sequence.
+        lengths: (S,) int64, frames of each sequence.
+        actions: one label per sequence.
+        names: one name per sequence.
+        sha256: of the file that the sequences were read from.
+    """
+
+    joints_world_m: Tensor
+    starts: Tensor
+    lengths: Tensor
+    actions: tuple[str, ...]
+    names: tuple[str, ...]
+    sha256: str
+
+    @classmethod
+    def load(cls, path: Path | str, split: str) -> MotionCapture:
+        """Read one split of a `.npz` file of 17-joint sequences at 50 Hz.
+
+        Args:
+            path: file with `positions (N, 17, 3)`, `starts`, `lengths`, `names`, `actions`, `split`, `fps`,
+                `parents`; read without pickle.
+            split: `train` or `val`.
+        Raises:
+            FileNotFoundError: no such file.
+            ValueError: the skeleton or the frame rate differs, or the split is empty.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"no motion data at {path}")
+        with np.load(path, allow_pickle=False) as archive:
+            parents = tuple(archive["parents"].tolist())
+            if parents != H36M_17.parents:
+                raise UserError(f"{path}: parents are {parents}, expected Human3.6M's {H36M_17.parents}")
+            if float(archive["fps"]) != FRAME_RATE_HZ:
+                raise UserError(f"{path}: {float(archive['fps'])} frames a second, expected {FRAME_RATE_HZ}")
+            chosen = np.flatnonzero(archive["split"] == split)
+            if not len(chosen):
+                raise UserError(f"{path}: no sequence in split '{split}', it has {sorted(set(archive['split']))}")
+            positions, starts, lengths = archive["positions"], archive["starts"], archive["lengths"]
+            frames = np.concatenate([positions[starts[i]:starts[i] + lengths[i]] for i in chosen])
+            lengths = lengths[chosen]
+            return cls(
+                joints_world_m=torch.from_numpy(frames),
+                starts=torch.from_numpy(np.cumsum(lengths) - lengths),
+                lengths=torch.from_numpy(lengths),
+                actions=tuple(archive["actions"][chosen].tolist()),
+                names=tuple(archive["names"][chosen].tolist()),
+                sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            )
+
+    def to(self, device: torch.device | str) -> MotionCapture:
+        """The same sequences with their tensors on a device."""
+        return replace(
+            self, joints_world_m=self.joints_world_m.to(device), starts=self.starts.to(device),
+            lengths=self.lengths.to(device))
+
+    def subset(self, share: float, seed: int = 0) -> MotionCapture:
+        """Some of the sequences: in a random order, as many as reach a share of the frames.
+
+        Raises:
+            ValueError: the share is not in (0, 1].
+        """
+        if not 0.0 < share <= 1.0:
+            raise UserError(f"share of the data is {share}, expected more than 0 and at most 1")
+        order = torch.randperm(len(self.lengths), generator=torch.Generator().manual_seed(seed))
+        reached = self.lengths[order].cumsum(0) - self.lengths[order]
+        chosen = order[reached < share * self.lengths.sum()].sort().values
+        frames = [self.joints_world_m[s:s + n] for s, n in zip(self.starts[chosen], self.lengths[chosen], strict=True)]
+        lengths = self.lengths[chosen]
+        return replace(
+            self, joints_world_m=torch.cat(frames), starts=lengths.cumsum(0) - lengths, lengths=lengths,
+            actions=tuple(self.actions[i] for i in chosen), names=tuple(self.names[i] for i in chosen))
+
+    def sequence_weights(self, action_exponent: float = 0.5) -> Tensor:
+        """(S,) sampling weights: actions by their duration to a power, sequences of one by their duration.
+
+        Args:
+            action_exponent: 1 samples frames evenly, 0 samples actions evenly.
+        """
+        lengths = self.lengths.double()
+        labels = {action: i for i, action in enumerate(sorted(set(self.actions)))}
+        action = torch.tensor([labels[a] for a in self.actions], device=lengths.device)
+        total = torch.zeros(len(labels), dtype=torch.float64, device=lengths.device).index_add_(0, action, lengths)
+        return lengths / total[action] * total[action] ** action_exponent
+
+    def windows(self, sequence: Tensor, newest: Tensor, length: int, step: Tensor | float = 1.0) -> Tensor:
+        """Cut windows that end at a given frame; frames before a sequence's first repeat it.
+
+        Args:
+            sequence: (B,) int64.
+            newest: (B,) int64, frame within the sequence that is the window's last.
+            length: T.
+            step: frames of the recording between two of the window, scalar or (B,); other than 1 plays faster or
+                slower, with linear interpolation.
+        Returns:
+            (B, T, 17, 3) float32.
+        """
+        device = self.joints_world_m.device
+        back = torch.arange(length - 1, -1, -1, dtype=torch.float32, device=device)[None, :]  # (1, T)
+        step = torch.as_tensor(step, dtype=torch.float32, device=device).reshape(-1, 1)
+        frame = (newest[:, None].float() - back * step).clamp_min_(0.0)  # (B, T)
+        before = frame.floor().long()
+        weight = (frame - before)[..., None, None]
+        after = torch.minimum(before + 1, newest[:, None])
+        start = self.starts[sequence][:, None]
+        x = self.joints_world_m[start + before]
+        if bool((weight > 0).any()):
+            x = torch.lerp(x, self.joints_world_m[start + after], weight)
+        return x

@@ -1,0 +1,1 @@
+"""Predictions of networks, their errors, and reports."""

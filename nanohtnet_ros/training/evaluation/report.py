@@ -1,0 +1,271 @@
+"""Everything that is measured of a network on an evaluation set, as plain numbers, and as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from nanohtnet_ros.core.metrics import (
+    AUC_THRESHOLDS_MM,
+    align_similarity,
+    auc,
+    joint_errors_mm,
+    mpjpe_mm,
+    mpjve_mm,
+    n_mpjpe_mm,
+    p_mpjpe_mm,
+    pck,
+    pck_curve,
+    root_relative,
+    size_ratio,
+)
+from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.errors import UserError
+from nanohtnet_ros.training.evaluation.predictor import LiftingNetwork, mirrored, predict
+from nanohtnet_ros.training.synthesis.evaluation_set import EvaluationSet
+
+FLIPS = {"both": ("off", "on"), "off": ("off",), "on": ("on",)}
+
+# Label of the evaluation set that a breakdown sorts by, and the borders between its groups, metres.
+BREAKDOWNS: dict[str, tuple[str | None, tuple[float, ...] | None]] = {
+    "action": ("action", None),
+    "subject": ("subject", None),
+    "joint": (None, None),
+    "distance": ("distance_m", (2.0, 3.0, 4.0, 5.0, 6.0, 7.0)),
+    "height": ("camera_height_m", (0.5, 1.0, 1.5, 2.0)),
+}
+
+COLUMNS = {
+    "mpjpe_mm": ("MPJPE mm", ".1f"),
+    "p_mpjpe_mm": ("P-MPJPE mm", ".1f"),
+    "n_mpjpe_mm": ("N-MPJPE mm", ".1f"),
+    "mpjve_mm_per_frame": ("MPJVE mm/frame", ".2f"),
+    "mpjve_mm_per_s": ("mm/s", ".0f"),
+    "pck_150": ("PCK@150 %", ".1f"),
+    "auc": ("AUC %", ".1f"),
+    "size_ratio": ("size ratio", ".3f"),
+}
+
+
+def measure(
+    network: LiftingNetwork, data: EvaluationSet, motion: EvaluationSet | None = None, flip: str = "both",
+    per: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """Measure a network.
+
+    Breakdowns, look-ahead and curves are those without flip averaging, unless `flip` is `on`.
+
+    Args:
+        network: with outputs for all of the set's offsets.
+        data: windows to measure on.
+        motion: windows of consecutive frames for MPJVE; None: it is taken from `data`, if that has any.
+        flip: average with the mirrored image's answer: `off`, `on`, or `both` measured.
+        per: names out of `BREAKDOWNS`; None for all that the set has labels for.
+    Returns:
+        What the JSON file holds: `metrics` by condition and flip, `by` breakdown, group and condition, `look_ahead`
+        by output, `pck_curve` by condition, and `calibration` by condition for networks that give their error.
+    Raises:
+        ValueError: set and network do not fit each other, or a breakdown has no label.
+    """
+    check_fit(network, data)
+    per = check_breakdowns(per, data)
+    if flip not in FLIPS:
+        raise UserError(f"flip is '{flip}', expected one of {', '.join(FLIPS)}")
+    flips, rate_hz = FLIPS[flip], network.frame_rate_hz
+    targets, used = data.targets_m.numpy(), data.offsets.index(network.offset)
+    if motion is not None:
+        check_fit(network, motion)
+    metrics, first = {}, {}  # first: (N, F, 17, 3 or 4) by condition, of the first flip
+    for condition, keypoints in data.keypoints.items():
+        outputs = answers(network, keypoints, data.offsets, flips)
+        first[condition] = outputs[flips[0]]
+        moving = outputs if motion is None else answers(network, motion.keypoints[condition], motion.offsets, flips)
+        metrics[condition] = {
+            name: {
+                **summary(joints[:, used, :, :3], targets[:, used]),
+                **velocity(moving[name], data if motion is None else motion, network.offset, rate_hz),
+            }
+            for name, joints in outputs.items()}
+
+    poses = {condition: joints[:, used, :, :3] for condition, joints in first.items()}
+    report = {
+        "network": network.name, "window_length": network.window_length, "frame_rate_hz": rate_hz,
+        "offset": network.offset, "windows": len(data), "flip": flip, "metrics": metrics,
+        "by": {name: breakdown(name, poses, targets[:, used], data) for name in per},
+        "look_ahead": [
+            {"frames": -offset, "ms": round(1000.0 * -offset / rate_hz, 1),
+             **{c: short_summary(joints[:, i, :, :3], targets[:, i]) for c, joints in first.items()}}
+            for i, offset in enumerate(data.offsets)],
+        "pck_curve": {
+            "threshold_mm": list(AUC_THRESHOLDS_MM),
+            **{c: [round(x, 2) for x in pck_curve(pose, targets[:, used])] for c, pose in poses.items()}},
+    }
+    if all(joints.shape[-1] == 4 for joints in first.values()):
+        report["calibration"] = {
+            c: calibration(joints[:, used], targets[:, used]) for c, joints in first.items()}
+    return report
+
+
+def check_fit(network: LiftingNetwork, data: EvaluationSet) -> None:
+    """Raise a ValueError that names what differs unless the set is made for networks such as this."""
+    if data.window_length != network.window_length:
+        raise UserError(
+            f"windows have {data.window_length} frames, {network.name} expects {network.window_length}: "
+            "build the evaluation set for this network")
+    if not set(data.offsets) <= set(network.offsets) or network.offset not in data.offsets:
+        raise UserError(
+            f"targets are of the frames {list(data.offsets)}, {network.name} gives {list(network.offsets)} and is used "
+            f"for {network.offset}: build the evaluation set for this network")
+    if not len(data):
+        raise UserError("the evaluation set has no windows: its sequences are too short, or none is chosen")
+
+
+def check_breakdowns(per: Sequence[str] | None, data: EvaluationSet) -> list[str]:
+    """The names, or all that there are labels for; a ValueError for one that there are none for."""
+    possible = [name for name, (label, _) in BREAKDOWNS.items() if label is None or label in data.labels]
+    impossible = [name for name in per or () if name not in possible]
+    if impossible:
+        raise UserError(f"no errors per {', '.join(impossible)} on this data, expected some of {', '.join(possible)}")
+    return possible if per is None else list(per)
+
+
+def answers(network: LiftingNetwork, keypoints, offsets: Sequence[int], flips: Sequence[str]) -> dict[str, np.ndarray]:
+    """(N, F, 17, 3 or 4) the network's outputs at some offsets, by flip averaging `off` and `on`."""
+    outputs = [network.offsets.index(offset) for offset in offsets]
+    plain = predict(network.lift, keypoints, outputs, len(network.offsets))
+    if "on" not in flips:
+        return {"off": plain}
+    averaged = (plain + predict(mirrored(network.lift), keypoints, outputs)) / 2
+    return {name: averaged if name == "on" else plain for name in flips}
+
+
+def short_summary(predicted_m: np.ndarray, target_m: np.ndarray) -> dict[str, float]:
+    """MPJPE and P-MPJPE of (N, 17, 3) poses."""
+    return {
+        "mpjpe_mm": round(mpjpe_mm(predicted_m, target_m), 2),
+        "p_mpjpe_mm": round(p_mpjpe_mm(predicted_m, target_m), 2),
+    }
+
+
+def summary(predicted_m: np.ndarray, target_m: np.ndarray) -> dict[str, float]:
+    """Every measure of single (N, 17, 3) poses."""
+    return {
+        **short_summary(predicted_m, target_m),
+        "n_mpjpe_mm": round(n_mpjpe_mm(predicted_m, target_m), 2),
+        "pck_150": round(pck(predicted_m, target_m), 2),
+        "auc": round(auc(predicted_m, target_m), 2),
+        "size_ratio": round(size_ratio(predicted_m, target_m), 4),
+    }
+
+
+def velocity(joints: np.ndarray, data: EvaluationSet, offset: int, frame_rate_hz: float) -> dict[str, float | None]:
+    """MPJVE of (N, F, 17, 3 or 4) outputs over the rows that are neighbours; None without any."""
+    row, used = data.neighbours(), data.offsets.index(offset)
+    if not len(row):
+        return {"mpjve_mm_per_frame": None, "mpjve_mm_per_s": None}
+    predicted, target = (
+        np.stack((x[row, used], x[row + 1, used]), axis=1) for x in (joints[..., :3], data.targets_m.numpy()))
+    per_frame = mpjve_mm(predicted, target)
+    return {"mpjve_mm_per_frame": round(per_frame, 3), "mpjve_mm_per_s": round(per_frame * frame_rate_hz, 1)}
+
+
+def breakdown(
+    name: str, poses: dict[str, np.ndarray], target_m: np.ndarray, data: EvaluationSet
+) -> dict[str, dict[str, Any]]:
+    """Errors of each group of windows, or of each joint; (N, 17, 3) poses by condition."""
+    label, borders = BREAKDOWNS[name]
+    if label is None:
+        errors = {c: joint_errors_mm(root_relative(pose), root_relative(target_m)) for c, pose in poses.items()}
+        aligned = {c: joint_errors_mm(align_similarity(pose, target_m), target_m) for c, pose in poses.items()}
+        return {
+            joint: {c: {"mpjpe_mm": round(float(errors[c][:, i].mean()), 2),
+                        "p_mpjpe_mm": round(float(aligned[c][:, i].mean()), 2)} for c in poses}
+            for i, joint in enumerate(H36M_17.joint_names)}
+    return {
+        group: {"windows": len(row), **{c: short_summary(pose[row], target_m[row]) for c, pose in poses.items()}}
+        for group, row in groups(data.labels[label], borders).items()}
+
+
+def groups(values: np.ndarray, borders: Sequence[float] | None) -> dict[str, np.ndarray]:
+    """Rows of each group: of each text, or of each range between borders; those without a row are left out."""
+    if borders is None:
+        return {str(value): np.flatnonzero(values == value) for value in sorted(set(values))}
+    names = [f"below {borders[0]:g} m"]
+    names += [f"{low:g} to {high:g} m" for low, high in pairwise(borders)]
+    names += [f"over {borders[-1]:g} m"]
+    group = np.digitize(values, borders)
+    rows = {name: np.flatnonzero(group == i) for i, name in enumerate(names)}
+    return {name: row for name, row in rows.items() if len(row)}
+
+
+def calibration(joints: np.ndarray, target_m: np.ndarray) -> dict[str, Any]:
+    """How well the errors that a network expects are those that it makes.
+
+    Args:
+        joints: (N, 17, 4), the fourth value the logarithm of each joint's expected error in metres.
+        target_m: (N, 17, 3).
+    Returns:
+        Mean expected and mean actual error over all joints but the root, Spearman's rank correlation of the two (None
+        where all expectations are equal), and the means of ten equally large groups of rising expectation.
+    """
+    expected = 1000.0 * np.exp(joints[:, 1:, 3].astype(np.float64)).ravel()
+    actual = joint_errors_mm(root_relative(joints[..., :3]), root_relative(target_m))[:, 1:].ravel()
+    tenths = np.array_split(np.argsort(expected), 10)
+    return {
+        "expected_mm": round(float(expected.mean()), 2),
+        "actual_mm": round(float(actual.mean()), 2),
+        "spearman": round(float(spearmanr(expected, actual).statistic), 4) if np.ptp(expected) > 0 else None,
+        "tenths": {
+            "expected_mm": [round(float(expected[tenth].mean()), 2) for tenth in tenths],
+            "actual_mm": [round(float(actual[tenth].mean()), 2) for tenth in tenths],
+        },
+    }
+
+
+def tables(report: dict[str, Any]) -> str:
+    """The report as text."""
+    conditions = list(report["metrics"])
+    ahead = -report["offset"]
+    lines = [
+        f"{report['network']}: {report['windows']} windows of {report['window_length']} frames at "
+        f"{report['frame_rate_hz']:g} Hz, look-ahead {ahead} frames ({1000 * ahead / report['frame_rate_hz']:.0f} ms)"]
+    rows = [
+        [condition + (", flip averaged" if flip == "on" else ""),
+         *(format(values[key], digits) if values[key] is not None else "-" for key, (_, digits) in COLUMNS.items())]
+        for condition, flips in report["metrics"].items() for flip, values in flips.items()]
+    lines += text_table(["", *(title for title, _ in COLUMNS.values())], rows)
+
+    def errors(entry: dict[str, Any]) -> list[str]:
+        return [f"{entry[c][key]:.1f}" for c in conditions for key in ("mpjpe_mm", "p_mpjpe_mm")]
+
+    titles = [f"{c} {measure}" for c in conditions for measure in ("MPJPE", "P-MPJPE")]
+    for name, entries in report["by"].items():
+        counted = all("windows" in entry for entry in entries.values())
+        rows = [[group, *([str(entry["windows"])] if counted else []), *errors(entry)]
+                for group, entry in entries.items()]
+        if counted and BREAKDOWNS[name][1] is None:
+            means = {c: {key: np.mean([entry[c][key] for entry in entries.values()])
+                         for key in ("mpjpe_mm", "p_mpjpe_mm")} for c in conditions}
+            rows.append([f"mean over {name}s", "", *errors(means)])
+        lines += text_table([f"per {name}", *(["windows"] if counted else []), *titles], rows)
+    if len(report["look_ahead"]) > 1:
+        rows = [[str(entry["frames"]), f"{entry['ms']:.0f}", *errors(entry)] for entry in report["look_ahead"]]
+        lines += text_table(["look-ahead, frames", "ms", *titles], rows)
+    if "calibration" in report:
+        rows = [[c, f"{entry['expected_mm']:.1f}", f"{entry['actual_mm']:.1f}",
+                 "-" if entry["spearman"] is None else f"{entry['spearman']:.3f}"]
+                for c, entry in report["calibration"].items()]
+        lines += text_table(["joints' errors", "expected mm", "actual mm", "rank correlation"], rows)
+    return "\n".join(lines)
+
+
+def text_table(header: list[str], rows: list[list[str]]) -> list[str]:
+    """Lines of a table with an empty line before it; the first column to the left, numbers to the right."""
+    widths = [max(len(cell) for cell in column) for column in zip(header, *rows, strict=True)]
+    return ["", *(
+        "  ".join([cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))])
+        for cells in [header, *rows])]

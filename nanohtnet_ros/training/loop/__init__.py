@@ -1,0 +1,1 @@
+"""The optimisation loop, its folder of checkpoints, and several processes."""

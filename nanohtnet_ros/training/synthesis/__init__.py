@@ -1,0 +1,1 @@
+"""Training and evaluation data: motion seen by virtual cameras and imitated detectors."""

@@ -1,0 +1,321 @@
+"""Keypoints as a detector on a robot's camera gives them: off by a little, at times by a lot, at the camera's rate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from nanohtnet_ros.core.camera import FOCAL_NORM
+from nanohtnet_ros.core.skeleton import H36M_17, H36M_LIMBS
+from nanohtnet_ros.training.data.mocap import FRAME_RATE_HZ
+from nanohtnet_ros.training.synthesis.virtual_camera import uniform
+
+
+def person_size(keypoints: Tensor, offset: int = 0) -> Tensor:
+    """(B, 1, 1, 1) root-mean-square distance of one frame's keypoints (B, T, 17, 2) from their mean.
+
+    A standing person's height is about 3.7 of it. The frame lies `offset` from the newest (0).
+    """
+    chosen = keypoints[:, offset - 1]
+    return (chosen - chosen.mean(dim=1, keepdim=True)).square().sum(-1).mean(-1).sqrt()[:, None, None, None]
+
+
+@dataclass(frozen=True)
+class FieldOfView:
+    """The image's borders: what lies outside of them no detector sees.
+
+    Attributes:
+        horizontal_deg: whole angle, narrow to wide lenses; widened until the pelvis is seen in the frame whose pose
+            is used.
+        cut_share: of the windows, in which the image may cut people off; in the others the lens is widened until all
+            of that frame's joints are seen.
+        aspect: height over width.
+        width_px: of the image, sampled uniformly in its logarithm.
+    """
+
+    horizontal_deg: tuple[float, float] = (45.0, 110.0)
+    cut_share: float = 0.2
+    aspect: tuple[float, float] = (0.5625, 0.75)
+    width_px: tuple[float, float] = (320.0, 1920.0)
+
+    def sample(self, keypoints: Tensor, rng: torch.Generator, offset: int = 0) -> tuple[Tensor, Tensor]:
+        """Choose a lens for each window.
+
+        Args:
+            keypoints: (B, T, 17, 2) normalised image coordinates.
+            offset: the frame whose pose is used, relative to the newest (0).
+        Returns:
+            (B, 1, 1, 2) half width and half height, and (B, 1, 1, 1) size of a pixel, in the same coordinates.
+        """
+        B = len(keypoints)
+        half = FOCAL_NORM * torch.tan(torch.deg2rad(uniform((B,), *self.horizontal_deg, rng)) / 2)
+        aspect = uniform((B,), *self.aspect, rng)
+        extent = keypoints[:, offset - 1].abs() / torch.stack((torch.ones_like(aspect), aspect), dim=-1)[:, None]
+        extent = extent.amax(dim=-1)  # (B, J) half width that each joint needs
+        cut = uniform((B,), 0.0, 1.0, rng) < self.cut_share
+        half = torch.maximum(half, 1.02 * torch.where(cut, extent[:, 0], extent.amax(dim=1)))
+        low, high = self.width_px
+        width_px = low * (high / low) ** uniform((B,), 0.0, 1.0, rng)
+        borders = torch.stack((half, half * aspect), dim=-1)
+        return borders[:, None, None], (2.0 * half / width_px)[:, None, None, None]
+
+
+@dataclass(frozen=True)
+class Spells:
+    """Short stretches of a window in which something goes wrong.
+
+    Attributes:
+        share: of the windows that have one.
+        seconds: duration, sampled uniformly in its logarithm; part of it may lie before the window.
+    """
+
+    share: float
+    seconds: tuple[float, float]
+
+    def sample(self, B: int, T: int, rng: torch.Generator) -> Tensor:
+        """(B, T) bool, true within each window's spell."""
+        short, long = (FRAME_RATE_HZ * s for s in self.seconds)
+        duration = short * (long / short) ** uniform((B,), 0.0, 1.0, rng)
+        start = uniform((B,), 0.0, 1.0, rng) * (T + duration - 1) - duration + 1
+        frame = torch.arange(T, device=rng.device)
+        within = (frame >= start[:, None]) & (frame < (start + duration)[:, None])
+        return within & (uniform((B, 1), 0.0, 1.0, rng) < self.share)
+
+
+@dataclass(frozen=True)
+class KeypointNoise:
+    """Errors added to projected keypoints; those without a unit are in units of the person's size in the image.
+
+    Attributes:
+        amount: jitter, drift, offset and bone_shift of a window are scaled by one uniform factor from 0 to this.
+        jitter: standard deviation of errors that are independent from frame to frame.
+        jitter_px: the same in pixels, so that small people's keypoints jitter more.
+        jitter_motion: the same as a share of the keypoint's way since the last camera frame (motion blur).
+        drift: standard deviation of errors that follow an AR(1) process.
+        drift_memory: correlation of the drift from one camera frame to the next.
+        offset: standard deviation of errors that last for the whole window.
+        bone_shift: standard deviation of a share of each bone by which its end lies nearer to or farther from its
+            start than in motion capture, for the whole window, alike on both sides.
+        girdle_width: standard deviation of the logarithm of a factor on the distances between the hips and between
+            the shoulders.
+        field_of_view: the image's borders; joints outside count as occluded.
+        swaps: spells of left and right exchanged, of the legs, of the arms or of both.
+        occlusions: spells of one to three limbs unseen.
+        held_share: of occluded windows, whose unseen joints stand still in the image (a detector that leaves them
+            out); in the others they are guessed.
+        guess: standard deviation of a guessed joint's error, constant over a spell.
+        dropped: share of camera frames that get lost, never the newest.
+        entering: share of windows whose person was first seen within the window, up to the frame whose pose is used.
+        camera_rates_hz: frame rates that a window's keypoints are seen at before they are interpolated back to
+            50 Hz; the newest frame is always seen.
+        camera_rate_weights: relative frequencies of these rates.
+    """
+
+    amount: float = 2.0
+    jitter: float = 0.015
+    jitter_px: float = 0.5
+    jitter_motion: float = 0.1
+    drift: float = 0.03
+    drift_memory: float = 0.8
+    offset: float = 0.03
+    bone_shift: float = 0.04
+    girdle_width: float = 0.12
+    field_of_view: FieldOfView = field(default_factory=FieldOfView)
+    swaps: Spells = Spells(share=0.1, seconds=(0.04, 0.4))
+    occlusions: Spells = Spells(share=0.2, seconds=(0.1, 3.0))
+    held_share: float = 0.3
+    guess: float = 0.25
+    dropped: float = 0.05
+    entering: float = 0.1
+    camera_rates_hz: tuple[float, ...] = (50.0, 30.0, 25.0, 15.0)
+    camera_rate_weights: tuple[float, ...] = (0.4, 0.25, 0.2, 0.15)
+
+    @classmethod
+    def none(cls) -> KeypointNoise:
+        """No errors at all: keypoints come back as they were."""
+        never = Spells(share=0.0, seconds=(0.1, 0.1))
+        return cls(
+            amount=0.0, jitter_px=0.0, jitter_motion=0.0, girdle_width=0.0,
+            field_of_view=FieldOfView(horizontal_deg=(179.9, 179.9)), swaps=never, occlusions=never, dropped=0.0,
+            entering=0.0, camera_rates_hz=(FRAME_RATE_HZ,), camera_rate_weights=(1.0,))
+
+    def apply(self, keypoints: Tensor, rng: torch.Generator, offset: int = 0) -> Tensor:
+        """Add errors to clean keypoints.
+
+        Args:
+            keypoints: (B, T, 17, 2) at 50 Hz, on the device of `rng`.
+            offset: the frame whose pose is used, relative to the newest (0).
+        Returns:
+            (B, T, 17, 2) at 50 Hz.
+        """
+        B = len(keypoints)
+        borders, pixel = self.field_of_view.sample(keypoints, rng, offset)
+        size = person_size(keypoints, offset)
+        amount = self.amount * uniform((B, 1, 1, 1), 0.0, 1.0, rng)
+        unseen = (keypoints.abs() > borders).any(dim=-1)
+        shifted = self._shift(keypoints, amount, rng)
+        seen = self._hide(self._swap(shifted, rng), unseen, size, borders, rng)
+
+        weights = torch.tensor(self.camera_rate_weights, device=rng.device)
+        rate = torch.multinomial(weights, B, replacement=True, generator=rng)
+        noisy = torch.empty_like(keypoints)
+        for i, rate_hz in enumerate(self.camera_rates_hz):
+            chosen = torch.nonzero(rate == i)[:, 0]
+            if len(chosen):
+                noisy[chosen] = self._at_rate(
+                    seen[chosen], rate_hz, amount[chosen] * size[chosen], pixel[chosen], rng)
+        return self._enter(noisy, rng, offset)
+
+    def _shift(self, keypoints: Tensor, amount: Tensor, rng: torch.Generator) -> Tensor:
+        """Move joints along their bones, and hips and shoulders apart, as detectors define them otherwise."""
+        B, J = len(keypoints), len(H36M_17)
+        parent = torch.tensor((0, *H36M_17.parents[1:]), device=rng.device)
+        alike = torch.arange(J, device=rng.device)  # the right side takes the left side's share
+        for left, right in H36M_17.flip_pairs:
+            alike[right] = left
+        share = torch.randn((B, 1, J, 1), generator=rng, device=rng.device).index_select(2, alike)
+        moved = torch.lerp(keypoints, keypoints.index_select(2, parent), -self.bone_shift * amount * share)
+        for left, right in ((4, 1), (11, 14)):
+            wider = torch.exp(self.girdle_width * torch.randn((B, 1, 1), generator=rng, device=rng.device)) - 1.0
+            half = wider * (keypoints[:, :, left] - keypoints[:, :, right]) / 2
+            moved[:, :, left] += half
+            moved[:, :, right] -= half
+        return moved
+
+    def _swap(self, keypoints: Tensor, rng: torch.Generator) -> Tensor:
+        B, T, J, _ = keypoints.shape
+        spell = self.swaps.sample(B, T, rng)
+        which = torch.randint(0, 3, (B, 1), generator=rng, device=rng.device)  # legs, arms, both
+        joint = torch.arange(J, device=rng.device)
+        legs, arms = (joint >= 1) & (joint <= 6), joint >= 11
+        group = ((which != 1) & legs) | ((which != 0) & arms)  # (B, J)
+        swapped = (spell[:, :, None] & group[:, None])[..., None]
+        flip = torch.tensor(H36M_17.flip_order.tolist(), device=rng.device)
+        return torch.where(swapped, keypoints[:, :, flip], keypoints)
+
+    def _hide(
+        self, keypoints: Tensor, unseen: Tensor, size: Tensor, borders: Tensor, rng: torch.Generator
+    ) -> Tensor:
+        """Hold or guess joints (B, T, J) that are out of the image or occluded."""
+        B, T, J, _ = keypoints.shape
+        limb_of_joint = torch.zeros((len(H36M_LIMBS), J), dtype=torch.bool, device=rng.device)
+        for limb, joints in enumerate(H36M_LIMBS):
+            limb_of_joint[limb, list(joints[1:])] = True
+        limbs = torch.rand((B, len(H36M_LIMBS)), generator=rng, device=rng.device) < 0.4
+        hidden = (limbs[:, :, None] & limb_of_joint).any(dim=1)  # (B, J)
+        occluded = self.occlusions.sample(B, T, rng)[:, :, None] & hidden[:, None]
+        gone = unseen | occluded
+        guessed = keypoints + self.guess * size * torch.randn((B, 1, J, 2), generator=rng, device=rng.device)
+        guessed = torch.maximum(torch.minimum(guessed, borders), -borders)  # a detector guesses within the image
+        held_window = torch.rand((B, 1, 1, 1), generator=rng, device=rng.device) < self.held_share
+        return torch.where(gone[..., None], torch.where(held_window, hold(keypoints, ~gone), guessed), keypoints)
+
+    def _at_rate(
+        self, keypoints: Tensor, rate_hz: float, scale: Tensor, pixel: Tensor, rng: torch.Generator
+    ) -> Tensor:
+        B, T, J, _ = keypoints.shape
+        to_camera, to_model = (m.to(keypoints.device) for m in rate_matrices(T, rate_hz))
+        S = len(to_camera)
+        seen = resample(to_camera, keypoints)  # (B, S, J, 2)
+        way = torch.zeros((B, S, J, 1), device=keypoints.device)
+        way[:, 1:] = (seen[:, 1:] - seen[:, :-1]).norm(dim=-1, keepdim=True)
+
+        def normal(*shape: int) -> Tensor:
+            return torch.randn(shape, generator=rng, device=rng.device)
+
+        variance = (scale * self.jitter).square() + (pixel * self.jitter_px).square()
+        spread = (variance + (self.jitter_motion * way).square()).sqrt()
+        steps = normal(B, S, J, 2) * (1.0 - self.drift_memory**2) ** 0.5
+        steps[:, 0] = normal(B, J, 2)
+        drift = resample(ar1_matrix(S, self.drift_memory).to(keypoints.device), steps)
+        error = spread * normal(B, S, J, 2) + scale * (self.drift * drift + self.offset * normal(B, 1, J, 2))
+        kept = torch.rand((B, S), generator=rng, device=rng.device) >= self.dropped
+        return resample(to_model, bridge(seen + error, kept))
+
+    def _enter(self, keypoints: Tensor, rng: torch.Generator, offset: int) -> Tensor:
+        """Repeat the first frame that was seen, as a window does whose person has just come into view."""
+        B, T = keypoints.shape[:2]
+        enters = torch.rand(B, generator=rng, device=rng.device) < self.entering
+        first = torch.where(enters, torch.randint(0, T + offset, (B,), generator=rng, device=rng.device), 0)
+        frame = torch.maximum(torch.arange(T, device=rng.device)[None, :], first[:, None])  # (B, T)
+        return keypoints[torch.arange(B, device=rng.device)[:, None], frame]
+
+
+def hold(keypoints: Tensor, seen: Tensor) -> Tensor:
+    """Keep each joint where it was last seen; before its first sight where it is first seen.
+
+    Args:
+        keypoints: (B, T, J, 2).
+        seen: (B, T, J) bool. A joint that is never seen stays as it is.
+    """
+    last, following = _neighbours(seen)
+    source = torch.where(last >= 0, last, following)
+    frame = torch.arange(seen.shape[1], device=seen.device)[None, :, None]
+    source = torch.where(source < seen.shape[1], source, frame)
+    return keypoints.gather(1, source[..., None].expand_as(keypoints))
+
+
+def bridge(keypoints: Tensor, kept: Tensor) -> Tensor:
+    """Interpolate lost frames linearly; before the first kept frame it is held.
+
+    Args:
+        keypoints: (B, S, J, 2).
+        kept: (B, S) bool; the newest frame counts as kept.
+    """
+    kept = kept.clone()
+    kept[:, -1] = True
+    before, after = _neighbours(kept)
+    before = torch.where(before >= 0, before, after)
+    span = (after - before).clamp_min(1)
+    frame = torch.arange(kept.shape[1], device=kept.device)[None, :]
+    weight = ((frame - before) / span).clamp(0.0, 1.0)[..., None, None]
+    row = torch.arange(len(kept), device=kept.device)[:, None]
+    return torch.lerp(keypoints[row, before], keypoints[row, after], weight)
+
+
+def _neighbours(marked: Tensor) -> tuple[Tensor, Tensor]:
+    """Along dim 1, index of the last marked element up to each (-1: none) and of the next from it (size: none)."""
+    size = marked.shape[1]
+    index = torch.arange(size, device=marked.device).reshape(1, size, *(1,) * (marked.dim() - 2)).expand_as(marked)
+    last = torch.where(marked, index, -1).cummax(dim=1).values
+    following = torch.where(marked, index, size).flip(1).cummin(dim=1).values.flip(1)
+    return last, following
+
+
+def resample(matrix: Tensor, keypoints: Tensor) -> Tensor:
+    """(B, S, J, 2) weighted sums over time of keypoints (B, T, J, 2), weights (S, T)."""
+    return (matrix @ keypoints.flatten(2)).unflatten(2, keypoints.shape[2:])
+
+
+def rate_matrices(length: int, rate_hz: float) -> tuple[Tensor, Tensor]:
+    """Linear interpolation from the model's grid to a camera's frames and back; both share the newest frame.
+
+    Returns:
+        (S, T) from model to camera, (T, S) from camera to model, float32.
+    """
+    age = torch.arange(length - 1, -1, -1, dtype=torch.float64)  # model frames before the newest
+    step = FRAME_RATE_HZ / rate_hz
+    camera_age = torch.arange(0, length - 1 + step, step, dtype=torch.float64).flip(0)
+    return _interpolation(age, camera_age), _interpolation(camera_age, age)
+
+
+def _interpolation(source_age: Tensor, target_age: Tensor) -> Tensor:
+    """(targets, sources) weights that interpolate linearly; past either end the end is held. Ages descend."""
+    time, wanted = -source_age, (-target_age).clamp(-source_age[0], -source_age[-1])
+    after = torch.searchsorted(time, wanted).clamp(1, len(time) - 1)
+    before = after - 1
+    weight = (wanted - time[before]) / (time[after] - time[before])
+    matrix = torch.zeros(len(wanted), len(time), dtype=torch.float64)
+    row = torch.arange(len(wanted))
+    matrix[row, before] = 1.0 - weight
+    matrix[row, after] += weight
+    return matrix.float()
+
+
+def ar1_matrix(length: int, memory: float) -> Tensor:
+    """(length, length) lower-triangular powers: `x_s = sum_t memory^(s-t) step_t`."""
+    s = torch.arange(length)
+    power = (s[:, None] - s[None, :]).clamp_min(0).float()
+    return torch.tril(torch.tensor(memory) ** power)

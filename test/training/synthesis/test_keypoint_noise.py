@@ -1,0 +1,181 @@
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+from dataclasses import replace
+
+from nanohtnet_ros.core.camera import FOCAL_NORM
+from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.training.data.mocap import MotionCapture
+from nanohtnet_ros.training.synthesis.keypoint_noise import (
+    FieldOfView,
+    KeypointNoise,
+    Spells,
+    ar1_matrix,
+    bridge,
+    hold,
+    person_size,
+    rate_matrices,
+)
+from nanohtnet_ros.training.synthesis.virtual_camera import RobotCameras, project
+
+ALWAYS = Spells(share=1.0, seconds=(0.2, 0.2))
+
+
+@pytest.fixture
+def rng():
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def keypoints(mocap_file, rng):
+    """(400, 27, 17, 2) exact keypoints."""
+    capture = MotionCapture.load(mocap_file, "train")
+    sequence = torch.arange(400) % len(capture.lengths)
+    joints = capture.windows(sequence, capture.lengths[sequence] - 1, 27)
+    return project(RobotCameras().view(joints, rng), FOCAL_NORM)
+
+
+def only(**parts) -> KeypointNoise:
+    """Noise of one kind."""
+    return replace(KeypointNoise.none(), **parts)
+
+
+@pytest.mark.parametrize("rate_hz", [50.0, 30.0, 25.0, 15.0, 60.0])
+def test_camera_rates_keep_straight_motion_and_the_newest_frame(rate_hz):
+    to_camera, to_model = rate_matrices(27, rate_hz)
+    line = torch.linspace(-1, 1, 27)
+    np.testing.assert_allclose((to_model @ (to_camera @ line))[3:], line[3:], atol=1e-5)
+    np.testing.assert_allclose(to_camera[-1], np.eye(27)[-1], atol=1e-6)
+    np.testing.assert_allclose(to_camera.sum(dim=1), 1.0, atol=1e-5)
+    if rate_hz == 50.0:
+        np.testing.assert_allclose(to_model @ to_camera, np.eye(27), atol=1e-6)
+
+
+def test_drift_has_the_memory_it_claims(rng):
+    steps = torch.randn(4000, 60, generator=rng) * (1 - 0.8**2) ** 0.5
+    steps[:, 0] = torch.randn(4000, generator=rng)
+    drift = steps @ ar1_matrix(60, 0.8).T
+    assert drift.std(dim=0).numpy() == pytest.approx(1.0, abs=0.06)
+    lagged = np.corrcoef(drift[:, 30], drift[:, 31])[0, 1]
+    assert lagged == pytest.approx(0.8, abs=0.03)
+
+
+def test_no_noise_changes_nothing(keypoints, rng):
+    assert torch.equal(KeypointNoise.none().apply(keypoints, rng), keypoints)
+
+
+def test_noise_scales_with_the_person(keypoints, rng):
+    error = KeypointNoise(field_of_view=FieldOfView(cut_share=0.0)).apply(keypoints, rng) - keypoints
+    size = person_size(keypoints)[:, 0, 0, 0]
+    spread = error.square().mean(dim=(1, 2, 3)).sqrt()
+    assert np.corrcoef(size, spread)[0, 1] > 0.4
+    assert 0.02 < (spread / size).median() < 0.12
+
+
+@pytest.mark.parametrize("part", ["jitter", "drift", "offset", "bone_shift", "girdle_width", "jitter_motion"])
+def test_each_error_grows_with_its_own_parameter(keypoints, part):
+    quiet = {"jitter": 0.0, "drift": 0.0, "offset": 0.0, "bone_shift": 0.0, "amount": 2.0}
+    spread = []
+    for factor in (0.5, 1.0):
+        noise = only(**{**quiet, part: factor * getattr(KeypointNoise(), part)})
+        error = noise.apply(keypoints, torch.Generator().manual_seed(5)) - keypoints
+        spread.append(error.square().mean().sqrt().item())
+    assert spread[0] > 0 and spread[1] == pytest.approx(2 * spread[0], rel=0.1)
+
+
+def test_offsets_last_for_the_window_and_jitter_does_not(keypoints, rng):
+    quiet = {"jitter": 0.0, "drift": 0.0, "offset": 0.0, "bone_shift": 0.0, "amount": 2.0}
+    lasting = only(**{**quiet, "offset": 0.05}).apply(keypoints, rng) - keypoints
+    np.testing.assert_allclose(lasting, lasting[:, :1].expand_as(lasting), atol=1e-5)
+    fleeting = only(**{**quiet, "jitter": 0.05}).apply(keypoints, rng) - keypoints
+    assert abs(np.corrcoef(fleeting[:, 10].flatten(), fleeting[:, 11].flatten())[0, 1]) < 0.05
+
+
+def test_jitter_in_pixels_is_worse_for_small_people(keypoints, rng):
+    narrow = FieldOfView(horizontal_deg=(90.0, 90.0), width_px=(640.0, 640.0), cut_share=0.0)
+    error = only(jitter_px=1.0, field_of_view=narrow).apply(keypoints, rng) - keypoints
+    relative = error.square().mean(dim=(1, 2, 3)).sqrt() / person_size(keypoints)[:, 0, 0, 0]
+    size = person_size(keypoints)[:, 0, 0, 0]
+    assert relative[size < size.median()].median() > 1.5 * relative[size >= size.median()].median()
+
+
+def test_swaps_exchange_sides_for_a_spell(keypoints, rng):
+    swapped = only(swaps=ALWAYS).apply(keypoints, rng)
+    flip = H36M_17.flip_order.tolist()
+    changed = (swapped != keypoints).any(dim=-1)  # (B, T, J)
+    assert changed.any(dim=(1, 2)).float().mean() > 0.9
+    assert torch.equal(swapped[changed], keypoints[:, :, flip][changed])
+    assert not changed[:, :, [0, 7, 8, 9, 10]].any()
+    assert changed.any(dim=2).sum(dim=1).max() <= 11  # 0.2 s of 50 Hz
+
+
+def test_occluded_joints_are_held_or_guessed(keypoints, rng):
+    held = only(occlusions=ALWAYS, held_share=1.0).apply(keypoints, rng)
+    changed = (held != keypoints).any(dim=-1)
+    assert changed[:, 1:].any() and not changed[:, :, [0, 1, 4, 7, 8, 9, 10, 11, 14]].any()
+    before = held[:, :-1][changed[:, 1:]]
+    same_as_before = (held[:, 1:][changed[:, 1:]] == before).all(dim=-1)
+    assert same_as_before.float().mean() > 0.8  # the others' spell began with the window: their first sight counts
+    guessed = only(occlusions=ALWAYS, held_share=0.0, guess=0.25).apply(keypoints, rng)
+    error = ((guessed - keypoints) / person_size(keypoints))[(guessed != keypoints).any(dim=-1)]
+    assert 0.15 < error.std() < 0.27
+
+
+def test_what_is_out_of_the_image_is_not_seen_there(keypoints, rng):
+    lens = FieldOfView(horizontal_deg=(60.0, 60.0), aspect=(0.75, 0.75), cut_share=1.0)
+    noise = only(field_of_view=lens, held_share=0.0)
+    borders, _ = lens.sample(keypoints, torch.Generator().manual_seed(1))
+    assert (keypoints[:, -1, 0].abs() <= borders[:, 0, 0]).all()  # the pelvis is in the image
+    assert (keypoints.abs() > borders).any()
+    seen = noise.apply(keypoints, torch.Generator().manual_seed(1))
+    assert (seen.abs() <= borders + 1e-6).all()
+    whole = replace(lens, cut_share=0.0)
+    borders, _ = whole.sample(keypoints, rng)
+    assert (keypoints[:, -1].abs() <= borders[:, 0]).all()
+
+
+def test_lost_frames_are_bridged_and_the_newest_never_gets_lost(keypoints, rng):
+    lossy = only(dropped=0.5).apply(keypoints, rng)
+    assert torch.equal(lossy[:, -1], keypoints[:, -1])
+    assert 0.2 < (lossy == keypoints).all(dim=(2, 3)).float().mean() < 0.7
+    line = torch.arange(10.0).reshape(1, 10, 1, 1)
+    kept = torch.tensor([[False, False, True, False, False, True, True, False, False, False]])
+    np.testing.assert_allclose(bridge(line, kept).flatten(), [2, 2, 2, 3, 4, 5, 6, 7, 8, 9], atol=1e-6)
+
+
+def test_who_enters_stood_still_before(keypoints, rng):
+    entered = only(entering=1.0).apply(keypoints, rng)
+    assert torch.equal(entered[:, -1], keypoints[:, -1])
+    first = (entered == keypoints).all(dim=(2, 3)).float().argmax(dim=1)
+    for i in (0, 1, 2, 3):
+        assert torch.equal(entered[i, :first[i]], keypoints[i, first[i]].expand(first[i], -1, -1))
+        assert torch.equal(entered[i, first[i]:], keypoints[i, first[i]:])
+    assert first.float().std() > 3
+
+
+def test_lens_size_and_entering_keep_to_the_frame_that_is_used(keypoints, rng):
+    borders, _ = FieldOfView(horizontal_deg=(20.0, 20.0), cut_share=0.0).sample(keypoints, rng, -13)
+    inside = (keypoints.abs() <= borders).all(dim=-1).all(dim=-1)  # (B, T)
+    assert inside[:, 13].all() and not inside[:, -1].all()
+    np.testing.assert_allclose(person_size(keypoints, -13), person_size(keypoints[:, :14]))
+    entered = only(entering=1.0).apply(keypoints, rng, -13)
+    assert torch.equal(entered[:, 13:], keypoints[:, 13:]) and not torch.equal(entered[:, 0], keypoints[:, 0])
+
+
+def test_holding_keeps_the_last_sight():
+    line = torch.arange(6.0).reshape(1, 6, 1, 1)
+    seen = torch.tensor([False, True, False, False, True, False]).reshape(1, 6, 1)
+    np.testing.assert_allclose(hold(line, seen).flatten(), [1, 1, 1, 1, 4, 4])
+    never = torch.zeros(1, 6, 1, dtype=torch.bool)
+    assert torch.equal(hold(line, never), line)
+
+
+def test_spells_have_their_share_and_length(rng):
+    spell = Spells(share=0.3, seconds=(0.1, 0.4)).sample(4000, 81, rng)
+    has = spell.any(dim=1)
+    assert 0.25 < has.float().mean() < 0.35
+    length = spell[has].sum(dim=1)
+    assert length.max() <= 21 and 7 < length.float().mean() < 13
+    assert spell[:, 0].any() and spell[:, -1].any()
