@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
+from nanohtnet_ros import __version__
 from nanohtnet_ros.errors import UserError
 
 COMMANDS = {
@@ -44,6 +45,9 @@ def main(argv: list[str] | None = None) -> int:
         0 if it went well, 1 after an error that the message says how to mend, 2 for an unknown command.
     """
     argv = sys.argv[1:] if argv is None else argv
+    if argv == ["--version"]:
+        print(f"nanohtnet_ros {__version__}")
+        return 0
     words = next((words for words in COMMANDS if argv[: len(words.split())] == words.split()), None)
     if words is None:
         asked = not argv or argv[0] in ("-h", "--help")

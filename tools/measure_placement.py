@@ -21,12 +21,12 @@ from synthetic_depth import DepthRenderer
 
 from nanohtnet_ros.core.body import HIPS_AHEAD_M, scale_to_height
 from nanohtnet_ros.core.detector import Detector
-from nanohtnet_ros.core.keypoint_tracking import PeopleFinder
-from nanohtnet_ros.core.lifter import Lifter
+from nanohtnet_ros.core.keypoint_tracking import KeypointTracker
+from nanohtnet_ros.core.lifter import WindowLifter
 from nanohtnet_ros.core.metrics import mpjpe_mm
 from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.placement import place_root
-from nanohtnet_ros.core.pose_estimation import Frame, LiftingConfig, PeopleLifter
+from nanohtnet_ros.core.pose_estimation import ONLY_CAMERA, Frame, Lifter, LiftingConfig
 from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
 from nanohtnet_ros.core.root_depth import root_depth
 from nanohtnet_ros.core.smoothing import SmoothingConfig, TrackSmoother, bone_lengths
@@ -164,14 +164,16 @@ def match(people: list[Person], truth_px: np.ndarray) -> dict[int, Person]:
     return {int(i): people[j] for i, j in pairs if distance[i, j] < MATCH_PX}
 
 
-def measure(clip: Clip, lifter: Lifter, detector: Detector | None, cases: tuple[Case, ...]) -> dict[str, list[Result]]:
+def measure(
+    clip: Clip, lifter: WindowLifter, detector: Detector | None, cases: tuple[Case, ...]
+) -> dict[str, list[Result]]:
     """Run all cases over one clip, with true keypoints where no detector is given."""
     with np.load(CLIPS_DIR / f"{clip.name}.npz") as archive:
         world_to_cam, rate_hz = archive["world_to_cam"].astype(float), float(archive["fps"])
     truth, video = clip.truth, VideoSource(str(clip.video))
-    finder = None if detector is None else PeopleFinder(detector, Tracker())
+    finder = None if detector is None else KeypointTracker(detector, Tracker())
     config = LiftingConfig(hips_ahead_m=0.0 if detector is None else HIPS_AHEAD_M, smoothing=RAW)
-    people_lifter = PeopleLifter(lifter, config)
+    people_lifter = Lifter(lifter, config)
     placers = {case.name: Placer(case, clip, standing_heights_m(clip, world_to_cam)) for case in cases}
     thicknesses = {case.thickness for case in cases} - {None}
     renderers = {thickness: DepthRenderer(truth.camera, world_to_cam, thickness) for thickness in thicknesses}
@@ -182,7 +184,7 @@ def measure(clip: Clip, lifter: Lifter, detector: Detector | None, cases: tuple[
             tracked = [TrackedKeypoints(i, frame / rate_hz, k) for i, k in enumerate(keypoints)]
         else:
             tracked = finder.step(video.read(), stamp_ns)
-        people = people_lifter.step({"": Frame(stamp_ns, truth.camera, tracked)})[""]
+        people = people_lifter.step_cameras({ONLY_CAMERA: Frame(stamp_ns, truth.camera, tracked)})[ONLY_CAMERA]
         depths = {t: renderer.measure(truth.joints_cam_m[frame]) for t, renderer in renderers.items()}
         for placer in placers.values():
             placer.step(frame, stamp_ns, match(people, true_px), depths)
@@ -194,7 +196,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", default=DEFAULT_MODEL, help="name of a lifting network, or path of an .onnx file")
     model = find_model(parser.parse_args().model)
-    lifter = Lifter(open_session(model, "cpu"), ModelCard.load(model.with_suffix(".json")))
+    lifter = WindowLifter(open_session(model, "cpu"), ModelCard.load(model.with_suffix(".json")))
     clips = packaged_clips()
     people = [(clip, index) for clip in clips for index in range(clip.truth.joints_px.shape[1])]
     rows: dict[str, list[str]] = defaultdict(list)

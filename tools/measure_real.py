@@ -29,12 +29,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from real_clips import KnownPerson, MeasuredClip, folder_clips, real_clips, rendered_clips, rolled, scaled, waist_up
 
 from nanohtnet_ros.core.body import HIPS_AHEAD_M
-from nanohtnet_ros.core.keypoint_tracking import PeopleFinder
-from nanohtnet_ros.core.lifter import Lifter
+from nanohtnet_ros.core.keypoint_tracking import KeypointTracker
+from nanohtnet_ros.core.lifter import WindowLifter
 from nanohtnet_ros.core.metrics import joint_errors_mm, p_mpjpe_mm
 from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.pipeline import Pipeline
-from nanohtnet_ros.core.pose_estimation import LiftingConfig, PeopleLifter
+from nanohtnet_ros.core.pose_estimation import Lifter, LiftingConfig
 from nanohtnet_ros.core.poses import Person
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.tracker import Tracker
@@ -264,10 +264,10 @@ def main() -> None:
     card = ModelCard.load(model.with_suffix(".json"))
     scores = []
     for clip in chosen_clips(args):
-        lifter = Lifter(open_session(model, "cpu", args.threads), card)
+        lifter = WindowLifter(open_session(model, "cpu", args.threads), card)
         config = with_changes(LiftingConfig(hips_ahead_m=HIPS_AHEAD_M), args.set)
-        pipeline = Pipeline(PeopleFinder(open_detector(args.detector, threads=args.threads), Tracker()),
-                            PeopleLifter(lifter, config))
+        pipeline = Pipeline(KeypointTracker(open_detector(args.detector, threads=args.threads), Tracker()),
+                            Lifter(lifter, config))
         scores.append(measure(clip, pipeline))
         print(f"{clip.name}: {scores[-1].frames} frames", flush=True)
     show(scores)

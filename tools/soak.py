@@ -23,13 +23,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import rclpy
+from ament_index_python.packages import get_package_share_directory
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from soak_camera import SoakCamera, load_rooms, shots
 from soak_report import HEADING, Limits, Run, verdict
 from soak_watch import Listener, process_figures
-
-from nanohtnet_ros.ros.share import share_file
 
 ROOT = Path(__file__).parents[1]
 NAMESPACE = "soak"
@@ -82,7 +81,8 @@ def isolate(logs: Path) -> None:
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
     os.environ["ROS_LOG_DIR"] = str(logs)
-    os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(share_file("config/fastdds.xml")))
+    share = Path(get_package_share_directory("nanohtnet_ros"))
+    os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(share / "config" / "fastdds.xml"))
 
 
 def start(node: str, logs: Path, *ros_args: str) -> subprocess.Popen:

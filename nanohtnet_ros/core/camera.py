@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -63,6 +64,30 @@ class Camera:
             raise UserError(
                 f"the {self.distortion_model or 'plumb_bob'} model has {len(self.distortion)} coefficients, "
                 "expected 4, 5, 8, 12 or 14")
+
+    @classmethod
+    def from_yaml(cls, path: Path | str) -> Camera:
+        """Read a calibration file as camera_calibration writes it.
+
+        Raises:
+            UserError: the file is missing, is no YAML, or lacks a field; the message says which.
+        """
+        import yaml
+
+        try:
+            content = yaml.safe_load(Path(path).expanduser().read_text())
+            k = content["camera_matrix"]["data"]
+            return cls(
+                width=int(content["image_width"]), height=int(content["image_height"]),
+                fx=float(k[0]), fy=float(k[4]), cx=float(k[2]), cy=float(k[5]),
+                distortion_model=str(content["distortion_model"]),
+                distortion=tuple(float(d) for d in content["distortion_coefficients"]["data"]))
+        except (OSError, yaml.YAMLError) as error:
+            raise UserError(f"calibration {path} cannot be read: {error}") from error
+        except (KeyError, TypeError, IndexError) as error:
+            raise UserError(
+                f"calibration {path} lacks {error}: expected image_width, image_height, camera_matrix, "
+                "distortion_model and distortion_coefficients, as camera_calibration saves them") from error
 
     @classmethod
     def from_field_of_view(

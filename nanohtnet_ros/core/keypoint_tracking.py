@@ -7,8 +7,8 @@ import numpy as np
 from nanohtnet_ros.core.detector import Detector
 from nanohtnet_ros.core.poses import Keypoints, TrackedKeypoints
 from nanohtnet_ros.core.timing import StageTimes
-from nanohtnet_ros.core.tracker import Tracker
-from nanohtnet_ros.core.window import NS_PER_S
+from nanohtnet_ros.core.tracker import Tracker, TrackerConfig
+from nanohtnet_ros.core.window import MAX_GAP_S, NS_PER_S
 from nanohtnet_ros.errors import UserError
 
 
@@ -16,20 +16,35 @@ class StaleFrameError(UserError):
     """A frame's stamp is not after the previous one's."""
 
 
-class PeopleFinder:
+class KeypointTracker:
     """Detector and tracker of one camera."""
 
-    def __init__(self, detector: Detector, tracker: Tracker, max_gap_s: float = 0.5) -> None:
+    def __init__(
+        self, detector: Detector, tracker: Tracker, max_gap_s: float = MAX_GAP_S,
+        name: str | None = None,
+    ) -> None:
         """Join the stages.
 
         Args:
+            name: of the detector, as shown to users; its family's if left out.
             max_gap_s: stamps that step back by no more are stale frames; by more, time has jumped and everything
                 starts anew. After a longer pause the detector forgets where people were.
         """
         self._detector, self.tracker, self.max_gap_s = detector, tracker, max_gap_s
+        self._name = name
         self._size: tuple[int, ...] | None = None
         self._last_ns: int | None = None
         self.times = StageTimes()
+
+    @property
+    def title(self) -> str:
+        """The detector and what runs it, as shown to users."""
+        family, name = self._detector.family, self._name or self._detector.family
+        return f"{name if name == family else f'{name} ({family})'} by {self._detector.runtime}"
+
+    def apply(self, config: TrackerConfig, max_gap_s: float) -> None:
+        """Take over changed limits; tracks go on."""
+        self.tracker.config, self.max_gap_s = config, max_gap_s
 
     def reset(self) -> None:
         """Forget all people; their ids do not come back."""

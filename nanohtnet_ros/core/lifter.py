@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -11,7 +14,10 @@ from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.window import NS_PER_S, Window
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.runtime.session import Session
+from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
+from nanohtnet_ros.runtime.session import Session, open_session
+
+_log = logging.getLogger(__name__)
 
 HALF_WORTH_M = 0.1  # expected error of a joint that halves its confidence
 
@@ -31,15 +37,40 @@ class LiftedPose:
     error_m: np.ndarray | None = None
 
 
-class Lifter:
-    """Runs a lifting network on the windows of all people at once."""
+class WindowLifter:
+    """Runs a lifting network on the windows of all people at once.
 
-    def __init__(self, session: Session, card: ModelCard, look_ahead_s: float = 0.0) -> None:
+    Attributes:
+        card: what is known of the network.
+        delay_ns: how far behind a window's newest frame its pose lies.
+        title: the network and what runs it, as shown to users.
+    """
+
+    @classmethod
+    def open(
+        cls, model: str = DEFAULT_MODEL, look_ahead_s: float = 0.0,
+        open_network: Callable[[Path], Session] = open_session,
+    ) -> WindowLifter:
+        """Open a network by its name or file.
+
+        Args:
+            model: a name that 'nanohtnet models list' shows, or the path of an .onnx file with its .json beside it.
+            look_ahead_s: see the constructor.
+            open_network: opens the file.
+        Raises:
+            UserError, OSError, ImportError: it cannot be opened; the message says why.
+        """
+        path = find_model(model)
+        card = ModelCard.load(path.with_suffix(".json"))
+        return cls(open_network(path), card, look_ahead_s, path.stem)
+
+    def __init__(self, session: Session, card: ModelCard, look_ahead_s: float = 0.0, name: str = "network") -> None:
         """Join a network and its card.
 
         Args:
             session: the network.
             card: what is known of it.
+            name: of the network, as shown to users.
             look_ahead_s: how much of the window is to lie after the pose that is taken from it, seconds. The network's
                 nearest output is taken; a centred network has none below its own look-ahead.
         Raises:
@@ -60,11 +91,17 @@ class Lifter:
                 f"expected outputs at 0 or below, one of them at {-card.look_ahead} or below: export it again")
         wanted = -look_ahead_s * card.frame_rate_hz
         offset = min(usable, key=lambda offset: (abs(offset - wanted), -offset))
-        self.card = card
+        self.card, self.name = card, name
+        self.title = f"{name} by {session.runtime}"
         self.delay_ns = round(-offset / card.frame_rate_hz * NS_PER_S)
         self._session = session
         self._scale = np.float32(card.focal_norm / FOCAL_NORM)
         self._output = card.output_offsets.index(offset)
+        if self.delay_ns or look_ahead_s:
+            self.title += f", poses {self.look_ahead_s:g} s before the image"
+            _log.info(
+                "look_ahead_s is %g; the nearest that %s has is %g s: skeletons carry stamps so far before the image's",
+                look_ahead_s, name, self.look_ahead_s)
 
     @property
     def look_ahead_s(self) -> float:

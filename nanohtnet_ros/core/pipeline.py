@@ -5,20 +5,33 @@ from __future__ import annotations
 import numpy as np
 
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.core.keypoint_tracking import PeopleFinder
-from nanohtnet_ros.core.pose_estimation import Frame, PeopleLifter
+from nanohtnet_ros.core.keypoint_tracking import KeypointTracker
+from nanohtnet_ros.core.pose_estimation import Lifter
 from nanohtnet_ros.core.poses import Person, TrackedKeypoints
+from nanohtnet_ros.core.timing import StageTimes
 
 
 class Pipeline:
-    """Both halves of the line in one place: images to keypoints, keypoints to skeletons."""
+    """Images to tracked keypoints, tracked keypoints to skeletons.
 
-    def __init__(self, finder: PeopleFinder, lifter: PeopleLifter) -> None:
-        self.finder, self.lifter = finder, lifter
+    Attributes:
+        tracker, lifter: the two stages.
+        tracked: people's keypoints in the newest frame.
+    """
+
+    def __init__(self, tracker: KeypointTracker, lifter: Lifter) -> None:
+        """Join the stages."""
+        self.tracker, self.lifter = tracker, lifter
+        self.tracked: list[TrackedKeypoints] = []
+
+    @property
+    def stage_times(self) -> list[StageTimes]:
+        """How long each stage took."""
+        return [self.tracker.times, self.lifter.times]
 
     def reset(self) -> None:
         """Forget all people; their ids do not come back."""
-        self.finder.reset()
+        self.tracker.reset()
         self.lifter.reset()
 
     def step(
@@ -28,22 +41,13 @@ class Pipeline:
 
         Args:
             image_bgr: (H, W, 3) uint8.
-            stamp_ns: when it was taken.
+            stamp_ns: when it was taken, nanoseconds.
             camera: its intrinsics, at the image's size.
             depth_m: (H, W) float32 depth image aligned with it, metres, NaN where unknown; or None.
         Returns:
-            People seen in this very frame.
+            People in this frame; with a look-ahead, in the one so long before it (`lifter.delay_ns`).
         Raises:
             StaleFrameError: the stamp repeats or lies a little before the last one.
         """
-        return self.lift(self.finder.step(image_bgr, stamp_ns), stamp_ns, camera, depth_m)
-
-    def lift(
-        self, people: list[TrackedKeypoints], stamp_ns: int, camera: Camera, depth_m: np.ndarray | None = None
-    ) -> list[Person]:
-        """The second half of a step."""
-        return self.lifter.step({"": Frame(stamp_ns, camera, people, depth_m)})[""]
-
-    def latency_ms(self) -> dict[str, dict[str, float]]:
-        """Percentiles of each stage, see `StageTimes.latency_ms`."""
-        return self.finder.times.latency_ms() | self.lifter.times.latency_ms()
+        self.tracked = self.tracker.step(image_bgr, stamp_ns)
+        return self.lifter.step(self.tracked, stamp_ns, camera, depth_m)

@@ -1,4 +1,4 @@
-"""People's keypoints, from one or several cameras, to 3D skeletons."""
+"""Tracked keypoints, from one or several cameras, to 3D skeletons."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nanohtnet_ros.core.body import check_person_height, hips_to_centres, scale_to_height
+from nanohtnet_ros.core.body import HIPS_AHEAD_M, check_person_height, hips_to_centres, scale_to_height
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.core.lifter import LiftedPose, Lifter, confidence_of_error
+from nanohtnet_ros.core.lifter import LiftedPose, WindowLifter, confidence_of_error
 from nanohtnet_ros.core.placement import place_root
 from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
 from nanohtnet_ros.core.root_depth import root_depth
 from nanohtnet_ros.core.smoothing import SmoothingConfig, TrackSmoother
-from nanohtnet_ros.core.stamped_buffer import History, keypoints_at
+from nanohtnet_ros.core.stamped_buffer import StampedBuffer, keypoints_at
 from nanohtnet_ros.core.timing import StageTimes
-from nanohtnet_ros.core.window import NS_PER_S, WindowBuffer
+from nanohtnet_ros.core.window import MAX_GAP_S, NS_PER_S, WindowBuffer
+from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL
+
+ONLY_CAMERA = "camera"
+"""Name of the camera where there is but one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,15 +45,15 @@ class LiftingConfig:
     """How skeletons are made of keypoints; may change at any time.
 
     Attributes:
-        max_gap_s: pauses between a person's sights up to this are bridged; a longer one restarts their window.
+        max_gap_s: pauses between a person's observations up to this are bridged; a longer one restarts their window.
         person_height_m: how tall the people are, or None where that is not known.
         hips_ahead_m: how far ahead of the joints' centres the 2D detector marks hips.
         smoothing: of joints, roots and bones.
     """
 
-    max_gap_s: float = 0.5
+    max_gap_s: float = MAX_GAP_S
     person_height_m: float | None = None
-    hips_ahead_m: float = 0.0
+    hips_ahead_m: float = HIPS_AHEAD_M
     smoothing: SmoothingConfig = field(default_factory=SmoothingConfig)
 
     def __post_init__(self) -> None:
@@ -62,7 +66,7 @@ class _Track:
     """What is remembered of one person."""
 
     window: WindowBuffer
-    keypoints: History[Keypoints]
+    keypoints: StampedBuffer[Keypoints]
     smoother: TrackSmoother
     last_ns: int = 0
 
@@ -73,29 +77,49 @@ class _View:
 
     camera: Camera
     last_ns: int
-    depths: History[np.ndarray | None]
+    depths: StampedBuffer[np.ndarray | None]
     tracks: dict[int, _Track] = field(default_factory=dict)
 
 
-class PeopleLifter:
-    """A window per person, one batch through the network for all people of all cameras, placement.
+class Lifter:
+    """Keypoints of tracked people to 3D skeletons.
 
-    With a look-ahead of the lifter's everything that comes out (pose, keypoints, confidence, place, age) is of the
+    A window per person, one batch through the network for all people of all cameras, placement.
+
+    With a look-ahead everything that comes out (pose, keypoints, confidence, place, age) is of the
     moment that lies so far before the newest frame: `delay_ns` is to be taken off the frame's stamp.
     """
 
-    def __init__(self, lifter: Lifter, config: LiftingConfig | None = None) -> None:
+    def __init__(self, lifter: WindowLifter, config: LiftingConfig | None = None) -> None:
         self._lifter = lifter
         self.delay_ns = lifter.delay_ns
         self.config = config or LiftingConfig()
         self._views: dict[str, _View] = {}
         self.times = StageTimes()
 
+    @classmethod
+    def open(
+        cls, model: str = DEFAULT_MODEL, look_ahead_s: float = 0.0, config: LiftingConfig | None = None
+    ) -> Lifter:
+        """Open a lifting network, for keypoints from elsewhere; arguments and errors as of `WindowLifter.open`."""
+        return cls(WindowLifter.open(model, look_ahead_s), config)
+
+    @property
+    def network(self) -> WindowLifter:
+        """The network."""
+        return self._lifter
+
     def reset(self) -> None:
         """Forget everything that was seen."""
         self._views.clear()
 
-    def step(self, frames: Mapping[str, Frame]) -> dict[str, list[Person]]:
+    def step(
+        self, people: list[TrackedKeypoints], stamp_ns: int, camera: Camera, depth_m: np.ndarray | None = None
+    ) -> list[Person]:
+        """Lift everybody in one frame of the only camera; arguments as of `Frame`, returns as of `step_cameras`."""
+        return self.step_cameras({ONLY_CAMERA: Frame(stamp_ns, camera, people, depth_m)})[ONLY_CAMERA]
+
+    def step_cameras(self, frames: Mapping[str, Frame]) -> dict[str, list[Person]]:
         """Lift everybody in one frame of each camera.
 
         Args:
@@ -125,7 +149,7 @@ class PeopleLifter:
         """Bring what is remembered of a camera up to a frame: forget who is gone, and all after a jump or change."""
         view = self._views.get(name)
         if view is None or frame.stamp_ns <= view.last_ns or frame.camera != view.camera:
-            view = self._views[name] = _View(frame.camera, frame.stamp_ns, History(self.delay_ns))
+            view = self._views[name] = _View(frame.camera, frame.stamp_ns, StampedBuffer(self.delay_ns))
         view.last_ns = frame.stamp_ns
         view.depths.push(frame.stamp_ns, frame.depth_m)
         limit_ns = int(self.config.max_gap_s * NS_PER_S)
@@ -137,7 +161,7 @@ class PeopleLifter:
         tracks = self._views[name].tracks
         if person.track_id not in tracks:
             window = WindowBuffer(card.window_length, card.frame_rate_hz, self.config.max_gap_s)
-            tracks[person.track_id] = _Track(window, History(self.delay_ns), TrackSmoother(self.config.smoothing))
+            tracks[person.track_id] = _Track(window, StampedBuffer(self.delay_ns), TrackSmoother(self.config.smoothing))
         track = tracks[person.track_id]
         if track.smoother.config != self.config.smoothing:
             track.smoother = TrackSmoother(self.config.smoothing)

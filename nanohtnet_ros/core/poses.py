@@ -75,3 +75,14 @@ class Person:
     joints_rel_m: np.ndarray
     confidence: np.ndarray
     root_m: np.ndarray | None
+
+    @property
+    def joints_cam_m(self) -> np.ndarray:
+        """(17, 3) float64 joints in the root's frame, metres; NaN where a joint is missing or the root not known."""
+        root_m = np.full(3, np.nan) if self.root_m is None else self.root_m
+        return self.joints_rel_m + root_m
+
+    @property
+    def keypoints_px(self) -> np.ndarray:
+        """(17, 2) float32 2D keypoints, pixels; NaN where missing."""
+        return self.keypoints.xy_px

@@ -12,7 +12,7 @@ from nanohtnet_ros.core.poses import Keypoints
 Seen = TypeVar("Seen")
 
 
-class History(Generic[Seen]):
+class StampedBuffer(Generic[Seen]):
     """Stamped things of the last moments."""
 
     def __init__(self, memory_ns: int) -> None:
@@ -45,7 +45,7 @@ class History(Generic[Seen]):
         return None if found is None else found[0] if found[2] < 0.5 else found[1]
 
 
-def keypoints_at(history: History[Keypoints], stamp_ns: int) -> Keypoints | None:
+def keypoints_at(history: StampedBuffer[Keypoints], stamp_ns: int) -> Keypoints | None:
     """A person's keypoints at a moment between two frames, or None before their first and after their last.
 
     Positions and confidence are interpolated linearly where both frames have the keypoint; otherwise the nearer

@@ -11,6 +11,9 @@ from nanohtnet_ros.core.skeleton import H36M_17
 
 NS_PER_S = 1_000_000_000
 
+MAX_GAP_S = 0.5
+"""Pauses between frames up to this are bridged, by default."""
+
 
 @dataclass(frozen=True, eq=False)
 class Window:
@@ -30,7 +33,7 @@ class Window:
 class WindowBuffer:
     """Holds one track's recent keypoints and cuts windows that end at the newest frame."""
 
-    def __init__(self, window_length: int, frame_rate_hz: float, max_gap_s: float = 0.5) -> None:
+    def __init__(self, window_length: int, frame_rate_hz: float, max_gap_s: float = MAX_GAP_S) -> None:
         """Make an empty buffer.
 
         Args:

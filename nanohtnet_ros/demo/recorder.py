@@ -6,6 +6,7 @@ import importlib
 import time
 from pathlib import Path
 
+from ament_index_python.packages import get_package_share_directory
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
@@ -13,8 +14,6 @@ from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, Qo
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
-
-from nanohtnet_ros.ros.share import share_file
 
 DRAWN_ON_DEMAND = "/debug_image"
 """Ending of topics that cost a drawing as soon as somebody subscribes; the bag holds what they are drawn from."""
@@ -33,7 +32,7 @@ def bag_typestore() -> Typestore:
     """Message definitions for the bag: the common ones and ours."""
     typestore = get_typestore(Stores.ROS2_JAZZY)
     types = {}
-    for file in share_file("msg/Skeleton3D.msg").parent.glob("*.msg"):
+    for file in Path(get_package_share_directory("nanohtnet_ros"), "msg").glob("*.msg"):
         types.update(get_types_from_msg(file.read_text(), f"nanohtnet_ros/msg/{file.stem}"))
     typestore.register(types)
     return typestore

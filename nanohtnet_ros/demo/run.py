@@ -15,25 +15,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import rclpy
+from ament_index_python.packages import get_package_share_directory
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from tqdm import tqdm
 
-from nanohtnet_ros.core.camera import DEFAULT_HORIZONTAL_FOV_DEG, Camera
-from nanohtnet_ros.core.keypoint_tracking import PeopleFinder
-from nanohtnet_ros.core.lifter import Lifter
-from nanohtnet_ros.core.model_card import ModelCard
-from nanohtnet_ros.core.pipeline import Pipeline
-from nanohtnet_ros.core.pose_estimation import PeopleLifter
-from nanohtnet_ros.core.tracker import Tracker
+from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.demo.picture import draw_demo
 from nanohtnet_ros.demo.recorder import Recorder, new_bag
 from nanohtnet_ros.demo.scoring import Recording, report
-from nanohtnet_ros.detectors.open import open_detector
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.ros.share import share_file
-from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
-from nanohtnet_ros.runtime.session import open_session
+from nanohtnet_ros.estimator import PoseEstimator
 from nanohtnet_ros.samples.clips import Clip, packaged_clips
 from nanohtnet_ros.samples.video_source import VideoSource
 
@@ -118,7 +110,8 @@ def isolate(out: Path) -> None:
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
     os.environ["ROS_LOG_DIR"] = str((out / "logs").absolute())
-    os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(share_file("config/fastdds.xml")))
+    share = Path(get_package_share_directory("nanohtnet_ros"))
+    os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(share / "config" / "fastdds.xml"))
 
 
 def fitting_speed(clip: Clip, frames: int = 20) -> float:
@@ -127,18 +120,16 @@ def fitting_speed(clip: Clip, frames: int = 20) -> float:
     Runs the pipeline on a clip's first frames, which takes about a second.
     """
     source = VideoSource(str(clip.video))
-    model = find_model(DEFAULT_MODEL)
-    lifter = Lifter(open_session(model), ModelCard.load(model.with_suffix(".json")))
-    pipeline = Pipeline(PeopleFinder(open_detector("blazepose"), Tracker()), PeopleLifter(lifter))
     seconds = []
-    for i in range(frames):
-        image = source.read()
-        if image is None:
-            break
-        camera = Camera.from_field_of_view(image.shape[1], image.shape[0], DEFAULT_HORIZONTAL_FOV_DEG)
-        started = time.perf_counter()
-        pipeline.step(image, int((i + 1) * NS_PER_S / source.frame_rate_hz), camera)
-        seconds.append(time.perf_counter() - started)
+    with PoseEstimator() as estimator:
+        for i in range(frames):
+            image = source.read()
+            if image is None:
+                break
+            camera = Camera.from_field_of_view(image.shape[1], image.shape[0])
+            started = time.perf_counter()
+            estimator.step(image, int((i + 1) * NS_PER_S / source.frame_rate_hz), camera)
+            seconds.append(time.perf_counter() - started)
     source.close()
     if not seconds:
         raise UserError(f"{clip.video} holds no frame that can be read")

@@ -2,61 +2,64 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
-from nanohtnet_ros.core.keypoint_tracking import PeopleFinder
 from nanohtnet_ros.core.timing import StageTimes
-from nanohtnet_ros.ros import parameters
-from nanohtnet_ros.ros.factory import apply_finding, open_finder
+from nanohtnet_ros.estimator import Networks, open_tracker
 from nanohtnet_ros.ros.images import CONVERTER
 from nanohtnet_ros.ros.inputs import ImageInput
 from nanohtnet_ros.ros.messages import stamp_ns
 from nanohtnet_ros.ros.outputs import KeypointOutput
+from nanohtnet_ros.ros.parameters import DetectorNodeParameters
+from nanohtnet_ros.ros.pipeline_node import IMAGE, PipelineNode, Processor
 from nanohtnet_ros.ros.spin import spin
-from nanohtnet_ros.ros.stage_node import StageNode
 
 
-class DetectorNode(StageNode):
-    """Subscribes to `image`, publishes `~/skeletons_2d`."""
+class DetectorProcessor(Processor[DetectorNodeParameters, ImageInput]):
+    """Detector and tracker of one camera."""
 
-    _finder: PeopleFinder | None = None
+    def __init__(self, node: PipelineNode[DetectorNodeParameters], p: DetectorNodeParameters) -> None:
+        """Load the networks and make the publishers."""
+        self._node = node
+        self._tracker = open_tracker(p, node.keep_output(Networks(p)), node.next_track_id)
+        self._output = node.keep_output(KeypointOutput(node))
+        self.title = f"{self._tracker.title}; images by {CONVERTER}"
 
-    def __init__(self) -> None:
-        super().__init__("detector_node", parameters.DETECTOR_NODE)
+    def apply(self, p: DetectorNodeParameters) -> None:
+        self._tracker.apply(p.tracker, p.max_gap_s)
 
-    def load(self, p: SimpleNamespace) -> str:
-        self._finder, detector = open_finder(self, p, self.next_track_id)
-        self._output = self.keep_output(KeypointOutput(self))
-        return f"{detector}; images by {CONVERTER}"
+    def subscribe(self, p: DetectorNodeParameters) -> ImageInput:
+        node = self._node
+        return node.keep_input(ImageInput(node, node.diagnostics, p.image_transport, node.put))
 
-    def unload(self) -> None:
-        self._finder = None
-
-    def apply(self, p: SimpleNamespace) -> None:
-        apply_finding(self._finder, p)
-
-    def open_inputs(self, p: SimpleNamespace) -> None:
-        self._images = self.keep_input(ImageInput(self, self.diagnostics, p.image_transport, self.put))
-
-    def process(self, items: dict[str, Any]) -> int:
-        msg = items[""]
-        with self.times.stage("convert"):
-            image = self._images.image(msg)
-        people = self._finder.step(image, stamp_ns(msg.header))
-        with self.times.stage("publish"):
+    def process(self, items: dict[str, Any], inputs: ImageInput) -> int:
+        msg = items[IMAGE]
+        with self._node.times.stage("convert"):
+            image = inputs.image(msg)
+        people = self._tracker.step(image, stamp_ns(msg.header))
+        with self._node.times.stage("publish"):
             self._output.publish(people, msg.header, image)
-        self.diagnostics.figures["people"] = len(people)
+        self._node.diagnostics.figures["people"] = len(people)
         return 1
 
     def reset(self) -> None:
-        self._finder.reset()
+        self._tracker.reset()
 
+    @property
     def stage_times(self) -> list[StageTimes]:
-        return [self._finder.times] if self._finder else []
+        return [self._tracker.times]
+
+
+class DetectorNode(PipelineNode[DetectorNodeParameters]):
+    """Subscribes to `image`, publishes `~/skeletons_2d`."""
+
+    def __init__(self, name: str = "detector_node", **options: Any) -> None:
+        """Make the node; arguments as of `PipelineNode`."""
+        super().__init__(name, DetectorNodeParameters, DetectorProcessor, **options)
 
 
 def main(args: list[str] | None = None) -> None:
+    """Run the node's process."""
     spin(DetectorNode, args)
 
 

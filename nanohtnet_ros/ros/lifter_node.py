@@ -2,98 +2,113 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
-from nanohtnet_ros.core.pose_estimation import Frame, PeopleLifter
+from nanohtnet_ros.core.pose_estimation import Frame
 from nanohtnet_ros.core.timing import StageTimes
 from nanohtnet_ros.errors import UserError
+from nanohtnet_ros.estimator import Networks, open_lifter
 from nanohtnet_ros.msg import Skeleton2DArray
-from nanohtnet_ros.ros import parameters
-from nanohtnet_ros.ros.factory import apply_lifting, open_lifter
 from nanohtnet_ros.ros.inputs import CalibrationInput, DepthInput, KeypointInput
 from nanohtnet_ros.ros.messages import header_before, stamp_ns
-from nanohtnet_ros.ros.outputs import SkeletonOutput
+from nanohtnet_ros.ros.outputs import DescriptionOutput, SkeletonOutput
+from nanohtnet_ros.ros.parameters import LifterNodeParameters
+from nanohtnet_ros.ros.pipeline_node import PipelineNode, Processor
 from nanohtnet_ros.ros.spin import spin
-from nanohtnet_ros.ros.stage_node import StageNode
 
 
-class LifterNode(StageNode):
-    """Subscribes to `skeletons_2d` and `camera_info` of each camera, publishes `~/skeletons` for each.
+@dataclass(frozen=True)
+class CameraInputs:
+    """Subscriptions to one camera's topics."""
 
-    With the parameter `cameras` set to `[left, right]` the topics are `left/skeletons_2d`, `left/camera_info`,
-    `~/left/skeletons` and so on. All people of all cameras whose keypoints wait go through the network together.
-    """
+    calibration: CalibrationInput
+    depth: DepthInput | None
+    keypoints: KeypointInput
 
-    _lifter: PeopleLifter | None = None
 
-    def __init__(self) -> None:
-        super().__init__("lifter_node", parameters.LIFTER_NODE)
+class LifterProcessor(Processor[LifterNodeParameters, dict[str, CameraInputs]]):
+    """The lifting network, for the people of all cameras; inputs and outputs by the cameras' names."""
 
-    def load(self, p: SimpleNamespace) -> str:
+    def __init__(self, node: PipelineNode[LifterNodeParameters], p: LifterNodeParameters) -> None:
+        """Load the network and make the publishers."""
         if len(set(p.cameras)) != len(p.cameras) or not p.cameras:
             raise UserError(f"cameras are {list(p.cameras)}, expected names that differ")
         if len(p.cameras) > 1 and (p.publish_tf or p.publish_hri):
             raise UserError(
                 "publish_tf and publish_hri name people by their ids, which every camera numbers by itself: run one "
                 "lifter_node for each camera")
-        self._lifter, description, network = open_lifter(self, p)
-        self.keep_output(description)
-        self._skeleton_outputs = {
-            name: self.keep_output(SkeletonOutput(self, self.diagnostics, p, f"{name}/" if name else ""))
-            for name in p.cameras}
-        return network
+        self._node = node
+        self._lifter = open_lifter(p, node.keep_output(Networks(p)))
+        node.keep_output(DescriptionOutput(node, self._lifter.network))
+        self._outputs = {
+            name: node.keep_output(SkeletonOutput(node, node.diagnostics, p, prefix(name))) for name in p.cameras}
+        self.title = self._lifter.network.title
 
-    def unload(self) -> None:
-        self._lifter = None
+    def apply(self, p: LifterNodeParameters) -> None:
+        self._lifter.config = p.lifting
 
-    def apply(self, p: SimpleNamespace) -> None:
-        apply_lifting(self._lifter, p)
+    def subscribe(self, p: LifterNodeParameters) -> dict[str, CameraInputs]:
+        return {name: self._subscribe(p, name) for name in p.cameras}
 
-    def open_inputs(self, p: SimpleNamespace) -> None:
-        prefixes = {name: f"{name}/" if name else "" for name in p.cameras}
-        self._calibrations = {
-            name: self.keep_input(CalibrationInput(self, self.diagnostics, prefix))
-            for name, prefix in prefixes.items()}
-        self._depths = {
-            name: self.keep_input(DepthInput(self, self.diagnostics, p.depth_tolerance_s, prefix))
-            for name, prefix in prefixes.items() if p.use_depth}
-        self._keypoints = {
-            name: self.keep_input(KeypointInput(self, self.diagnostics, partial(self.put, source=name), prefix))
-            for name, prefix in prefixes.items()}
+    def _subscribe(self, p: LifterNodeParameters, camera: str) -> CameraInputs:
+        node, topics = self._node, prefix(camera)
+        calibration = node.keep_input(CalibrationInput(node, node.diagnostics, topics))
+        depth = None
+        if p.use_depth:
+            depth = node.keep_input(DepthInput(node, node.diagnostics, p.depth_tolerance_s, topics))
+        put = partial(node.put, source=camera)
+        return CameraInputs(calibration, depth, node.keep_input(KeypointInput(node, node.diagnostics, put, topics)))
 
-    def process(self, items: dict[str, Any]) -> int:
-        found = {name: self._frame(name, msg) for name, msg in items.items()}
-        frames = {name: frame for name, frame in found.items() if frame is not None}
-        self.counts["refused"] += len(found) - len(frames)
-        people = self._lifter.step(frames)
-        with self.times.stage("publish"):
-            for name, frame in frames.items():
-                header = header_before(items[name].header, self._lifter.delay_ns)
-                self._skeleton_outputs[name].publish(people[name], header, frame.camera)
-        self.diagnostics.figures["people"] = sum(map(len, people.values()))
+    def process(self, items: dict[str, Any], inputs: dict[str, CameraInputs]) -> int:
+        found = {camera: self._frame(inputs[camera], msg) for camera, msg in items.items()}
+        frames = {camera: frame for camera, frame in found.items() if frame is not None}
+        self._node.counts["refused"] += len(found) - len(frames)
+        people = self._lifter.step_cameras(frames)
+        with self._node.times.stage("publish"):
+            for camera, frame in frames.items():
+                header = header_before(items[camera].header, self._lifter.delay_ns)
+                self._outputs[camera].publish(people[camera], header, frame.camera)
+        self._node.diagnostics.figures["people"] = sum(map(len, people.values()))
         return len(frames)
 
-    def _frame(self, name: str, msg: Skeleton2DArray) -> Frame | None:
+    def _frame(self, inputs: CameraInputs, msg: Skeleton2DArray) -> Frame | None:
         """What a message holds, or None where it cannot be used."""
-        tracked = self._keypoints[name].people(msg)
+        tracked = inputs.keypoints.people(msg)
         if tracked is None:
             return None
-        p, stamp = self.settings.values, stamp_ns(msg.header)
-        camera = self._calibrations[name].camera(msg.image_width, msg.image_height, p.horizontal_fov_deg)
-        size = msg.image_width, msg.image_height
-        depth = self._depths[name].depth_m(stamp, size) if p.use_depth else None
-        return Frame(stamp, camera, tracked, depth)
+        stamp, size = stamp_ns(msg.header), (msg.image_width, msg.image_height)
+        camera = inputs.calibration.camera(*size, self._node.settings.values.horizontal_fov_deg)
+        return Frame(stamp, camera, tracked, inputs.depth.depth_m(stamp, size) if inputs.depth else None)
 
     def reset(self) -> None:
         self._lifter.reset()
 
+    @property
     def stage_times(self) -> list[StageTimes]:
-        return [self._lifter.times] if self._lifter else []
+        return [self._lifter.times]
+
+
+class LifterNode(PipelineNode[LifterNodeParameters]):
+    """Subscribes to `skeletons_2d` and `camera_info` of each camera, publishes `~/skeletons` for each.
+
+    With the parameter `cameras` set to `[left, right]` the topics are `left/skeletons_2d`, `left/camera_info`,
+    `~/left/skeletons` and so on. All people of all cameras whose keypoints wait go through the network together.
+    """
+
+    def __init__(self, name: str = "lifter_node", **options: Any) -> None:
+        """Make the node; arguments as of `PipelineNode`."""
+        super().__init__(name, LifterNodeParameters, LifterProcessor, **options)
+
+
+def prefix(camera: str) -> str:
+    """What leads the topics of a camera."""
+    return f"{camera}/" if camera else ""
 
 
 def main(args: list[str] | None = None) -> None:
+    """Run the node's process."""
     spin(LifterNode, args)
 
 

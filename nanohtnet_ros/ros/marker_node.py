@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point
@@ -12,8 +14,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 from nanohtnet_ros.core.drawing import track_colour
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.msg import Skeleton3D, Skeleton3DArray
-from nanohtnet_ros.ros import parameters
 from nanohtnet_ros.ros.messages import joints_from_msg, root_from_msg
+from nanohtnet_ros.ros.parameters import MarkerNodeParameters, NodeParameters
 from nanohtnet_ros.ros.qos import RESULTS
 from nanohtnet_ros.ros.spin import spin
 
@@ -27,11 +29,11 @@ def confidence_colour(track_id: int, confidence: float) -> ColorRGBA:
     return ColorRGBA(r=float(rgb[0]), g=float(rgb[1]), b=float(rgb[2]), a=0.25 + 0.75 * float(confidence))
 
 
-def skeleton_markers(skeleton: Skeleton3D, header: Header, style) -> list[Marker]:
+def skeleton_markers(skeleton: Skeleton3D, header: Header, style: MarkerNodeParameters) -> list[Marker]:
     """Joints, bones and a label of one person whose root is known.
 
     Args:
-        style: values of `parameters.MARKER_NODE`.
+        style: sizes and lifetime.
     """
     joints = joints_from_msg(skeleton) + root_from_msg(skeleton)
     known = np.isfinite(joints).all(axis=1)
@@ -62,9 +64,10 @@ def skeleton_markers(skeleton: Skeleton3D, header: Header, style) -> list[Marker
 class MarkerNode(Node):
     """Subscribes to `skeletons`, publishes `~/markers`."""
 
-    def __init__(self) -> None:
-        super().__init__("marker_node")
-        self._settings = parameters.Settings(self, parameters.MARKER_NODE)
+    def __init__(self, name: str = "marker_node", **options: Any) -> None:
+        """Make the node; options are those of `rclpy.node.Node`."""
+        super().__init__(name, **options)
+        self._settings = NodeParameters(self, MarkerNodeParameters)
         self._shown: set[int] = set()
         self._publisher = self.create_publisher(MarkerArray, "~/markers", RESULTS)
         self._subscription = self.create_subscription(Skeleton3DArray, "skeletons", self._on_skeletons, RESULTS)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 from rclpy.node import Node
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from std_msgs.msg import Header
 
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.core.model_card import ModelCard
+from nanohtnet_ros.core.lifter import WindowLifter
 from nanohtnet_ros.core.poses import Person, TrackedKeypoints
 from nanohtnet_ros.msg import Skeleton2DArray, Skeleton3DArray, SkeletonDescription
 from nanohtnet_ros.ros.debug_image import DebugImage
 from nanohtnet_ros.ros.diagnostics import OK, WARN, Diagnostics
 from nanohtnet_ros.ros.hri_output import HriOutput
 from nanohtnet_ros.ros.messages import description_to_msg, skeletons_2d_to_msg, skeletons_to_msg
+from nanohtnet_ros.ros.parameters import SkeletonParameters
 from nanohtnet_ros.ros.qos import LATCHED, RESULTS
 from nanohtnet_ros.ros.target_frame import TargetFrame
 from nanohtnet_ros.ros.tf_output import TfOutput
@@ -39,7 +38,7 @@ class KeypointOutput:
         self._debug.publish(image_bgr, people, header)
 
     def close(self) -> None:
-        """Take the topics away."""
+        """Destroy the publishers."""
         self._debug.close()
         self._node.destroy_publisher(self._publisher)
 
@@ -47,24 +46,24 @@ class KeypointOutput:
 class DescriptionOutput:
     """`~/skeleton_description`, latched."""
 
-    def __init__(self, node: Node, card: ModelCard, model: str, look_ahead_s: float) -> None:
+    def __init__(self, node: Node, network: WindowLifter) -> None:
         self._node = node
         self._publisher = node.create_publisher(SkeletonDescription, "~/skeleton_description", LATCHED)
-        self._publisher.publish(description_to_msg(card, model, look_ahead_s))
+        self._publisher.publish(description_to_msg(network.card, network.name, network.look_ahead_s))
 
     def close(self) -> None:
-        """Take the topic away."""
+        """Destroy the publisher."""
         self._node.destroy_publisher(self._publisher)
 
 
 class SkeletonOutput:
     """`~/skeletons` in the camera's frame or another one, TF frames and ROS4HRI bodies where asked for."""
 
-    def __init__(self, node: Node, diagnostics: Diagnostics, p: SimpleNamespace, prefix: str = "") -> None:
+    def __init__(self, node: Node, diagnostics: Diagnostics, p: SkeletonParameters, prefix: str = "") -> None:
         """Make the publishers.
 
         Args:
-            p: values of `parameters.LIFTING`.
+            p: the node's parameters.
             prefix: leads the topic's name.
         Raises:
             ImportError: a package that a parameter needs is not installed.
@@ -110,7 +109,7 @@ class SkeletonOutput:
             self._tf.publish(people, header)
 
     def close(self) -> None:
-        """Take the topics away."""
+        """Destroy the publishers."""
         for output in (self._target, *self._others):
             if output is not None:
                 output.close()

@@ -2,81 +2,86 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import dataclass
 from typing import Any
 
-from nanohtnet_ros.core.pipeline import Pipeline
 from nanohtnet_ros.core.timing import StageTimes
-from nanohtnet_ros.ros import parameters
-from nanohtnet_ros.ros.factory import apply_finding, apply_lifting, open_finder, open_lifter
+from nanohtnet_ros.estimator import PoseEstimator
 from nanohtnet_ros.ros.images import CONVERTER
 from nanohtnet_ros.ros.inputs import CalibrationInput, DepthInput, ImageInput
 from nanohtnet_ros.ros.messages import header_before, stamp_ns
-from nanohtnet_ros.ros.outputs import KeypointOutput, SkeletonOutput
+from nanohtnet_ros.ros.outputs import DescriptionOutput, KeypointOutput, SkeletonOutput
+from nanohtnet_ros.ros.parameters import PoseNodeParameters
+from nanohtnet_ros.ros.pipeline_node import IMAGE, PipelineNode, Processor
 from nanohtnet_ros.ros.spin import spin
-from nanohtnet_ros.ros.stage_node import StageNode
 
 
-class PoseNode(StageNode):
-    """Subscribes to `image` and `camera_info`, publishes `~/skeletons` and `~/skeletons_2d`."""
+@dataclass(frozen=True)
+class PoseInputs:
+    """Subscriptions to a camera's topics."""
 
-    _pipeline: Pipeline | None = None
+    calibration: CalibrationInput
+    depth: DepthInput | None
+    images: ImageInput
 
-    def __init__(self) -> None:
-        super().__init__("pose_node", parameters.POSE_NODE)
 
-    def load(self, p: SimpleNamespace) -> str:
-        finder, detector = open_finder(self, p, self.next_track_id)
-        lifter, description, network = open_lifter(self, p)
-        self.keep_output(description)
-        self._pipeline = Pipeline(finder, lifter)
-        self._keypoint_output = self.keep_output(KeypointOutput(self))
-        self._skeleton_output = self.keep_output(SkeletonOutput(self, self.diagnostics, p))
-        return f"{network}; {detector}; images by {CONVERTER}"
+class PoseProcessor(Processor[PoseNodeParameters, PoseInputs]):
+    """The whole pipeline of one camera."""
 
-    def unload(self) -> None:
-        self._pipeline = None
+    def __init__(self, node: PipelineNode[PoseNodeParameters], p: PoseNodeParameters) -> None:
+        """Load the networks and make the publishers."""
+        self._node = node
+        self._estimator = node.keep_output(PoseEstimator.from_settings(p, node.next_track_id))
+        network = self._estimator.lifter.network
+        node.keep_output(DescriptionOutput(node, network))
+        self._keypoint_output = node.keep_output(KeypointOutput(node))
+        self._skeleton_output = node.keep_output(SkeletonOutput(node, node.diagnostics, p))
+        self.title = f"{network.title}; {self._estimator.tracker.title}; images by {CONVERTER}"
 
-    def apply(self, p: SimpleNamespace) -> None:
-        apply_finding(self._pipeline.finder, p)
-        apply_lifting(self._pipeline.lifter, p)
+    def apply(self, p: PoseNodeParameters) -> None:
+        self._estimator.apply(p)
 
-    def open_inputs(self, p: SimpleNamespace) -> None:
-        self._calibration = self.keep_input(CalibrationInput(self, self.diagnostics))
-        self._depth = None
-        if p.use_depth:
-            self._depth = self.keep_input(DepthInput(self, self.diagnostics, p.depth_tolerance_s))
-        self._images = self.keep_input(ImageInput(self, self.diagnostics, p.image_transport, self.put))
+    def subscribe(self, p: PoseNodeParameters) -> PoseInputs:
+        node = self._node
+        calibration = node.keep_input(CalibrationInput(node, node.diagnostics))
+        depth = node.keep_input(DepthInput(node, node.diagnostics, p.depth_tolerance_s)) if p.use_depth else None
+        images = node.keep_input(ImageInput(node, node.diagnostics, p.image_transport, node.put))
+        return PoseInputs(calibration, depth, images)
 
-    def process(self, items: dict[str, Any]) -> int:
-        msg, p = items[""], self.settings.values
-        with self.times.stage("convert"):
-            image = self._images.image(msg)
+    def process(self, items: dict[str, Any], inputs: PoseInputs) -> int:
+        node, header = self._node, items[IMAGE].header
+        with node.times.stage("convert"):
+            image = inputs.images.image(items[IMAGE])
         height, width = image.shape[:2]
-        camera = self._calibration.camera(width, height, p.horizontal_fov_deg)
-        stamp = stamp_ns(msg.header)
-        tracked = self._pipeline.finder.step(image, stamp)
-        depth = self._depth.depth_m(stamp, (width, height)) if self._depth else None
-        people = self._pipeline.lift(tracked, stamp, camera, depth)
-        delay_ns = self._pipeline.lifter.delay_ns
-        with self.times.stage("publish"):
-            if delay_ns:  # the skeletons are of an image that is not at hand any more
-                self._skeleton_output.publish(people, header_before(msg.header, delay_ns), camera)
-                self._keypoint_output.publish(tracked, msg.header, image)
-            else:
-                self._skeleton_output.publish(people, msg.header, camera, image)
-                self._keypoint_output.publish(people, msg.header, image)
-        self.diagnostics.figures["people"] = len(people)
+        camera = inputs.calibration.camera(width, height, node.settings.values.horizontal_fov_deg)
+        depth_m = inputs.depth.depth_m(stamp_ns(header), (width, height)) if inputs.depth else None
+        people = self._estimator.step(image, stamp_ns(header), camera, depth_m)
+        delay_ns = self._estimator.lifter.delay_ns
+        with node.times.stage("publish"):
+            # With a look-ahead the skeletons are of an earlier image, which is not at hand any more.
+            self._skeleton_output.publish(people, header_before(header, delay_ns), camera, None if delay_ns else image)
+            self._keypoint_output.publish(self._estimator.tracked if delay_ns else people, header, image)
+        node.diagnostics.figures["people"] = len(people)
         return 1
 
     def reset(self) -> None:
-        self._pipeline.reset()
+        self._estimator.reset()
 
+    @property
     def stage_times(self) -> list[StageTimes]:
-        return [self._pipeline.finder.times, self._pipeline.lifter.times] if self._pipeline else []
+        return self._estimator.stage_times
+
+
+class PoseNode(PipelineNode[PoseNodeParameters]):
+    """Subscribes to `image` and `camera_info`, publishes `~/skeletons` and `~/skeletons_2d`."""
+
+    def __init__(self, name: str = "pose_node", **options: Any) -> None:
+        """Make the node; arguments as of `PipelineNode`."""
+        super().__init__(name, PoseNodeParameters, PoseProcessor, **options)
 
 
 def main(args: list[str] | None = None) -> None:
+    """Run the node's process."""
     spin(PoseNode, args)
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
-import yaml
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.time import Duration, Time
 from sensor_msgs.msg import CameraInfo, Image
 
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.ros import parameters
 from nanohtnet_ros.ros.diagnostics import ERROR, OK, WARN, Diagnostics
 from nanohtnet_ros.ros.images import image_to_msg
 from nanohtnet_ros.ros.messages import camera_to_msg
+from nanohtnet_ros.ros.parameters import NodeParameters, VideoNodeParameters
 from nanohtnet_ros.ros.qos import CAMERA
 from nanohtnet_ros.ros.spin import spin
 from nanohtnet_ros.samples.video_source import VideoSource
@@ -24,41 +22,20 @@ RETRY_S = 2.0
 WEBCAM_PERIOD_S = 0.001  # reading waits for the webcam's next frame
 
 
-def load_camera_info(path: Path | str) -> Camera:
-    """Read a calibration file as camera_calibration writes it.
-
-    Raises:
-        ValueError: the file is missing, is no YAML, or lacks a field; the message says which.
-    """
-    try:
-        content = yaml.safe_load(Path(path).expanduser().read_text())
-        k = content["camera_matrix"]["data"]
-        return Camera(
-            width=int(content["image_width"]), height=int(content["image_height"]),
-            fx=float(k[0]), fy=float(k[4]), cx=float(k[2]), cy=float(k[5]),
-            distortion_model=str(content["distortion_model"]),
-            distortion=tuple(float(d) for d in content["distortion_coefficients"]["data"]))
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"calibration {path} cannot be read: {error}") from error
-    except (KeyError, TypeError, IndexError) as error:
-        raise UserError(
-            f"calibration {path} lacks {error}: expected image_width, image_height, camera_matrix, distortion_model "
-            "and distortion_coefficients, as camera_calibration saves them") from error
-
-
 class VideoNode(Node):
     """Publishes `image` and `camera_info` at the source's own rate."""
 
-    def __init__(self) -> None:
-        super().__init__("video_node")
-        self._p = parameters.Settings(self, parameters.VIDEO_NODE).values
+    def __init__(self, name: str = "video_node", **options: Any) -> None:
+        """Make the node; options are those of `rclpy.node.Node`."""
+        super().__init__(name, **options)
+        self._p = NodeParameters(self, VideoNodeParameters).values
         self._images = self.create_publisher(Image, "image", CAMERA)
         self._camera_infos = self.create_publisher(CameraInfo, "camera_info", CAMERA)
         self._diagnostics = Diagnostics(self)
         self._camera: Camera | None = None
         if self._p.camera_info_file:
             try:
-                self._camera = load_camera_info(self._p.camera_info_file)
+                self._camera = Camera.from_yaml(self._p.camera_info_file)
                 self._diagnostics.set("calibration", OK, self._p.camera_info_file)
             except ValueError as error:
                 self._diagnostics.set("calibration", ERROR, str(error))

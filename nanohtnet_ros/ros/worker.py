@@ -27,7 +27,7 @@ class NewestWorker:
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
         self._thread.start()
 
-    def put(self, item: Any, source: str = "") -> None:
+    def put(self, item: Any, source: str) -> None:
         """Hand over an item; one of the same source that still waits is dropped."""
         with self._condition:
             self.replaced += source in self._waiting

@@ -61,6 +61,9 @@ class OnnxSession:
         self.runtime = f"ONNX Runtime {onnxruntime.__version__}, {device.upper()}"
         self._input_type = INPUT_TYPES[inputs[0].type]
 
+    def close(self) -> None:
+        """Nothing to free before the session goes."""
+
     def run(self, x: np.ndarray) -> np.ndarray:
         return next(iter(self.run_named(x).values()))
 

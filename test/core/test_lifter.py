@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from nanohtnet_ros.core.lifter import Lifter, confidence_of_error
+from nanohtnet_ros.core.lifter import WindowLifter, confidence_of_error
 from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.window import Window
 
@@ -27,11 +27,11 @@ def window(value: float = 0.0, length: int = 9, stamp_ns: int = 5) -> Window:
 
 def test_all_people_go_in_one_batch_and_joint_zero_is_the_root(tmp_path):
     session = FakeSession()
-    poses = Lifter(session, card(tmp_path)).lift([window(0.1, stamp_ns=1), window(0.2, stamp_ns=2)])
+    poses = WindowLifter(session, card(tmp_path)).lift([window(0.1, stamp_ns=1), window(0.2, stamp_ns=2)])
     assert [batch.shape for batch in session.batches] == [(2, 9, 17, 2)]
     assert [pose.stamp_ns for pose in poses] == [1, 2]
     np.testing.assert_allclose(poses[0].joints_rel_m, STANDING_M)
-    assert Lifter(session, card(tmp_path)).lift([]) == []
+    assert WindowLifter(session, card(tmp_path)).lift([]) == []
 
 
 def test_the_networks_own_value_at_joint_zero_is_overwritten_not_subtracted(tmp_path):
@@ -41,13 +41,13 @@ def test_the_networks_own_value_at_joint_zero_is_overwritten_not_subtracted(tmp_
             out[:, :, 0] = 0.3
             return out
 
-    pose = Lifter(Offset(), card(tmp_path)).lift([window()])[0]
+    pose = WindowLifter(Offset(), card(tmp_path)).lift([window()])[0]
     np.testing.assert_allclose(pose.joints_rel_m, STANDING_M)
 
 
 def test_a_network_of_another_scale_gets_its_own_coordinates(tmp_path):
     session = FakeSession()
-    Lifter(session, card(tmp_path, focal_norm=4.58)).lift([window(0.1)])
+    WindowLifter(session, card(tmp_path, focal_norm=4.58)).lift([window(0.1)])
     np.testing.assert_allclose(session.batches[0], 0.2)
 
 
@@ -58,7 +58,7 @@ def test_the_newest_output_is_taken_wherever_it_is(tmp_path):
             out[:] = np.arange(3, dtype=np.float32)[None, :, None, None]
             return out
 
-    pose = Lifter(Marked(), card(tmp_path, output_offsets=[0, -1, -2])).lift([window()])[0]
+    pose = WindowLifter(Marked(), card(tmp_path, output_offsets=[0, -1, -2])).lift([window()])[0]
     assert (pose.joints_rel_m[1:] == 0.0).all()
 
 
@@ -83,9 +83,9 @@ def test_a_card_that_is_not_there_or_no_json(tmp_path):
 
 def test_network_and_card_must_belong_together(tmp_path):
     with pytest.raises(ValueError, match="belong together"):
-        Lifter(FakeSession(window_length=27), card(tmp_path))
+        WindowLifter(FakeSession(window_length=27), card(tmp_path))
     with pytest.raises(ValueError, match="window has 8 frames, model expects 9"):
-        Lifter(FakeSession(), card(tmp_path)).lift([window(length=8)])
+        WindowLifter(FakeSession(), card(tmp_path)).lift([window(length=8)])
 
 
 class Numbered(FakeSession):
@@ -100,7 +100,7 @@ class Numbered(FakeSession):
 @pytest.mark.parametrize(("look_ahead_s", "output", "taken_s"), [
     (0.0, 3, 0.0), (0.01, 3, 0.0), (0.03, 2, 0.04), (0.05, 2, 0.04), (0.07, 1, 0.08), (9.0, 0, 0.12)])
 def test_the_nearest_output_is_taken_with_its_own_stamp(tmp_path, look_ahead_s, output, taken_s):
-    lifter = Lifter(Numbered(outputs=4), card(tmp_path, output_offsets=[-6, -4, -2, 0]), look_ahead_s)
+    lifter = WindowLifter(Numbered(outputs=4), card(tmp_path, output_offsets=[-6, -4, -2, 0]), look_ahead_s)
     (pose,) = lifter.lift([window(stamp_ns=10**9)])
     assert (pose.joints_rel_m[1:] == output).all() and lifter.look_ahead_s == pytest.approx(taken_s)
     assert pose.stamp_ns == 10**9 - round(taken_s * 1e9)
@@ -109,7 +109,7 @@ def test_the_nearest_output_is_taken_with_its_own_stamp(tmp_path, look_ahead_s, 
 def test_a_centred_network_has_none_below_its_own_look_ahead(tmp_path):
     centred = card(tmp_path, output_offsets=[-5, -4, -3], look_ahead=4)
     for look_ahead_s, taken_s in ((0.0, 0.08), (0.1, 0.1)):
-        assert Lifter(FakeSession(), centred, look_ahead_s).look_ahead_s == pytest.approx(taken_s)
+        assert WindowLifter(FakeSession(), centred, look_ahead_s).look_ahead_s == pytest.approx(taken_s)
 
 
 def test_expected_errors_come_out_in_metres(tmp_path):
@@ -117,14 +117,14 @@ def test_expected_errors_come_out_in_metres(tmp_path):
         def run(self, x):
             return np.concatenate((super().run(x), np.full((len(x), 3, 17, 1), np.log(0.05), np.float32)), axis=-1)
 
-    (pose,) = Lifter(Unsure(), card(tmp_path, uncertainty=True)).lift([window()])
+    (pose,) = WindowLifter(Unsure(), card(tmp_path, uncertainty=True)).lift([window()])
     assert pose.joints_rel_m.shape == (17, 3) and pose.error_m[0] == 0.0
     np.testing.assert_allclose(pose.error_m[1:], 0.05, rtol=1e-5)
     with pytest.raises(ValueError, match=r"output is \(1, 3, 17, 4\), its card says \(1, 3, 17, 3\)"):
-        Lifter(Unsure(), card(tmp_path)).lift([window()])
+        WindowLifter(Unsure(), card(tmp_path)).lift([window()])
     with pytest.raises(ValueError, match=r"output is \(1, 3, 17, 3\), its card says \(1, 3, 17, 4\)"):
-        Lifter(FakeSession(), card(tmp_path, uncertainty=True)).lift([window()])
-    assert Lifter(FakeSession(), card(tmp_path)).lift([window()])[0].error_m is None
+        WindowLifter(FakeSession(), card(tmp_path, uncertainty=True)).lift([window()])
+    assert WindowLifter(FakeSession(), card(tmp_path)).lift([window()])[0].error_m is None
 
 
 def test_confidence_falls_with_the_expected_error():
@@ -139,4 +139,4 @@ def test_confidence_falls_with_the_expected_error():
 ])
 def test_look_aheads_that_cannot_be(tmp_path, changes, look_ahead_s, message):
     with pytest.raises(ValueError, match=message):
-        Lifter(FakeSession(), card(tmp_path, **changes), look_ahead_s)
+        WindowLifter(FakeSession(), card(tmp_path, **changes), look_ahead_s)

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.core.keypoint_tracking import PeopleFinder, StaleFrameError
-from nanohtnet_ros.core.lifter import Lifter
+from nanohtnet_ros.core.keypoint_tracking import KeypointTracker, StaleFrameError
+from nanohtnet_ros.core.lifter import WindowLifter
 from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.pipeline import Pipeline
-from nanohtnet_ros.core.pose_estimation import Frame, LiftingConfig, PeopleLifter
+from nanohtnet_ros.core.pose_estimation import ONLY_CAMERA, Frame, Lifter, LiftingConfig
 from nanohtnet_ros.core.poses import Keypoints, TrackedKeypoints
 from nanohtnet_ros.core.smoothing import SmoothingConfig
 from nanohtnet_ros.core.tracker import Tracker
@@ -15,13 +15,14 @@ from nanohtnet_ros.core.window import NS_PER_S
 from factories import STANDING_M, FakeSession, ScriptedDetector
 
 RAW = SmoothingConfig(one_euro=False, constant_bones=False)
+EXACT = LiftingConfig(hips_ahead_m=0.0)  # of a detector that marks the joints' centres
 IMAGE = np.zeros((480, 640, 3), np.uint8)
 
 
 def make(frames) -> tuple[Pipeline, FakeSession, ScriptedDetector]:
     session, detector = FakeSession(), ScriptedDetector(frames)
     card = ModelCard(9, 50.0, (-2, -1, 0), 0, "h36m_17", 2.29)
-    finder, lifter = PeopleFinder(detector, Tracker()), PeopleLifter(Lifter(session, card))
+    finder, lifter = KeypointTracker(detector, Tracker()), Lifter(WindowLifter(session, card), EXACT)
     return Pipeline(finder, lifter), session, detector
 
 
@@ -74,7 +75,7 @@ def test_a_new_person_starts_with_a_window_of_their_own(make_keypoints, camera):
     pipeline, _, _ = make(frames)
     ids = [[p.track_id for p in pipeline.step(IMAGE, ns(1 + i / 25), camera)] for i in range(len(frames))]
     assert ids[0] == [1] and ids[-1] == [2]
-    assert len(pipeline.lifter._views[""].tracks) == 1
+    assert len(pipeline.lifter._views[ONLY_CAMERA].tracks) == 1
 
 
 def test_stale_frames_are_refused_and_change_nothing(make_keypoints, camera):
@@ -117,7 +118,7 @@ def test_stage_times_are_kept(make_keypoints, camera):
     pipeline, _, _ = make([[make_keypoints()]] * 2)
     for i in range(2):
         pipeline.step(IMAGE, ns(1 + i), camera)
-    latency = pipeline.latency_ms()
+    latency = {name: stage for times in pipeline.stage_times for name, stage in times.latency_ms().items()}
     assert list(latency) == ["detect", "track", "lift"]
     assert all(0 <= stage["p50"] <= stage["p99"] for stage in latency.values())
 
@@ -132,26 +133,27 @@ def test_a_person_whose_root_cannot_be_placed_has_none(make_keypoints, camera):
 
 def test_people_of_several_cameras_go_through_the_network_together(make_keypoints, camera):
     _, session, _ = make([])
-    lifter = PeopleLifter(Lifter(session, ModelCard(9, 50.0, (0,), 0, "h36m_17", 2.29)))
+    lifter = Lifter(WindowLifter(session, ModelCard(9, 50.0, (0,), 0, "h36m_17", 2.29)), EXACT)
     session.outputs = 1
     other = Camera(320, 240, 300.0, 300.0, 159.5, 119.5)
     here, there = TrackedKeypoints(1, 0.0, make_keypoints((0.5, 0, 4))), TrackedKeypoints(1, 0.0, make_keypoints())
     both = TrackedKeypoints(2, 0.0, make_keypoints((-0.5, 0, 3)))
-    people = lifter.step({"left": Frame(ns(1), camera, [here, both]), "right": Frame(ns(7), other, [there])})
+    people = lifter.step_cameras({"left": Frame(ns(1), camera, [here, both]), "right": Frame(ns(7), other, [there])})
     assert [len(batch) for batch in session.batches] == [3]
     assert [p.track_id for p in people["left"]] == [1, 2] and [p.track_id for p in people["right"]] == [1]
     np.testing.assert_allclose(people["left"][0].root_m, (0.5, 0, 4), atol=1e-3)
     # Time that jumps for one camera leaves the other's windows alone.
-    people = lifter.step({"left": Frame(ns(0.5), camera, [both]), "right": Frame(ns(7.02), other, [there])})
+    people = lifter.step_cameras({"left": Frame(ns(0.5), camera, [both]), "right": Frame(ns(7.02), other, [there])})
     assert len(lifter._views["left"].tracks) == 1 and len(lifter._views["right"].tracks[1].window) == 2
-    assert lifter.step({}) == {}
+    assert lifter.step_cameras({}) == {}
 
 
 def test_a_person_who_comes_back_after_a_gap_starts_a_window_anew(make_keypoints, camera):
     _, session, _ = make([])
-    lifter = PeopleLifter(Lifter(session, ModelCard(9, 50.0, (-2, -1, 0), 0, "h36m_17", 2.29)), LiftingConfig(0.3))
+    card = ModelCard(9, 50.0, (-2, -1, 0), 0, "h36m_17", 2.29)
+    lifter = Lifter(WindowLifter(session, card), LiftingConfig(0.3, hips_ahead_m=0.0))
     for stamp, x, moved in ((1.0, -0.5, False), (1.25, 0.5, True), (1.6, -0.5, False)):
-        lifter.step({"": Frame(ns(stamp), camera, [TrackedKeypoints(7, 0.0, make_keypoints((x, 0, 3)))])})
+        lifter.step([TrackedKeypoints(7, 0.0, make_keypoints((x, 0, 3)))], ns(stamp), camera)
         assert (np.ptp(session.batches[-1][0, :, 0, 0]) > 0) == moved
 
 
@@ -165,9 +167,9 @@ class Unsure(FakeSession):
 
 def test_expected_errors_lower_the_confidence_of_all_but_the_root(make_keypoints, camera):
     card = ModelCard(9, 50.0, (-2, -1, 0), 0, "h36m_17", 2.29, uncertainty=True)
-    lifter = PeopleLifter(Lifter(Unsure(), card))
+    lifter = Lifter(WindowLifter(Unsure(), card), EXACT)
     seen = make_keypoints((0.5, 0, 4), np.full(17, 0.8, np.float32))
-    (person,) = lifter.step({"": Frame(ns(1), camera, [TrackedKeypoints(1, 0.0, seen)])})[""]
+    (person,) = lifter.step_cameras({ONLY_CAMERA: Frame(ns(1), camera, [TrackedKeypoints(1, 0.0, seen)])})[ONLY_CAMERA]
     np.testing.assert_allclose(person.confidence, [0.8] + [0.4] * 16, rtol=1e-5)
     np.testing.assert_allclose(person.keypoints.confidence, 0.8)  # what the detector said stays
     np.testing.assert_allclose(person.root_m, (0.5, 0, 4), atol=1e-3)
@@ -176,13 +178,13 @@ def test_expected_errors_lower_the_confidence_of_all_but_the_root(make_keypoints
 def test_with_a_look_ahead_everything_is_of_that_moment(make_keypoints, camera):
     """Somebody walks to the right at 1 m/s before a camera of 40 Hz, in depth images that follow them."""
     card = ModelCard(9, 50.0, (-5, 0), 0, "h36m_17", 2.29)
-    lifter = PeopleLifter(Lifter(FakeSession(outputs=2), card, 0.1))
+    lifter = Lifter(WindowLifter(FakeSession(outputs=2), card, 0.1), EXACT)
     assert lifter.delay_ns == 100_000_000
     for i in range(12):
         time_s = 1.0 + i / 40
         depth_m = np.full((camera.height, camera.width), 3.0 + 2.0 * (time_s - 1.0), np.float32)
         tracked = TrackedKeypoints(4, i / 40, make_keypoints((time_s - 1.0, 0, 4)))
-        people = lifter.step({"": Frame(ns(time_s), camera, [tracked], depth_m)})[""]
+        people = lifter.step_cameras({ONLY_CAMERA: Frame(ns(time_s), camera, [tracked], depth_m)})[ONLY_CAMERA]
         assert bool(people) == (i >= 4), "poses of moments before somebody was seen"
         if people:
             (person,) = people
@@ -197,10 +199,11 @@ def test_depth_images_are_those_of_the_moment(make_keypoints, camera):
     card = ModelCard(9, 50.0, (-5, 0), 0, "h36m_17", 2.29)
     depths = {}
     for look_ahead_s in (0.0, 0.1):
-        lifter = PeopleLifter(Lifter(FakeSession(outputs=2), card, look_ahead_s), LiftingConfig(smoothing=RAW))
+        network = WindowLifter(FakeSession(outputs=2), card, look_ahead_s)
+        lifter = Lifter(network, LiftingConfig(hips_ahead_m=0.0, smoothing=RAW))
         for i in range(11):
             depth_m = np.full((camera.height, camera.width), 3.0 + 0.1 * i, np.float32)
             tracked = TrackedKeypoints(4, 0.0, make_keypoints((0, 0, 4)))
-            people = lifter.step({"": Frame(ns(1.0 + i / 50), camera, [tracked], depth_m)})[""]
+            people = lifter.step([tracked], ns(1.0 + i / 50), camera, depth_m)
         depths[look_ahead_s] = people[0].root_m[2]
     assert depths[0.0] - depths[0.1] == pytest.approx(0.5, abs=0.01)  # five frames' worth

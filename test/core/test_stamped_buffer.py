@@ -1,7 +1,7 @@
 import numpy as np
 
 from nanohtnet_ros.core.poses import Keypoints
-from nanohtnet_ros.core.stamped_buffer import History, keypoints_at
+from nanohtnet_ros.core.stamped_buffer import StampedBuffer, keypoints_at
 
 
 def keypoints(x: float, confidence: float = 1.0, missing: int | None = None) -> Keypoints:
@@ -12,7 +12,7 @@ def keypoints(x: float, confidence: float = 1.0, missing: int | None = None) -> 
 
 
 def test_positions_and_confidence_between_two_frames():
-    history = History(100)
+    history = StampedBuffer(100)
     history.push(1000, keypoints(10.0, 0.4))
     history.push(1040, keypoints(20.0, 0.8))
     between = keypoints_at(history, 1010)
@@ -23,7 +23,7 @@ def test_positions_and_confidence_between_two_frames():
 
 
 def test_a_joint_that_one_frame_lacks_is_the_nearer_frames():
-    history = History(100)
+    history = StampedBuffer(100)
     history.push(1000, keypoints(10.0, missing=3))
     history.push(1040, keypoints(20.0))
     early, late = keypoints_at(history, 1010), keypoints_at(history, 1030)
@@ -32,20 +32,20 @@ def test_a_joint_that_one_frame_lacks_is_the_nearer_frames():
 
 
 def test_outside_there_is_nothing():
-    history = History(100)
+    history = StampedBuffer(100)
     assert keypoints_at(history, 1000) is None and history.nearest(1000) is None
     history.push(1000, keypoints(10.0))
     assert keypoints_at(history, 999) is None and keypoints_at(history, 1001) is None
 
 
 def test_what_is_needed_is_kept_and_no_more():
-    history: History[int] = History(100)
+    history: StampedBuffer[int] = StampedBuffer(100)
     for stamp in range(0, 1000, 30):
         history.push(stamp, stamp)
         assert history.around(max(0, stamp - 100)) is not None
     assert len(history) == 5  # 870 to 990: the first is older than the memory
     assert (history.nearest(900), history.nearest(914), history.nearest(916)) == (900, 900, 930)
-    newest: History[int] = History(0)
+    newest: StampedBuffer[int] = StampedBuffer(0)
     for stamp in (1, 2, 3):
         newest.push(stamp, stamp)
     assert len(newest) == 1 and newest.nearest(3) == 3

@@ -8,9 +8,9 @@ from nanohtnet_ros.msg import Skeleton3DArray, SkeletonDescription
 
 from nanohtnet_ros.core.body import HIPS_AHEAD_M
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.core.lifter import Lifter
+from nanohtnet_ros.core.lifter import WindowLifter
 from nanohtnet_ros.core.model_card import ModelCard
-from nanohtnet_ros.core.pose_estimation import Frame, LiftingConfig, PeopleLifter
+from nanohtnet_ros.core.pose_estimation import ONLY_CAMERA, Frame, Lifter, LiftingConfig
 from nanohtnet_ros.core.poses import TrackedKeypoints
 from nanohtnet_ros.ros.messages import (
     camera_to_msg,
@@ -57,15 +57,15 @@ def test_lifter_node_says_where_somebody_was(start_node, peer, wait_for, make_ke
 
     wait_for(connected, "the connection")
     model = find_model(DEFAULT_MODEL)
-    lifter = Lifter(open_session(model, "cpu"), ModelCard.load(model.with_suffix(".json")), 0.155)
-    core = PeopleLifter(lifter, LiftingConfig(hips_ahead_m=HIPS_AHEAD_M))
+    lifter = WindowLifter(open_session(model, "cpu"), ModelCard.load(model.with_suffix(".json")), 0.155)
+    core = Lifter(lifter, LiftingConfig(hips_ahead_m=HIPS_AHEAD_M))
     for i in range(8):
         seconds = 1000 + i / 25
         people = [TrackedKeypoints(7, i / 25, make_keypoints((0.04 * i, 0.0, 4.0)))]
         send(people, seconds)
         expected_ns = round((seconds - 0.16) * 1e9)
         wait_for(lambda ns=expected_ns: stamp_ns(skeletons[-1].header) == ns, "skeletons of 0.16 s ago")
-        expected = core.step({"": Frame(round(seconds * 1e9), CAMERA, people)})[""]
+        expected = core.step_cameras({ONLY_CAMERA: Frame(round(seconds * 1e9), CAMERA, people)})[ONLY_CAMERA]
         assert len(skeletons[-1].skeletons) == len(expected) == (i >= 4), "who was seen 0.16 s ago"
         for shown, person in zip(skeletons[-1].skeletons, expected, strict=True):
             assert joints_from_msg(shown) == pytest.approx(person.joints_rel_m, abs=1e-4)

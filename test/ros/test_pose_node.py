@@ -114,7 +114,7 @@ def test_a_bag_that_loops_and_stamps_that_repeat(pose, picture):
     pose.says("stamps=the image's stamp is")
     assert [s.track_id for s in pose.send_and_wait(image(picture, 500.0)).skeletons] == [2]
     assert [s.track_id for s in pose.send_and_wait(image(picture, 500.04)).skeletons] == [2]
-    pose.says("stamps=advance")
+    pose.says("stamps=monotonic")
 
 
 def test_the_resolution_may_change_in_mid_stream(pose, picture, wait_for):
@@ -129,7 +129,7 @@ def test_the_resolution_may_change_in_mid_stream(pose, picture, wait_for):
 def test_whatever_goes_wrong_inside_the_node_lives_on(blazepose, peer, picture, wait_for):
     node = PoseNode()
     try:
-        detector = node._pipeline.finder._detector
+        detector = node._processor._estimator.tracker._detector
         detect = detector.detect
 
         def fail(image_bgr):
@@ -143,7 +143,7 @@ def test_whatever_goes_wrong_inside_the_node_lives_on(blazepose, peer, picture, 
         detector.detect = detect
         node.put(image(picture, 1.04))
         wait_for(lambda: node.counts["outputs"] == 1, "skeletons")
-        assert node.diagnostics._conditions["processing"][1] == "as it should"
+        assert node.diagnostics._conditions["processing"][1] == "ok"
     finally:
         node.destroy_node()
 

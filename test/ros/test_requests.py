@@ -51,7 +51,7 @@ def test_reset_forgets_everybody(pose, picture):
     second = pose.send_and_wait(image(picture, 1000.04)).skeletons[0]
     assert (first.track_id, second.track_id) == (1, 1) and second.track_age > 0
     answer = pose.call("reset", Trigger, Trigger.Request())
-    assert answer.success and answer.message == "all people forgotten"
+    assert answer.success and answer.message == "all tracks deleted"
     third = pose.send_and_wait(image(picture, 1000.08)).skeletons[0]
     assert third.track_id == 2 and third.track_age == 0
     assert third.joints == first.joints  # of a window that holds this frame only

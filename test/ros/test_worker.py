@@ -41,13 +41,13 @@ def worker(gate):
 
 
 def test_the_newest_wins_and_what_it_replaces_is_counted(gate, worker):
-    worker.put("first")
+    worker.put("first", "image")
     gate.wait_until_at_work()
     for item in ("second", "third", "fourth"):
-        worker.put(item)
+        worker.put(item, "image")
     gate.go_on()
     gate.wait_until_at_work()
-    assert gate.batches == [{"": "first"}, {"": "fourth"}]
+    assert gate.batches == [{"image": "first"}, {"image": "fourth"}]
     assert worker.replaced == 2
 
 
@@ -65,11 +65,11 @@ def test_sources_wait_for_themselves_and_come_in_one_batch(gate, worker):
 
 def test_stop_lets_the_work_finish_and_drops_what_waits(gate):
     worker = NewestWorker(gate)
-    worker.put("at work")
+    worker.put("at work", "image")
     gate.wait_until_at_work()
-    worker.put("replaced")
+    worker.put("replaced", "image")
     worker.put("waits", "left")
-    worker.put("waits too")
+    worker.put("waits too", "image")
     stopped: list[int] = []
     stopping = threading.Thread(target=lambda: stopped.append(worker.stop()))
     stopping.start()
@@ -78,9 +78,9 @@ def test_stop_lets_the_work_finish_and_drops_what_waits(gate):
     gate.go_on()
     stopping.join(timeout=60)
     assert stopped == [3]
-    assert gate.batches == [{"": "at work"}]
-    worker.put("after the end")
-    assert gate.batches == [{"": "at work"}]
+    assert gate.batches == [{"image": "at work"}]
+    worker.put("after the end", "image")
+    assert gate.batches == [{"image": "at work"}]
     assert "worker" not in {thread.name for thread in threading.enumerate()}
 
 

@@ -11,7 +11,7 @@ onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 import onnxruntime
 
 from nanohtnet_ros.cli import main
-from nanohtnet_ros.core.lifter import Lifter
+from nanohtnet_ros.core.lifter import WindowLifter
 from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.window import Window
 from nanohtnet_ros.errors import UserError
@@ -136,7 +136,7 @@ def test_the_sidecar_of_a_network_that_serves_several_look_aheads(tmp_path, moca
     assert measured["by_look_ahead"][-1]["clean"]["mpjpe_mm"] == pytest.approx(measured["clean_mpjpe_mm"], abs=0.02)
     assert card.parameters == sum(p.numel() for p in network(uncertainty=True).parameters())
     window = Window(np.random.default_rng(0).normal(0, 0.2, (27, 17, 2)).astype(np.float32), np.ones(17, bool), 10**9)
-    (pose,) = Lifter(open_session(out), card, 0.17).lift([window])
+    (pose,) = WindowLifter(open_session(out), card, 0.17).lift([window])
     assert pose.stamp_ns == 10**9 - 180_000_000 and (pose.error_m[1:] > 0).all()
 
 

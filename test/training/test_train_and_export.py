@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("onnxscript", reason="onnxscript, which PyTorch exports ONNX with, is not installed")
 
 from nanohtnet_ros.cli import main
-from nanohtnet_ros.core.lifter import Lifter
+from nanohtnet_ros.core.lifter import WindowLifter
 from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.window import Window
 from nanohtnet_ros.model.config import NanoHTNetConfig
@@ -72,7 +72,7 @@ def test_the_sidecar_says_all_that_inference_needs(trained):
     assert card.metrics["val"]["clean_mpjpe_mm"] > 0 and card.training["data_sha256"]
     session = open_session(out)
     window = Window(np.random.default_rng(0).normal(0, 0.2, (27, 17, 2)).astype(np.float32), np.ones(17, bool), 0)
-    (pose,) = Lifter(session, card).lift([window])
+    (pose,) = WindowLifter(session, card).lift([window])
     assert pose.joints_rel_m.shape == (17, 3) and np.isfinite(pose.joints_rel_m).all()
 
 

@@ -1,0 +1,96 @@
+"""What the pose estimator can be told: keywords in Python, parameters in ROS, by the same names and defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nanohtnet_ros.core.pose_estimation import LiftingConfig
+from nanohtnet_ros.core.settings import Settings, setting
+from nanohtnet_ros.core.smoothing import SmoothingConfig
+from nanohtnet_ros.core.tracker import TrackerConfig
+from nanohtnet_ros.detectors.base import PeopleConfig
+from nanohtnet_ros.detectors.recognise import PERSON_FAMILIES, POSE_FAMILIES
+from nanohtnet_ros.runtime.engine_build import PRECISIONS
+from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL
+from nanohtnet_ros.runtime.session import DEVICES
+
+
+@dataclass(frozen=True)
+class RuntimeSettings(Settings):
+    """What runs the networks, and pauses between frames."""
+
+    device: str = setting(
+        "auto", "what runs ONNX networks: TensorRT, or ONNX Runtime on CUDA or on the CPU; auto: the first that works",
+        choices=DEVICES)
+    require_gpu: bool = setting(
+        False, "do not configure where auto would run an ONNX network on the CPU; BlazePose always does")
+    precision: str = setting("fp32", "numbers that TensorRT computes with", choices=PRECISIONS)
+    cuda_graph: bool = setting(False, "replay TensorRT's launches as CUDA graphs: less work for the CPU")
+    max_gap_s: float = setting(
+        LiftingConfig.max_gap_s, "pauses between frames up to this are bridged, seconds", 0.05, 10.0, live=True)
+
+
+@dataclass(frozen=True)
+class TrackingSettings(RuntimeSettings):
+    """How people's keypoints are found and followed."""
+
+    detector: str = setting("blazepose", "2D detector: a name that 'nanohtnet models list' shows, or an .onnx file")
+    detector_family: str = setting(
+        "auto", "what that file is; auto tells by its tensors", choices=("auto", *POSE_FAMILIES))
+    person_detector: str = setting(
+        "", "for rtmpose, what finds the boxes: a name or an .onnx file, as for `detector`")
+    person_detector_family: str = setting(
+        "auto", "what that file is; auto tells by its tensors and its name", choices=("auto", *PERSON_FAMILIES))
+    max_people: int = setting(PeopleConfig.max_people, "people tracked at most", 1, 30)
+    detect_every: int = setting(
+        PeopleConfig.detect_every, "frames between person detections while tracking; blazepose, rtmpose", 1, 1000)
+    max_missed_s: float = setting(
+        TrackerConfig.max_missed_s, "a track without a detection for this long ends, seconds", 0.05, 60.0, live=True)
+    threads: int = setting(2, "CPU threads of each of the detector's networks", 1, 64)
+
+    @property
+    def tracker(self) -> TrackerConfig:
+        """The core's configuration of the tracker."""
+        return TrackerConfig(max_missed_s=self.max_missed_s)
+
+
+@dataclass(frozen=True)
+class LiftingSettings(RuntimeSettings):
+    """How skeletons are made of keypoints."""
+
+    model: str = setting(
+        DEFAULT_MODEL, "lifting network: a name that 'nanohtnet models list' shows, or an .onnx file")
+    look_ahead_s: float = setting(
+        0.0, "output latency: later frames are used as context, seconds; the network's nearest output is taken",
+        0.0, 10.0)
+    person_height_m: float = setting(
+        0.0, "how tall the people are, metres, 0.5 or more; 0 if not known", 0.0, 2.5, live=True)
+    hips_ahead_m: float = setting(
+        LiftingConfig.hips_ahead_m, "forward bias of the detector's hip keypoints, metres", 0.0, 0.15, live=True)
+    constant_bones: bool = setting(
+        SmoothingConfig.constant_bones, "give a person's bones their mean lengths over the track", live=True)
+    one_euro: bool = setting(
+        SmoothingConfig.one_euro, "smooth joints and root with a One Euro filter", live=True)
+    one_euro_min_cutoff_hz: float = setting(
+        SmoothingConfig.min_cutoff_hz, "its cutoff for joints at rest, Hz", 0.01, 100.0, live=True)
+    one_euro_beta: float = setting(
+        SmoothingConfig.beta, "its cutoff gained per speed, Hz per m/s", 0.0, 100.0, live=True)
+
+    @property
+    def lifting(self) -> LiftingConfig:
+        """The core's configuration of lifting.
+
+        Raises:
+            UserError: the height is no height of a person.
+        """
+        smoothing = SmoothingConfig(
+            one_euro=self.one_euro, min_cutoff_hz=self.one_euro_min_cutoff_hz, beta=self.one_euro_beta,
+            constant_bones=self.constant_bones)
+        return LiftingConfig(
+            max_gap_s=self.max_gap_s, person_height_m=self.person_height_m or None, hips_ahead_m=self.hips_ahead_m,
+            smoothing=smoothing)
+
+
+@dataclass(frozen=True)
+class EstimatorSettings(LiftingSettings, TrackingSettings):
+    """All keywords of `PoseEstimator`."""
