@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -106,10 +107,11 @@ def test_the_parameter_file_holds_every_parameter_at_its_default():
 
     content = yaml.safe_load((ROOT / "config" / "pose.yaml").read_text())
     assert set(content) == {f"/**/{node}" for node in parameters.NODES if node != "video_node"}
-    for node, table in parameters.NODES.items():
-        if node == "video_node":  # its source is always said on the command line or in a launch file
+    for node, kind in parameters.NODES.items():
+        if node == "video_node":  # its source is always given on the command line or in a launch file
             continue
-        assert content[f"/**/{node}"]["ros__parameters"] == {p.name: p.default for p in table}
+        defaults = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(kind()).items()}
+        assert content[f"/**/{node}"]["ros__parameters"] == defaults
 
 
 def test_rviz_file_is_yaml_and_shows_our_topics():

@@ -1,11 +1,13 @@
 """What the README says of parameters is what the code declares."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
+from nanohtnet_ros.core.settings import constraint_of, default_of
 from nanohtnet_ros.ros import parameters
 
 README = Path(__file__).resolve().parent.parent / "README.md"
@@ -16,18 +18,19 @@ END = "<!-- end of parameters -->"
 def parameter_tables() -> str:
     """One row a parameter, with the nodes that have it."""
     nodes: dict[str, list[str]] = {}
-    by_name = {p.name: p for table in parameters.NODES.values() for p in table}
-    for node, table in parameters.NODES.items():
-        for p in table:
-            assert p == by_name[p.name], f"{p.name} differs from node to node"
-            nodes.setdefault(p.name, []).append(node.removesuffix("_node"))
+    entries = {}
+    for node, kind in parameters.NODES.items():
+        for entry in fields(kind):
+            nodes.setdefault(entry.name, []).append(node.removesuffix("_node"))
+            entries[entry.name] = entry
     lines = ["| parameter | nodes | default | range | live | what |", "|---|---|---|---|---|---|"]
     for name, having in nodes.items():
-        p = by_name[name]
-        default = str(p.default).lower() if isinstance(p.default, bool) else str(p.default)
-        span = f"{p.low:g} to {p.high:g}" if p.low is not None else ", ".join(p.choices)
-        live = "yes" if p.dynamic else ""
-        lines.append(f"| `{p.name}` | {', '.join(having)} | {default or 'empty'} | {span} | {live} | {p.description} |")
+        known, default = constraint_of(entries[name]), default_of(entries[name])
+        shown = ", ".join(default) if isinstance(default, tuple) else str(default)
+        shown = shown.lower() if isinstance(default, bool) else shown or "empty"
+        span = f"{known.low:g} to {known.high:g}" if known.low is not None else ", ".join(known.choices)
+        live = "yes" if known.live else ""
+        lines.append(f"| `{name}` | {', '.join(having)} | {shown} | {span} | {live} | {known.description} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,6 +1,7 @@
 """Parameters of a running node over its services."""
 
 import math
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from lifecycle_msgs.msg import Transition
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import DescribeParameters, ListParameters
 
+from nanohtnet_ros.core.settings import constraint_of
 from nanohtnet_ros.ros.messages import joints_from_msg
 from nanohtnet_ros.ros.parameters import NODES
 
@@ -117,17 +119,18 @@ def test_a_start_with_what_cannot_be_ends_with_one_clear_line(processes, node, a
 @pytest.mark.parametrize("name", NODES)
 def test_every_parameter_describes_itself(start_node, name):
     node = start_node(name, autostart="false")
-    names = [parameter.name for parameter in NODES[name]]
+    known = {entry.name: constraint_of(entry) for entry in fields(NODES[name])}
+    names = list(known)
     request = DescribeParameters.Request(names=names)
     described = {d.name: d for d in node.call("describe_parameters", DescribeParameters, request).descriptors}
-    for parameter in NODES[name]:
-        descriptor = described[parameter.name]
+    for parameter_name, parameter in known.items():
+        descriptor = described[parameter_name]
         assert descriptor.description == parameter.description and len(parameter.description) > 10
         ranges = [*descriptor.floating_point_range, *descriptor.integer_range]
         expected = [] if parameter.low is None else [(parameter.low, parameter.high)]
         assert [(r.from_value, r.to_value) for r in ranges] == expected
         assert all(choice in descriptor.additional_constraints for choice in parameter.choices)
-        assert parameter.dynamic == ("unconfigured" not in descriptor.additional_constraints)
+        assert parameter.live == ("unconfigured" not in descriptor.additional_constraints)
         assert descriptor.type != ParameterType.PARAMETER_NOT_SET
     listed = node.call("list_parameters", ListParameters, ListParameters.Request()).result.names
     own = [n for n in listed if not n.startswith(("qos_overrides", "use_sim_time", "start_type_description"))]
