@@ -28,6 +28,7 @@ SPELLINGS = {("train", "--from"): "--start"}
 
 
 def usage() -> str:
+    """All commands, a line each."""
     lines = [f"  {words:12} {summary}" for words, (_, summary) in COMMANDS.items()]
     return "usage: nanohtnet COMMAND ...\n\n" + "\n".join(lines) + "\n\n'nanohtnet COMMAND --help' says more."
 

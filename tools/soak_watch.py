@@ -146,7 +146,7 @@ def process_figures(pid: int) -> dict[str, float]:
         stat = (proc / "stat").read_text().rpartition(")")[2].split()
         return {
             "rss_mb": int(status["VmRSS"][0]) / 1024, "anonymous_mb": int(status["RssAnon"][0]) / 1024,
-            "threads": int(status["Threads"][0]), "files": len(os.listdir(proc / "fd")),
+            "threads": int(status["Threads"][0]), "files": len(list((proc / "fd").iterdir())),
             "cpu_s": (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK"),
             "waited_s": sum(int(f.read_text().split()[1]) for f in proc.glob("task/*/schedstat")) / NS_PER_S}
     except (OSError, KeyError):  # a process that has ended, or whose parent has not looked yet, has no memory

@@ -77,7 +77,7 @@ def mend_links(root: Path) -> None:
     """Links to files of packages that are installed, and so not in our folder, lead to the installed ones."""
     for link in root.rglob("*"):
         if link.is_symlink() and not link.exists():
-            target = Path(os.path.normpath(link.parent / os.readlink(link)))
+            target = Path(os.path.normpath(link.parent / link.readlink()))
             if target.is_relative_to(root) and (Path("/") / target.relative_to(root)).exists():
                 link.unlink()
                 link.symlink_to(Path("/") / target.relative_to(root))
