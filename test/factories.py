@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from nanohtnet_ros.core.poses import Keypoints
 
@@ -41,3 +42,8 @@ class ScriptedDetector:
 
     def reset(self) -> None:
         self.resets += 1
+
+
+def xyzw_to_rotation(xyzw) -> np.ndarray:
+    """(4,) quaternion, of any length but zero, to a (3, 3) rotation matrix."""
+    return Rotation.from_quat(xyzw).as_matrix()

@@ -163,7 +163,8 @@ def rows_of(msg: Image, row_bytes: int, rows: int) -> np.ndarray:
 
 def _tight(msg: Image, encoding: str) -> Image:
     """The message without padding and in this machine's byte order: cv_bridge shears rows whose padding is no whole
-    pixel, and rosbags-image knows no padding."""
+    pixel, and rosbags-image knows no padding.
+    """
     if MEASUREMENTS.fullmatch(encoding):
         raise ImageError(f"encoding '{msg.encoding}' is depth or another measurement: take the camera's colour topic")
     if encoding not in LAYOUTS:

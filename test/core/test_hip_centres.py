@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from nanohtnet_ros.core.body import hips_to_centres
-from nanohtnet_ros.core.transforms import xyzw_to_rotation
+
+from factories import xyzw_to_rotation
 
 HIPS, SPINE = [0, 1, 4], 7
 

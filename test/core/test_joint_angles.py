@@ -3,9 +3,8 @@ import pytest
 
 from nanohtnet_ros.core.joint_angles import joint_angles
 from nanohtnet_ros.core.joint_frames import REP_155_NAMES, joint_frames
-from nanohtnet_ros.core.transforms import xyzw_to_rotation
 
-from factories import STANDING_M
+from factories import STANDING_M, xyzw_to_rotation
 
 # Chains of human_description's model from the body frame: joint and axis, for the left side.
 ARM = (("y_shoulder", (0, 0, -1)), ("p_shoulder", (1, 0, 0)), ("r_shoulder", (0, 0, 1)), ("elbow", (0, -1, 0)))

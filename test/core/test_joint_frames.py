@@ -3,9 +3,8 @@ import pytest
 
 from nanohtnet_ros.core.joint_frames import REP_155_NAMES, body_id, frame_name, joint_frames
 from nanohtnet_ros.core.skeleton import H36M_17, H36M_LIMBS
-from nanohtnet_ros.core.transforms import xyzw_to_rotation
 
-from factories import STANDING_M
+from factories import STANDING_M, xyzw_to_rotation
 
 JOINT = {name: i for i, name in enumerate(H36M_17.joint_names)}
 FACING_CAMERA = np.column_stack(((0, 0, -1), (1, 0, 0), (0, -1, 0)))  # x to the camera, y to its right, z up

@@ -4,26 +4,20 @@ import numpy as np
 import pytest
 
 from nanohtnet_ros.core.poses import Person
-from nanohtnet_ros.core.transforms import move_person, rotation_to_xyzw, xyzw_to_rotation
+from nanohtnet_ros.core.transforms import move_person, rotation_to_xyzw
 
-from factories import STANDING_M
+from factories import STANDING_M, xyzw_to_rotation
 
 QUATERNIONS = [(0, 0, 0, 1), (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0.5, -0.5, 0.5, 0.5), (0.1, 0.7, -0.7, 0.01),
                *np.random.default_rng(0).normal(size=(20, 4))]
 
 
 @pytest.mark.parametrize("xyzw", QUATERNIONS)
-def test_quaternion_and_matrix_are_each_others_inverse(xyzw):
+def test_the_quaternion_of_a_matrix_turns_as_it_does(xyzw):
     rotation = xyzw_to_rotation(xyzw)
-    np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-12)
-    assert np.linalg.det(rotation) == pytest.approx(1)
     back = rotation_to_xyzw(rotation)
     assert back[3] >= 0 and np.linalg.norm(back) == pytest.approx(1)
     np.testing.assert_allclose(xyzw_to_rotation(back), rotation, atol=1e-12)
-
-
-def test_a_quarter_turn_about_z_brings_x_to_y():
-    np.testing.assert_allclose(xyzw_to_rotation((0, 0, 1, 1)) @ (1, 0, 0), (0, 1, 0), atol=1e-12)
 
 
 def test_many_matrices_at_once():
@@ -32,9 +26,10 @@ def test_many_matrices_at_once():
 
 
 @pytest.mark.parametrize("xyzw", [(0, 0, 0, 0), (np.nan, 0, 0, 1)])
-def test_no_rotation_is_refused(xyzw):
-    with pytest.raises(ValueError, match="expected finite numbers that are not all zero"):
-        xyzw_to_rotation(xyzw)
+def test_no_rotation_is_refused(xyzw, make_keypoints):
+    person = Person(4, 1.0, make_keypoints(), STANDING_M, np.ones(17, np.float32), None)
+    with pytest.raises(ValueError, match="quaternion"):
+        move_person(person, xyzw, np.zeros(3))
 
 
 def test_a_person_moves_as_a_whole(make_keypoints):

@@ -8,10 +8,9 @@ from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 
 from nanohtnet_ros.core.joint_frames import REP_155_NAMES
-from nanohtnet_ros.core.transforms import xyzw_to_rotation
 from nanohtnet_ros.ros.tf_output import TfOutput
 
-from factories import STANDING_M
+from factories import STANDING_M, xyzw_to_rotation
 
 ROOT = np.array((0.5, 0.0, 4.0))
 

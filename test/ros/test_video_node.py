@@ -9,9 +9,9 @@ rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
+from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.ros.images import image_from_msg
 from nanohtnet_ros.ros.messages import camera_from_msg, stamp_ns
-from nanohtnet_ros.ros.video_node import load_camera_info
 from nanohtnet_ros.samples.clips import CLIPS_DIR
 
 
@@ -86,9 +86,9 @@ def test_a_bad_calibration_file_is_a_diagnostic_and_images_still_come(processes,
 
 
 def test_reading_calibration_files(tmp_path):
-    assert load_camera_info(CLIPS_DIR / "camera.yaml").cx == 319.5
+    assert Camera.from_yaml(CLIPS_DIR / "camera.yaml").cx == 319.5
     with pytest.raises(ValueError, match="cannot be read"):
-        load_camera_info(tmp_path / "none.yaml")
+        Camera.from_yaml(tmp_path / "none.yaml")
     (tmp_path / "torn.yaml").write_text("{[")
     with pytest.raises(ValueError, match="cannot be read"):
-        load_camera_info(tmp_path / "torn.yaml")
+        Camera.from_yaml(tmp_path / "torn.yaml")
