@@ -97,8 +97,9 @@ class PoseEstimator(Pipeline):
         Raises:
             UserError, OSError, ImportError: a value cannot be taken or a network not loaded; the message says why.
         """
-        given = {"detector": detector} if isinstance(detector, str) else {}
-        self.settings = EstimatorSettings(**given, **settings)
+        if isinstance(detector, str):
+            settings["detector"] = detector
+        self.settings = EstimatorSettings(**settings)
         self._networks = Networks(self.settings)
         try:
             tracker = open_tracker(

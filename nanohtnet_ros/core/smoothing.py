@@ -54,7 +54,8 @@ class OneEuro:
         """Start without a past; see `SmoothingConfig`."""
         self._min_cutoff_hz, self._beta, self._speed_cutoff_hz = min_cutoff_hz, beta, speed_cutoff_hz
         self._last_ns: int | None = None
-        self._raw = self._value = self._velocity = np.empty((0, 3))
+        self._raw: np.ndarray = np.empty((0, 3))
+        self._value = self._velocity = self._raw
 
     def __call__(self, points_m: np.ndarray, stamp_ns: int) -> np.ndarray:
         """Filter one frame.
