@@ -36,15 +36,15 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["ROS_DOMAIN_ID"] = str(claim_domain())
 
 
-MARKED_FOLDERS = {"ros": "ros", "demo": "ros", "training": "training"}
+MARKED_FOLDERS = {"test/ros/": "ros", "test/demo/": "ros", "test/training/": "training"}
 """Folder of tests to the marker of all that is in it."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        folder = item.path.relative_to(Path(__file__).parent).parts[0]
-        if folder in MARKED_FOLDERS:
-            item.add_marker(MARKED_FOLDERS[folder])
+        for folder, marker in MARKED_FOLDERS.items():
+            if folder in item.nodeid:
+                item.add_marker(marker)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import pytest
 import yaml
 
 rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+
+import nanohtnet_ros
 
 ROOT = Path(__file__).resolve().parent.parent
 EXECUTABLES = ("pose_node", "detector_node", "lifter_node", "marker_node", "video_node", "nanohtnet")
@@ -30,9 +33,21 @@ print(nanohtnet_ros.msg.Skeleton3D.R_WRIST)
 """
 
 
+def assert_installed(prefix: Path) -> None:
+    for executable in EXECUTABLES:
+        assert os.access(prefix / "lib" / "nanohtnet_ros" / executable, os.X_OK)
+    for file in SHARED:
+        assert (prefix / "share" / "nanohtnet_ros" / file).is_file(), file
+
+
+@pytest.mark.skipif(not (ROOT / "install").is_dir(), reason="this checkout was not built by 'make setup'")
+def test_the_set_up_by_links_gives_the_whole_package():
+    assert_installed(ROOT / "install" / "nanohtnet_ros")
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("colcon"), reason="colcon is not installed")
-@pytest.mark.parametrize("links", [True, False], ids=["symlink-install", "plain"])
-def test_colcon_build_gives_the_whole_package(tmp_path, monkeypatch, links):
+def test_colcon_build_gives_the_whole_package(tmp_path, monkeypatch):
     source = tmp_path / "src" / "nanohtnet_ros"
     ignored = shutil.ignore_patterns(".git", ".venv", "build", "install", "log", "demo_output", "__pycache__")
     shutil.copytree(ROOT, source, ignore=ignored)
@@ -46,14 +61,10 @@ def test_colcon_build_gives_the_whole_package(tmp_path, monkeypatch, links):
     toolchain = importlib.import_module("toolchain")
     command.append(f"-DPython3_INCLUDE_DIR={toolchain.include_dir(brought)}")
     built = subprocess.run(
-        command + ["--symlink-install"] * links, capture_output=True, text=True, cwd=tmp_path,
-        env={**os.environ, **toolchain.environment(brought)})
+        command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, **toolchain.environment(brought)})
     assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
     prefix = tmp_path / "install" / "nanohtnet_ros"
-    for executable in EXECUTABLES:
-        assert os.access(prefix / "lib" / "nanohtnet_ros" / executable, os.X_OK)
-    for file in SHARED:
-        assert (prefix / "share" / "nanohtnet_ros" / file).is_file(), file
+    assert_installed(prefix)
     script = f". {tmp_path / 'install' / 'local_setup.sh'} && cd / && exec {sys.executable} -c \"$CODE\""
     environment = {**os.environ, "CODE": IMPORTS.format(prefix=str(prefix)),
                    "COLCON_CURRENT_PREFIX": str(tmp_path / "install")}
@@ -85,21 +96,50 @@ def test_set_up_from_an_opened_environment_takes_its_own_ros_for_its_own():
 
 def test_versions_and_licence_agree():
     manifest, project = (ROOT / "package.xml").read_text(), (ROOT / "pyproject.toml").read_text()
-    version = manifest.split("<version>")[1].split("<")[0]
-    assert f'version = "{version}"' in project
+    assert f'version = "{nanohtnet_ros.__version__}"' in project
+    assert f"<version>{nanohtnet_ros.__version__}</version>" in manifest
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == nanohtnet_ros.__version__
+    assert f"\n{nanohtnet_ros.__version__}\n-----" in (ROOT / "CHANGELOG.rst").read_text()
     assert "<license>Apache-2.0</license>" in manifest and "Apache License" in (ROOT / "LICENSE").read_text()
 
 
-def test_the_manifest_names_every_interface_package():
+def test_pre_commit_takes_the_pinned_tools():
+    pinned = set((ROOT / "requirements" / "test.txt").read_text().split())
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    used = {tool for hook in hooks for tool in hook.get("additional_dependencies", ()) if "==" in tool}
+    assert {tool.split("==")[0] for tool in used - pinned} == {"pre-commit-hooks"}  # which is not in our environment
+
+
+def test_the_wheel_holds_networks_clips_and_recipes(tmp_path):
+    copied = shutil.ignore_patterns("__pycache__", "*.onnx")
+    for name in ("nanohtnet_ros", "config"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=copied)
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "nanohtnet_ros" / "models" / "some.onnx").touch()  # in place of the large ones
+    build = "from setuptools.build_meta import build_wheel; print(build_wheel('dist'))"
+    built = subprocess.run([sys.executable, "-c", build], capture_output=True, text=True, cwd=tmp_path)
+    assert built.returncode == 0, built.stderr
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    recipes = {f"nanohtnet_ros/recipes/{file.name}" for file in (ROOT / "config" / "train").iterdir()}
+    assert len(recipes) >= 5 and recipes <= names
+    assert {"nanohtnet_ros/models/some.onnx", "nanohtnet_ros/models/nano_81_streaming.json", "nanohtnet_ros/py.typed",
+            "nanohtnet_ros/samples/clips/rendered_walk.mp4", "nanohtnet_ros/ros/pose_node.py"} <= names
+
+
+def test_the_manifest_names_every_ros_package_that_is_imported():
     manifest = (ROOT / "package.xml").read_text()
     imported = set()
-    for file in (ROOT / "nanohtnet_ros").rglob("*.py"):
+    for file in [*(ROOT / "nanohtnet_ros").rglob("*.py"), *(ROOT / "launch").iterdir()]:
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 imported.add(node.module.partition(".")[0])
-    interfaces = {name for name in imported if name.endswith(("_msgs", "_srvs", "_interfaces"))}
-    assert {"sensor_msgs", "std_srvs"} <= interfaces
-    assert [name for name in sorted(interfaces) if f"depend>{name}</" not in manifest] == []
+    known = {"ament_index_python", "cv_bridge", "launch", "launch_ros", "rclpy"}
+    packages = {name for name in imported if name.endswith(("_msgs", "_srvs", "_interfaces"))} | imported & known
+    assert {"sensor_msgs", "std_srvs", *known} <= packages
+    assert [name for name in sorted(packages) if f"depend>{name}</" not in manifest] == []
 
 
 def test_the_parameter_file_holds_every_parameter_at_its_default():
