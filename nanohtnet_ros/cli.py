@@ -15,7 +15,7 @@ COMMANDS = {
     "models list": ("nanohtnet_ros.commands.model_list:show", "models that are installed: size, errors, speed"),
     "engine build": ("nanohtnet_ros.runtime.engine_store:build", "build a network's TensorRT engine for this machine"),
     "selftest": ("nanohtnet_ros.commands.selftest:selftest", "check and time everything that can run networks here"),
-    "data convert": ("nanohtnet_ros.training.data.bvh_folder:convert", "BVH files to a motion file for training"),
+    "data convert": ("nanohtnet_ros.commands.convert:convert", "BVH files to a motion file for training"),
     "train": ("nanohtnet_ros.training.train:train", "train a lifting network on motion capture or recordings"),
     "pretrain": ("nanohtnet_ros.training.pretrain:pretrain", "pre-train its encoder by PoseCLR; then train --from it"),
     "evaluate": ("nanohtnet_ros.training.evaluate:evaluate", "errors of a network: checkpoint, exported or installed"),

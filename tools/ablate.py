@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from training_runs import option, run_to_end
 
+from nanohtnet_ros.model.checkpoints import load_network
 from nanohtnet_ros.model.cost import multiply_adds
-from nanohtnet_ros.model.networks import load_network
 
 CENTRED = list(range(-44, -35))
 SPREAD = list(range(-40, 1, 5))

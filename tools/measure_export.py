@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from nanohtnet_ros.model.checkpoints import load_checkpoint
 from nanohtnet_ros.model.cost import multiply_adds
-from nanohtnet_ros.model.nanohtnet import load_checkpoint
 from nanohtnet_ros.runtime.session import open_session
 from nanohtnet_ros.training.evaluation.predictor import torch_lift
 from nanohtnet_ros.training.export import export_onnx, inference_graph
@@ -47,7 +47,7 @@ def main() -> None:
         paths = {name: Path(folder) / f"{name}.onnx" for name in ("plain", "folded")}
         for name, path in paths.items():
             export_onnx(model, path, folded=name == "folded")
-            window = torch.zeros(1, model.config.window_length, model.config.joints, 2)
+            window = torch.zeros(1, model.config.window_length, 17, 2)
             cost = multiply_adds(inference_graph(model, name == "folded", flip=False), window)
             print(f"{name:7} {path.stat().st_size / 1e6:5.1f} MB, {cost / 1e6:.1f} M multiply-adds")
         print("\n| threads | windows | PyTorch ms | plain ms | folded ms | plain / folded | PyTorch / folded |")
@@ -57,7 +57,7 @@ def main() -> None:
             runs = {"torch": torch_lift(model)}
             runs |= {name: open_session(path, "cpu", threads).run for name, path in paths.items()}
             for batch in BATCHES:
-                shape = (batch, model.config.window_length, model.config.joints, 2)
+                shape = (batch, model.config.window_length, 17, 2)
                 x = np.random.default_rng(0).normal(0.0, 0.3, shape).astype(np.float32)
                 ms = {name: 1000 * seconds for name, seconds in measure(runs, x).items()}
                 print(f"| {threads or 'default'} | {batch} | {ms['torch']:.2f} | {ms['plain']:.2f} | "

@@ -10,9 +10,10 @@ import argparse
 from pathlib import Path
 
 from nanohtnet_ros.training.data.mocap import MotionCapture
+from nanohtnet_ros.training.data.windows import EvaluationSet
 from nanohtnet_ros.training.evaluate import score
 from nanohtnet_ros.training.evaluation.predictor import LiftingNetwork
-from nanohtnet_ros.training.synthesis.evaluation_set import EvaluationSet
+from nanohtnet_ros.training.synthesis.evaluation_set import build_evaluation_set
 from nanohtnet_ros.training.synthesis.posture import PostureVariation
 
 POSTURES = {name: PostureVariation(share=0.0, lying_share=share) for name, share in (("upright", 0.0), ("lying", 1.0))}
@@ -36,7 +37,7 @@ def main() -> None:
 
 def windows(capture: MotionCapture, network: LiftingNetwork, posture: PostureVariation) -> EvaluationSet:
     """Windows for a network, of people in a posture; the same windows and the same cameras each time."""
-    return EvaluationSet.build(
+    return build_evaluation_set(
         capture, network.window_length, (network.offset,), stride=20, cameras=1, posture=posture)
 
 

@@ -165,7 +165,7 @@ def try_torch(
     """Compare and time PyTorch, on the CPU."""
     row = Row("PyTorch, CPU")
     try:
-        from nanohtnet_ros.model.nanohtnet import load_checkpoint
+        from nanohtnet_ros.model.checkpoints import load_checkpoint
         from nanohtnet_ros.training.evaluate import torch_lift
 
         lift = torch_lift(load_checkpoint(checkpoint))

@@ -181,8 +181,8 @@ class FoldedNanoHTNet(nn.Module):
     def __init__(self, model: NanoHTNet) -> None:
         super().__init__()
         config = self.config = model.config
-        T, n, J, C, h = (
-            config.window_length, config.kept_frames, config.joints, config.channels, config.joint_features)
+        T, n, C, h = config.window_length, config.kept_frames, config.channels, config.joint_features
+        J = len(H36M_17)
         self.outputs = model.fc.out_features
         dct = torch.zeros(n, 2, 2, T)
         dct[:, 0, 0] = dct[:, 1, 1] = model.dct
@@ -210,7 +210,7 @@ class FoldedNanoHTNet(nn.Module):
     def forward(self, keypoints: Tensor) -> Tensor:
         """Lift windows; shapes and meaning as of `NanoHTNet.forward`."""
         config = self.config
-        T, n, J, C = config.window_length, config.kept_frames, config.joints, config.channels
+        T, n, C, J = config.window_length, config.kept_frames, config.channels, len(H36M_17)
         x, y = keypoints.unbind(dim=-1)  # (B, T, J)
         rotation = None
         if config.person_view:

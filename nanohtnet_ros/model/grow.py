@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.model.config import NanoHTNetConfig
-from nanohtnet_ros.model.nanohtnet import NanoHTNet
+from nanohtnet_ros.model.nanohtnet import NanoHTNet, NanoHTNetConfig
 
 
 def grow(model: NanoHTNet, config: NanoHTNetConfig) -> NanoHTNet:

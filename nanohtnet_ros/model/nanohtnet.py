@@ -11,8 +11,7 @@ N tokens of a stream (J in the spatial one, n in the temporal one), D width of a
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,9 +20,61 @@ from torch import Tensor, nn
 
 from nanohtnet_ros.core.skeleton import H36M_17, H36M_LIMBS
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.model.checkpoints import check_trained, config_of, read_checkpoint, tensor_problems
-from nanohtnet_ros.model.config import NanoHTNetConfig
 from nanohtnet_ros.model.lifting_module import LiftingModule
+from nanohtnet_ros.model.network_config import NetworkConfig
+
+
+@dataclass(frozen=True)
+class NanoHTNetConfig(NetworkConfig):
+    """Everything that `NanoHTNet` needs to be built.
+
+    The defaults are the published network's. Names follow the paper (arXiv 2501.15763) where it has one.
+
+    Attributes:
+        window_length: T, input frames.
+        kept_frames: n, kept DCT coefficients and output frames.
+        channels: C, a multiple of 6 * heads (thirds and halves are split over the heads).
+        layers: L, mixers in each stream.
+        mlp_hidden: hidden width of every MLP.
+        gcn_hidden: hidden width of the graph convolutions.
+        joint_features: h, features per joint that each stream hands to the last linear.
+        heads: attention heads.
+        drop_path: stochastic depth of the first and the last mixer; linear between.
+        dropout_spatial: dropout in the spatial stream's MLPs.
+        dropout_temporal: dropout in the temporal stream's MLPs and in every attention projection.
+        swap_arm_tokens: in the three-joint branch, write the left arm's part token to the right arm and the other
+            way round. For checkpoints of code that mixed up the two; the authors' published code (commit 901020e)
+            does not, nor do our networks.
+        person_view: turn and scale the window to the person before the network and turn the joints back after
+            it (see `person_view.py`). Not in the paper; a published checkpoint was trained without.
+        zero_root: output exactly zero for joint 0. A published checkpoint gives a value near zero that its users
+            overwrite.
+        output_offsets: which frames the n outputs are, as offsets from the window's newest frame (0), ascending.
+            None: the n frames centred on the window's middle, as published.
+        uncertainty: give a fourth value per joint, the natural logarithm of its expected error in metres.
+    """
+
+    window_length: int = 243
+    kept_frames: int = 9
+    output_offsets: tuple[int, ...] | None = None
+    channels: int = 240
+    layers: int = 3
+    mlp_hidden: int = 256
+    gcn_hidden: int = 384
+    joint_features: int = 8
+    heads: int = 8
+    drop_path: tuple[float, float] = (0.1, 0.3)
+    dropout_spatial: float = 0.15
+    dropout_temporal: float = 0.1
+    swap_arm_tokens: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.channels % (6 * self.heads):
+            raise UserError(
+                f"channels is {self.channels}, expected a multiple of {6 * self.heads}: "
+                f"its thirds and halves are split over {self.heads} heads"
+            )
 
 
 def skeleton_adjacency() -> Tensor:
@@ -248,8 +299,8 @@ class NanoHTNet(LiftingModule):
 
     def __init__(self, config: NanoHTNetConfig) -> None:
         super().__init__(config)
-        T, n, J, C, h = (
-            config.window_length, config.kept_frames, config.joints, config.channels, config.joint_features)
+        T, n, C, h = config.window_length, config.kept_frames, config.channels, config.joint_features
+        J = len(H36M_17)
         self.tem_patch_embed = nn.Linear(2 * J, C)
         self.tem_pos_embed = nn.Parameter(torch.zeros(1, n, C))
         self.tem_Transformer = MixerStack(TemporalMixer, config)
@@ -277,80 +328,3 @@ class NanoHTNet(LiftingModule):
         joints = self.Transformer(self.patch_embed(joints) + self.pos_embed)
         joints = self.fcn_spa(joints).reshape(B, J, n, h).transpose(1, 2)  # (B, n, J, h)
         return torch.cat((joints, low), dim=-1)
-
-
-def save_checkpoint(path: Path | str, model: NanoHTNet) -> None:
-    """Write a model's tensors and sizes so that `load_checkpoint` restores it."""
-    torch.save({"config": asdict(model.config), "state_dict": model.state_dict()}, path)
-
-
-def infer_config(state_dict: dict[str, Tensor], swap_arm_tokens: bool = False) -> NanoHTNetConfig:
-    """Read a network's sizes off its tensors.
-
-    The number of heads and the dropout rates leave no trace in the tensors: the published network's are taken.
-
-    Raises:
-        ValueError: a tensor that tells a size is missing or is no matrix; the message names it.
-    """
-    def shape(name: str, dims: int) -> tuple[int, ...]:
-        if name not in state_dict:
-            raise UserError(f"the checkpoint has no tensor '{name}': it is not a NanoHTNet checkpoint")
-        if state_dict[name].dim() != dims:
-            raise UserError(f"'{name}' has shape {tuple(state_dict[name].shape)}, expected {dims} dimensions")
-        return tuple(state_dict[name].shape)
-
-    channels, joint_inputs = shape("patch_embed.weight", 2)
-    kept_frames = shape("tem_pos_embed", 3)[1]
-    joints = shape("pos_embed", 3)[1]
-    layers = 1 + max(
-        (int(name.split(".")[2]) for name in state_dict if name.startswith("Transformer.blocks.")), default=-1)
-    return NanoHTNetConfig(
-        window_length=joint_inputs // 2,
-        kept_frames=kept_frames,
-        joints=joints,
-        channels=channels,
-        layers=layers,
-        mlp_hidden=shape("Transformer.blocks.0.mlp.fc1.weight", 2)[0],
-        gcn_hidden=shape("Transformer.blocks.0.lgc.gcn1.M", 2)[1],
-        joint_features=shape("fc.weight", 2)[1] // 2,
-        uncertainty=shape("fc.weight", 2)[0] == 4,
-        swap_arm_tokens=swap_arm_tokens,
-    )
-
-
-def load_checkpoint(path: Path | str, swap_arm_tokens: bool = False) -> NanoHTNet:
-    """Load a network from our checkpoint or from the authors' published layout.
-
-    Our files hold the configuration beside the tensors. A bare state dict is the published layout: sizes are
-    inferred from the tensors and a `module.` prefix (DataParallel) is taken off.
-
-    Args:
-        path: a `.pth` file; it is read with `weights_only=True`, so it cannot run code.
-        swap_arm_tokens: for a bare state dict, see `NanoHTNetConfig.swap_arm_tokens`. It leaves no trace in the
-            tensors; with it off the outputs are those of the authors' published code.
-    Returns:
-        The network in evaluation mode, on the CPU.
-    Raises:
-        FileNotFoundError: no such file.
-        ValueError: the file is no checkpoint or one of another network or of a pre-training, or a tensor is missing,
-            spare or misshapen; the message names it.
-    """
-    content = read_checkpoint(path)
-    if content.get("network", "nanohtnet") != "nanohtnet":
-        raise UserError(f"{path} holds the network '{content['network']}', expected a nanohtnet")
-    check_trained(content, path)
-    state_dict = content.get("state_dict", content)
-    strays = [str(name) for name, value in state_dict.items() if not isinstance(value, Tensor)]
-    if strays:
-        raise UserError(f"{path}: {', '.join(strays)}: not tensors, expected a state dict")
-    state_dict = {name.removeprefix("module."): tensor for name, tensor in state_dict.items()}
-    if "config" in content:
-        config = config_of(content, NanoHTNetConfig, path)
-    else:
-        config = infer_config(state_dict, swap_arm_tokens)
-    model = NanoHTNet(config)
-    problems = tensor_problems(state_dict, model.state_dict())
-    if problems:
-        raise UserError(f"{path} does not fit {config}: " + "; ".join(problems))
-    model.load_state_dict(state_dict)
-    return model.eval()

@@ -10,12 +10,13 @@ from typing import Literal
 from nanohtnet_ros.core.metrics import mpjpe_mm, n_mpjpe_mm, p_mpjpe_mm
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.model.network_config import used_offset
-from nanohtnet_ros.training.data.mocap import FRAME_RATE_HZ
+from nanohtnet_ros.training.data import FRAME_RATE_HZ
+from nanohtnet_ros.training.data.windows import EvaluationSet
 from nanohtnet_ros.training.evaluation.predictor import Lift, LiftingNetwork, predict, torch_lift
 from nanohtnet_ros.training.evaluation.report import measure, tables
 from nanohtnet_ros.training.loop.provenance import record_of
 from nanohtnet_ros.training.sources import SourceOptions, SyntheticViews, open_training_data, options_of_record
-from nanohtnet_ros.training.synthesis.evaluation_set import EvaluationSet, motion_set
+from nanohtnet_ros.training.synthesis.evaluation_set import motion_set
 
 __all__ = ["Lift", "evaluate", "evaluation_set_of", "score", "torch_lift"]
 

@@ -13,15 +13,15 @@ from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.model.config import NanoHTNetConfig
+from nanohtnet_ros.model.checkpoints import load_checkpoint
 from nanohtnet_ros.model.cost import multiply_adds
 from nanohtnet_ros.model.flip import FlipAveraged
 from nanohtnet_ros.model.folded import FoldedNanoHTNet
-from nanohtnet_ros.model.nanohtnet import NanoHTNet, load_checkpoint
+from nanohtnet_ros.model.nanohtnet import NanoHTNet, NanoHTNetConfig
 from nanohtnet_ros.model.network_config import used_offset
 from nanohtnet_ros.runtime.session import open_session
 from nanohtnet_ros.samples.windows import clip_windows
-from nanohtnet_ros.training.data.mocap import FRAME_RATE_HZ
+from nanohtnet_ros.training.data import FRAME_RATE_HZ
 from nanohtnet_ros.training.evaluate import evaluation_set_of, score, torch_lift
 from nanohtnet_ros.training.evaluation.predictor import LiftingNetwork
 from nanohtnet_ros.training.evaluation.report import measure
@@ -50,7 +50,7 @@ def export_onnx(model: NanoHTNet, path: Path, folded: bool = True, flip: bool = 
     """
     graph = inference_graph(model, folded, flip)
     reference = inference_graph(model, folded=False, flip=flip)
-    shape = (2, model.config.window_length, model.config.joints, 2)
+    shape = (2, model.config.window_length, len(H36M_17), 2)
     program = torch.onnx.export(
         graph, (0.3 * torch.randn(shape),), dynamo=True, input_names=["keypoints"], output_names=["joints"],
         opset_version=OPSET, dynamic_shapes=({0: torch.export.Dim("B")},), verbose=False)
@@ -132,7 +132,7 @@ def export(
 def card_content(model: NanoHTNet, record: dict[str, Any], folded: bool, flip: bool) -> dict[str, Any]:
     """What the sidecar of an exported network says, without its errors."""
     card = bare_card(model.config)
-    window = torch.zeros(1, card.window_length, model.config.joints, 2)
+    window = torch.zeros(1, card.window_length, len(H36M_17), 2)
     values = 4 if card.uncertainty else 3
     return {
         "window_length": card.window_length,

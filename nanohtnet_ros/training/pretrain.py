@@ -1,4 +1,4 @@
-"""PoseCLR pre-training from the command line."""
+"""PoseCLR pre-training: what it does in a step of the training loop, and `nanohtnet pretrain`."""
 
 from __future__ import annotations
 
@@ -6,15 +6,25 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
+from torch import Tensor, nn
 
-from nanohtnet_ros.model.networks import build
-from nanohtnet_ros.model.poseclr import PoseCLRConfig
+from nanohtnet_ros.model.checkpoints import HEAD, checkpoint_of
+from nanohtnet_ros.model.networks import Network, build
+from nanohtnet_ros.model.poseclr import (
+    ContrastiveEncoder,
+    MemoryBank,
+    MomentumEncoders,
+    PoseCLRConfig,
+    info_nce,
+    similarities,
+)
+from nanohtnet_ros.training.data.windows import TrainingData
 from nanohtnet_ros.training.evaluation.contrastive_probe import ContrastiveExam
 from nanohtnet_ros.training.loop.distributed import Device, open_machine
 from nanohtnet_ros.training.loop.loop import run
 from nanohtnet_ros.training.loop.precision import run_mixers_in_half
 from nanohtnet_ros.training.loop.provenance import MADE_WITH, made_with
-from nanohtnet_ros.training.pretrain_task import PretrainTask
 from nanohtnet_ros.training.recipe import NetworkRecipe
 
 
@@ -27,6 +37,101 @@ class PretrainRecipe(NetworkRecipe):
     """
 
     poseclr: PoseCLRConfig = field(default_factory=PoseCLRConfig)
+
+
+class PretrainTask:
+    """PoseCLR of one encoder.
+
+    Args:
+        encoder: a lifting network; see `ContrastiveEncoder`.
+        config: of PoseCLR.
+        source: motion to learn from.
+        exam: what encoders are measured on.
+        device: where they learn.
+    """
+
+    def __init__(
+        self,
+        encoder: Network,
+        config: PoseCLRConfig,
+        source: TrainingData,
+        exam: ContrastiveExam,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.config, self.source, self.exam = config, source, exam
+        self.window_length = encoder.config.window_length
+        self.exclusion_frames = config.exclusion_for(self.window_length)
+        self.module = ContrastiveEncoder(encoder, config.head_features).to(device)
+        self.momentum = MomentumEncoders(self.module, config)
+        self.bank = MemoryBank(config.bank_size, self.module.key_width).to(device)
+        self.slow = nn.ModuleDict({"momentum": self.momentum, "bank": self.bank})
+        self.slow.register_buffer("step", torch.zeros((), dtype=torch.int64))
+        self.latest: tuple[Tensor, Tensor, Tensor, list[int]] | None = None
+
+    def batch(self, size: int, rng: torch.Generator) -> tuple[Tensor, ...]:
+        """(B, V, T, 17, 2) views of random moments, (B,) their recordings and (B,) newest frames."""
+        keypoints, sequence, frame = self.source.views(size, self.config.views, self.window_length, rng)
+        return keypoints.transpose(0, 1), sequence, frame
+
+    def query_view(self) -> int:
+        """The camera that is this step's query: random, but alike in all processes."""
+        return int(torch.randint(self.config.views, (), generator=torch.Generator().manual_seed(int(self.slow.step))))
+
+    def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, Tensor]]:
+        """InfoNCE of a batch; `module` is ours, perhaps wrapped."""
+        keypoints, sequence, frame = batch
+        chosen = self.query_view()
+        others = [view for view in range(self.config.views) if view != chosen]
+        query = module(keypoints[:, chosen])
+        keys = self.momentum.keys(keypoints.transpose(0, 1), others)
+        negatives = self.bank.negatives(sequence, frame, self.exclusion_frames)
+        positive, negative = similarities(query, keys, self.bank.keys, negatives)
+        self.latest = (keys, sequence, frame, others)
+        parts = {
+            "top1": (positive > negative.amax(dim=1)).float().mean(),
+            "positive_similarity": positive.mean(),
+            "bank_filled": self.bank.filled,
+        }
+        return info_nce(positive, negative, self.config.temperature), parts
+
+    def after_step(self) -> None:
+        """Let the momentum encoders follow, and put the step's keys into the bank, those of all processes."""
+        if self.latest is None:
+            raise RuntimeError("after_step was called before loss: there are no keys to put into the memory bank")
+        keys, sequence, frame, views = self.latest
+        self.latest = None
+        self.momentum.follow(self.module, views)
+        self.bank.put(
+            gathered(keys.flatten(0, 1)), gathered(sequence.repeat(len(keys))), gathered(frame.repeat(len(keys))))
+        self.slow.step += 1
+
+    def evaluate(self, average: ContrastiveEncoder) -> dict[str, float]:
+        """Measure the averaged encoder."""
+        return self.exam.score(average)
+
+    def extra_state(self) -> dict[str, Tensor]:
+        """Momentum encoders, memory bank and the number of steps."""
+        return self.slow.state_dict()
+
+    def load_extra_state(self, state: dict[str, Tensor]) -> None:
+        """Restore what `extra_state` gave."""
+        self.slow.load_state_dict(state)
+
+    def checkpoint(self, average: ContrastiveEncoder) -> dict:
+        """The averaged encoder, to fine-tune with a new regression head."""
+        content = checkpoint_of(average.encoder)
+        content["state_dict"] = {
+            name: tensor for name, tensor in content["state_dict"].items() if not name.startswith(HEAD)}
+        return {**content, "pretrained": True}
+
+
+def gathered(rows: Tensor) -> Tensor:
+    """(N * processes, ...) rows of all processes, in their order; alike in all."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return rows
+    parts = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, rows.contiguous())
+    return torch.cat(parts)
 
 
 def pretrain(

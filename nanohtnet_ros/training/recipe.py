@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.model.config import NanoHTNetConfig
+from nanohtnet_ros.model.nanohtnet import NanoHTNetConfig
 from nanohtnet_ros.model.networks import NetworkName
 from nanohtnet_ros.model.temporal_conv import TemporalConvConfig
 from nanohtnet_ros.training.loop.optimisation import LoopConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -14,9 +14,10 @@ from torch import Tensor
 
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.training.data import human36m, mpi_inf_3dhp
-from nanohtnet_ros.training.data.bvh_folder import BvhOptions, read_folder
+from nanohtnet_ros.training.data.bvh_folder import BvhOptions
 from nanohtnet_ros.training.data.mocap import MotionCapture
-from nanohtnet_ros.training.synthesis.evaluation_set import EvaluationSet
+from nanohtnet_ros.training.data.windows import EvaluationSet, TrainingData
+from nanohtnet_ros.training.synthesis.evaluation_set import build_evaluation_set
 from nanohtnet_ros.training.synthesis.synthesis import Synthesis
 
 SUPPORTED = """supported are
@@ -24,35 +25,6 @@ SUPPORTED = """supported are
   a folder of .bvh files,
   a folder with Human3.6M as VideoPose3D prepares it (data_3d_h36m.npz, data_2d_h36m_gt.npz, ...),
   a folder with MPI-INF-3DHP as P-STMO prepares it (data_train_3dhp.npz, data_test_3dhp.npz)"""
-
-
-class TrainingData(Protocol):
-    """Windows of one split."""
-
-    @property
-    def sha256(self) -> str:
-        """Checksum of the files that it was read from."""
-        ...
-
-    def batch(
-        self, size: int, window_length: int, offsets: Sequence[int], rng: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """(B, T, 17, 2) keypoints and (B, n, 17, 3) root-relative joints, metres, at `offsets` from the newest."""
-        ...
-
-    def views(
-        self, size: int, views: int, window_length: int, rng: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """(V, B, T, 17, 2) keypoints of B moments in V cameras, (B,) recordings, (B,) newest frames."""
-        ...
-
-    def evaluation_set(self, window_length: int, offsets: Sequence[int], stride: int = ...) -> EvaluationSet:
-        """Fixed windows, one for every `stride` frames of a sequence; each kind has a stride that is its custom."""
-        ...
-
-    def to(self, device: torch.device | str) -> TrainingData:
-        """The same with its tensors on another device."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -77,7 +49,7 @@ class SyntheticViews:
         return self.synthesis.views(self.capture, size, views, window_length, rng)
 
     def evaluation_set(self, window_length: int, offsets: Sequence[int], stride: int = 10) -> EvaluationSet:
-        return EvaluationSet.build(self.capture, window_length, offsets, stride)
+        return build_evaluation_set(self.capture, window_length, offsets, stride)
 
     def to(self, device: torch.device | str) -> SyntheticViews:
         return SyntheticViews(self.capture.to(device), self.synthesis)
@@ -134,7 +106,7 @@ def open_training_data(
     if any((path / name).is_file() for name in (mpi_inf_3dhp.TRAIN_FILE, mpi_inf_3dhp.TEST_FILE)):
         return mpi_inf_3dhp.load(path, split, options.normalisation)
     if any(file.suffix.lower() == ".bvh" for file in path.rglob("*")):
-        return SyntheticViews(read_folder(path, split, options.bvh), synthesis)
+        return SyntheticViews(MotionCapture.from_bvh(path, split, options.bvh), synthesis)
     raise UserError(f"nothing in {path} is understood; {SUPPORTED}")
 
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from nanohtnet_ros.model.networks import Network, build, checkpoint_of, load_weights
+from nanohtnet_ros.model.checkpoints import checkpoint_of, load_weights
+from nanohtnet_ros.model.networks import Network, build
+from nanohtnet_ros.training.data.windows import EvaluationSet, TrainingData
 from nanohtnet_ros.training.evaluate import score, torch_lift
 from nanohtnet_ros.training.loop.distributed import Device, Machine, open_machine
 from nanohtnet_ros.training.loop.loop import run
 from nanohtnet_ros.training.loop.provenance import MADE_WITH, made_with, record_of
 from nanohtnet_ros.training.losses import Losses
 from nanohtnet_ros.training.recipe import NetworkRecipe
-from nanohtnet_ros.training.sources import TrainingData
-from nanohtnet_ros.training.synthesis.evaluation_set import EvaluationSet
 
 EVALUATION_STRIDE = 20
 """Frames between two windows that are evaluated during a training."""

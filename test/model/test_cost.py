@@ -4,9 +4,8 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from torch import nn
 
-from nanohtnet_ros.model.config import NanoHTNetConfig
 from nanohtnet_ros.model.cost import multiply_adds
-from nanohtnet_ros.model.nanohtnet import Attention, ModulatedGraphConv, NanoHTNet, skeleton_adjacency
+from nanohtnet_ros.model.nanohtnet import Attention, ModulatedGraphConv, NanoHTNet, NanoHTNetConfig, skeleton_adjacency
 from nanohtnet_ros.model.temporal_conv import TemporalConv, TemporalConvConfig
 
 

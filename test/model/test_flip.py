@@ -4,9 +4,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from nanohtnet_ros.core.skeleton import H36M_17
-from nanohtnet_ros.model.config import NanoHTNetConfig
 from nanohtnet_ros.model.flip import FlipAveraged
-from nanohtnet_ros.model.nanohtnet import NanoHTNet
+from nanohtnet_ros.model.nanohtnet import NanoHTNet, NanoHTNetConfig
 
 SMALL = NanoHTNetConfig(window_length=9, kept_frames=3, channels=48, layers=1, uncertainty=True, person_view=True)
 

@@ -2,9 +2,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from nanohtnet_ros.model.config import NanoHTNetConfig
 from nanohtnet_ros.model.folded import FoldedGraphConv, FoldedIPC, FoldedNanoHTNet, gelu
-from nanohtnet_ros.model.nanohtnet import IPC, ModulatedGraphConv, NanoHTNet, skeleton_adjacency
+from nanohtnet_ros.model.nanohtnet import IPC, ModulatedGraphConv, NanoHTNet, NanoHTNetConfig, skeleton_adjacency
 
 SMALL = {"window_length": 27, "kept_frames": 5, "channels": 96, "layers": 2, "mlp_hidden": 40, "gcn_hidden": 24}
 

@@ -5,9 +5,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from nanohtnet_ros.model.config import NanoHTNetConfig
 from nanohtnet_ros.model.grow import grow
-from nanohtnet_ros.model.nanohtnet import NanoHTNet
+from nanohtnet_ros.model.nanohtnet import NanoHTNet, NanoHTNetConfig
 
 SMALL = NanoHTNetConfig(
     window_length=9, kept_frames=3, channels=48, layers=2, mlp_hidden=32, gcn_hidden=32, output_offsets=(-2, -1, 0))

@@ -5,15 +5,14 @@ from scipy.fft import dct
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from nanohtnet_ros.core.skeleton import H36M_17
-from nanohtnet_ros.model.config import NanoHTNetConfig
+from nanohtnet_ros.model.checkpoints import checkpoint_of, load_checkpoint
 from nanohtnet_ros.model.nanohtnet import (
     IPC,
     ModulatedGraphConv,
     NanoHTNet,
+    NanoHTNetConfig,
     chain_adjacency,
     dct_rows,
-    load_checkpoint,
-    save_checkpoint,
     skeleton_adjacency,
 )
 
@@ -105,7 +104,7 @@ def test_published_layout_loads_with_inferred_sizes(tmp_path):
 def test_our_checkpoints_keep_their_configuration(tmp_path):
     config = NanoHTNetConfig(window_length=27, kept_frames=5, channels=96, heads=4, person_view=True, zero_root=True)
     model = scrambled(config)
-    save_checkpoint(tmp_path / "ours.pth", model)
+    torch.save(checkpoint_of(model), tmp_path / "ours.pth")
     loaded = load_checkpoint(tmp_path / "ours.pth")
     assert loaded.config == config
     x = 0.3 * torch.randn(2, 27, 17, 2)
@@ -148,7 +147,6 @@ def test_files_that_are_no_checkpoints(tmp_path):
 @pytest.mark.parametrize(("sizes", "message"), [
     ({"channels": 50}, "multiple of 48"),
     ({"kept_frames": 300}, "expected 1 to window_length"),
-    ({"joints": 16}, "expected 17"),
 ])
 def test_impossible_sizes_are_refused(sizes, message):
     with pytest.raises(ValueError, match=message):

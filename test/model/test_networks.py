@@ -4,10 +4,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from nanohtnet_ros.model.checkpoints import read_checkpoint
-from nanohtnet_ros.model.config import NanoHTNetConfig
-from nanohtnet_ros.model.nanohtnet import load_checkpoint
-from nanohtnet_ros.model.networks import build, checkpoint_of, load_network, load_weights
+from nanohtnet_ros.model.checkpoints import checkpoint_of, load_checkpoint, load_network, load_weights, read_checkpoint
+from nanohtnet_ros.model.nanohtnet import NanoHTNetConfig
+from nanohtnet_ros.model.networks import build
 from nanohtnet_ros.model.temporal_conv import TemporalConvConfig
 
 NANO = NanoHTNetConfig(window_length=9, kept_frames=3, channels=48, layers=1, mlp_hidden=8, gcn_hidden=8)

@@ -5,8 +5,7 @@ from scipy.spatial.transform import Rotation
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from nanohtnet_ros.core.camera import FOCAL_NORM
-from nanohtnet_ros.model.config import NanoHTNetConfig
-from nanohtnet_ros.model.nanohtnet import NanoHTNet
+from nanohtnet_ros.model.nanohtnet import NanoHTNet, NanoHTNetConfig
 from nanohtnet_ros.model.person_view import PERSON_SIZE, look_at_person, look_back
 
 from factories import STANDING_M

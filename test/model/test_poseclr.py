@@ -5,8 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from nanohtnet_ros.model.config import NanoHTNetConfig
-from nanohtnet_ros.model.nanohtnet import NanoHTNet
+from nanohtnet_ros.model.nanohtnet import NanoHTNet, NanoHTNetConfig
 from nanohtnet_ros.model.person_view import look_at_person
 from nanohtnet_ros.model.poseclr import (
     ContrastiveEncoder,

@@ -6,8 +6,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from nanohtnet_ros.model.config import NanoHTNetConfig
-from nanohtnet_ros.model.networks import build, checkpoint_of
+from nanohtnet_ros.model.checkpoints import checkpoint_of
+from nanohtnet_ros.model.nanohtnet import NanoHTNetConfig
+from nanohtnet_ros.model.networks import build
 
 
 def test_rows_are_trained_with_their_options_and_all_rows_with_those_that_were_set(tmp_path, monkeypatch, capsys):

@@ -13,10 +13,11 @@ from nanohtnet_ros.cli import main
 from nanohtnet_ros.core.metrics import mpjpe_mm, mpjve_mm
 from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.skeleton import H36M_17
-from nanohtnet_ros.model.config import NanoHTNetConfig
-from nanohtnet_ros.model.nanohtnet import NanoHTNet, save_checkpoint
+from nanohtnet_ros.model.checkpoints import checkpoint_of
+from nanohtnet_ros.model.nanohtnet import NanoHTNet, NanoHTNetConfig
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
 from nanohtnet_ros.training.data.mocap import MotionCapture
+from nanohtnet_ros.training.data.windows import EvaluationSet
 from nanohtnet_ros.training.evaluate import evaluation_set_of, score, torch_lift
 from nanohtnet_ros.training.evaluation.figure import draw_report
 from nanohtnet_ros.training.evaluation.predictor import (
@@ -27,7 +28,7 @@ from nanohtnet_ros.training.evaluation.predictor import (
     predict,
 )
 from nanohtnet_ros.training.evaluation.report import calibration, groups, measure, tables
-from nanohtnet_ros.training.synthesis.evaluation_set import EvaluationSet, motion_set
+from nanohtnet_ros.training.synthesis.evaluation_set import build_evaluation_set, motion_set
 from nanohtnet_ros.training.synthesis.virtual_camera import project
 
 OFFSETS = (-6, -3, 0)
@@ -43,7 +44,7 @@ def capture(mocap_file):
 
 @pytest.fixture(scope="module")
 def data(capture):
-    return EvaluationSet.build(capture, 27, OFFSETS, stride=7, cameras=3)
+    return build_evaluation_set(capture, 27, OFFSETS, stride=7, cameras=3)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,7 @@ def tiny():
 @pytest.fixture(scope="module")
 def checkpoint(tiny, tmp_path_factory):
     path = tmp_path_factory.mktemp("evaluate") / "checkpoint.pth"
-    save_checkpoint(path, tiny)
+    torch.save(checkpoint_of(tiny), path)
     return path
 
 
@@ -123,11 +124,11 @@ def test_every_output_is_held_against_its_own_frame(data):
 
 
 def test_score_takes_the_output_of_its_frame(capture, data):
-    newest = EvaluationSet.build(capture, 27, stride=7, cameras=3)
+    newest = build_evaluation_set(capture, 27, stride=7, cameras=3)
     assert score(with_outputs(oracle(newest), OFFSETS, newest), newest)["noisy_mpjpe_mm"] < 0.01
     first = (0, 5)  # offsets need not be those of the set, and its frame need not be the last
     assert score(with_outputs(oracle(newest), first, newest), newest, first)["noisy_mpjpe_mm"] < 0.01
-    centred = EvaluationSet.build(capture, 27, (-14, -13, -12), cameras=1)
+    centred = build_evaluation_set(capture, 27, (-14, -13, -12), cameras=1)
     middle = with_outputs(lambda x: oracle(centred)(x)[:, 1:2], (-14, -13, -12), replace(
         centred, offsets=(-13,), targets_m=centred.targets_m[:, 1:2]))
     assert score(middle, centred)["clean_mpjpe_mm"] < 0.01
@@ -297,7 +298,7 @@ def test_sets_of_other_kinds_are_measured_too(data, tmp_path):
 
 def test_centred_networks_are_used_for_their_middle_frame(mocap_file, tmp_path):
     config = replace(TINY, output_offsets=None, uncertainty=False)
-    save_checkpoint(tmp_path / "centred.pth", NanoHTNet(config))
+    torch.save(checkpoint_of(NanoHTNet(config)), tmp_path / "centred.pth")
     opened = LiftingNetwork.open(str(tmp_path / "centred.pth"))
     assert opened.offsets == (-14, -13, -12) and opened.offset == -13
     windows, motion = evaluation_set_of(mocap_file, "val", opened)

@@ -15,9 +15,9 @@ from nanohtnet_ros.core.lifter import WindowLifter
 from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.window import Window
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.model.config import NanoHTNetConfig
+from nanohtnet_ros.model.checkpoints import checkpoint_of
 from nanohtnet_ros.model.cost import multiply_adds
-from nanohtnet_ros.model.nanohtnet import NanoHTNet, save_checkpoint
+from nanohtnet_ros.model.nanohtnet import NanoHTNet, NanoHTNetConfig
 from nanohtnet_ros.runtime.half import half_onnx
 from nanohtnet_ros.runtime.session import open_session
 from nanohtnet_ros.training import export as module
@@ -126,7 +126,7 @@ def test_another_output_than_pytorchs_is_refused(exported, monkeypatch, tmp_path
 
 def test_the_sidecar_of_a_network_that_serves_several_look_aheads(tmp_path, mocap_file, capsys):
     offsets = (-12, -9, -6, -3, 0)
-    save_checkpoint(tmp_path / "c.pth", network(output_offsets=offsets, uncertainty=True, zero_root=True))
+    torch.save(checkpoint_of(network(output_offsets=offsets, uncertainty=True, zero_root=True)), tmp_path / "c.pth")
     out = tmp_path / "model.onnx"
     assert main(["export", str(tmp_path / "c.pth"), str(out), "--data", str(mocap_file)]) == 0
     card = ModelCard.load(out.with_suffix(".json"))
@@ -141,7 +141,7 @@ def test_the_sidecar_of_a_network_that_serves_several_look_aheads(tmp_path, moca
 
 
 def test_the_sidecar_of_a_centred_network(tmp_path):
-    save_checkpoint(tmp_path / "c.pth", network())
+    torch.save(checkpoint_of(network()), tmp_path / "c.pth")
     out = tmp_path / "model.onnx"
     assert main(["export", str(tmp_path / "c.pth"), str(out), "--folded", "false"]) == 0
     card = ModelCard.load(out.with_suffix(".json"))

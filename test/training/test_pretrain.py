@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from nanohtnet_ros.cli import main
-from nanohtnet_ros.model.networks import load_network
+from nanohtnet_ros.model.checkpoints import load_network
 from nanohtnet_ros.training.loop.loop import Training
 
 NETWORKS = {

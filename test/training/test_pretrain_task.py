@@ -9,13 +9,12 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from nanohtnet_ros.model.config import NanoHTNetConfig
-from nanohtnet_ros.model.nanohtnet import NanoHTNet
+from nanohtnet_ros.model.nanohtnet import NanoHTNet, NanoHTNetConfig
 from nanohtnet_ros.model.poseclr import PoseCLRConfig
 from nanohtnet_ros.model.temporal_conv import TemporalConv, TemporalConvConfig
 from nanohtnet_ros.training.data.recordings import RecordedViews, View
 from nanohtnet_ros.training.evaluation.contrastive_probe import ContrastiveExam, probe_rows
-from nanohtnet_ros.training.pretrain_task import PretrainTask
+from nanohtnet_ros.training.pretrain import PretrainTask
 from nanohtnet_ros.training.synthesis.virtual_camera import optical_from_world, project
 
 from factories import STANDING_M

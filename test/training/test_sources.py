@@ -8,13 +8,14 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from nanohtnet_ros.cli import main
-from nanohtnet_ros.model.networks import build, checkpoint_of
+from nanohtnet_ros.model.checkpoints import checkpoint_of
+from nanohtnet_ros.model.networks import build
 from nanohtnet_ros.model.temporal_conv import TemporalConvConfig
 from nanohtnet_ros.training.data import human36m, mpi_inf_3dhp
-from nanohtnet_ros.training.data.bvh_folder import BvhOptions, read_folder
+from nanohtnet_ros.training.data.bvh_folder import BvhOptions
 from nanohtnet_ros.training.data.mocap import MotionCapture
+from nanohtnet_ros.training.data.windows import EvaluationSet
 from nanohtnet_ros.training.sources import SourceOptions, open_training_data, options_of_record
-from nanohtnet_ros.training.synthesis.evaluation_set import EvaluationSet
 from nanohtnet_ros.training.synthesis.synthesis import Synthesis
 
 from bvh_files import write_bvh
@@ -85,7 +86,7 @@ def test_what_is_opened_is_what_lies_there(folders):
     assert open_training_data(folders["3dhp"], "train").names == mpi_inf_3dhp.load(folders["3dhp"], "train").names
     options = SourceOptions(bvh=BvhOptions(val_subjects="01"))
     opened = open_training_data(folders["bvh"], "train", options=options).capture
-    assert opened.names == read_folder(folders["bvh"], "train", options.bvh).names == ("02_01",)
+    assert opened.names == MotionCapture.from_bvh(folders["bvh"], "train", options.bvh).names == ("02_01",)
 
 
 def test_a_synthesis_is_the_one_that_is_given(folders):

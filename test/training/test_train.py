@@ -9,8 +9,9 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("tensorboardX", reason="tensorboardX, which writes the events, is not installed")
 
 from nanohtnet_ros.cli import main
-from nanohtnet_ros.model.config import NanoHTNetConfig
-from nanohtnet_ros.model.networks import build, checkpoint_of, load_network
+from nanohtnet_ros.model.checkpoints import checkpoint_of, load_network
+from nanohtnet_ros.model.nanohtnet import NanoHTNetConfig
+from nanohtnet_ros.model.networks import build
 from nanohtnet_ros.training.data.mocap import MotionCapture
 from nanohtnet_ros.training.loop.distributed import Machine
 from nanohtnet_ros.training.loop.provenance import record_of

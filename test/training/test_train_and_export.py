@@ -10,8 +10,8 @@ from nanohtnet_ros.cli import main
 from nanohtnet_ros.core.lifter import WindowLifter
 from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.window import Window
-from nanohtnet_ros.model.config import NanoHTNetConfig
-from nanohtnet_ros.model.nanohtnet import NanoHTNet, load_checkpoint, save_checkpoint
+from nanohtnet_ros.model.checkpoints import checkpoint_of, load_checkpoint
+from nanohtnet_ros.model.nanohtnet import NanoHTNet, NanoHTNetConfig
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
 from nanohtnet_ros.runtime.session import open_session
 
@@ -103,7 +103,8 @@ def test_exported_files_name_their_tensors_and_hold_no_paths(trained):
 
 
 def test_mistakes_are_errors_with_a_remedy(tmp_path, mocap_file, capsys):
-    save_checkpoint(tmp_path / "c.pth", NanoHTNet(NanoHTNetConfig(window_length=27, kept_frames=5, channels=48)))
+    network = NanoHTNet(NanoHTNetConfig(window_length=27, kept_frames=5, channels=48))
+    torch.save(checkpoint_of(network), tmp_path / "c.pth")
     assert main(["export", str(tmp_path / "c.pth"), str(tmp_path / "model.bin")]) == 1
     assert "ends in .onnx" in capsys.readouterr().err
     assert main(["train", str(tmp_path / "none.npz"), str(tmp_path)]) == 1

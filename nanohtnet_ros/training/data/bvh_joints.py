@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import yaml
 
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.errors import UserError
+from nanohtnet_ros.training.data.bvh import BvhMotion
 
 LEGS = (("upleg", "leg", "foot"), ("thigh", "shin", "foot"), ("thigh", "calf", "foot"),
         ("upperleg", "lowerleg", "foot"), ("upleg", "lowleg", "foot"), ("hip", "knee", "ankle"),
@@ -38,11 +40,20 @@ head (`core.skeleton`) are made. `head_tip` may be missing."""
 NECK_PER_LEG, HEAD_PER_LEG = 0.135, 0.130
 """Human3.6M's thorax-neck and neck-head (121 and about 115 mm), per length of a leg (897 mm)."""
 
+CMU_CUES = ("lhipjoint", "rhipjoint", "lowerback")
+"""Names that only skeletons from CMU's ASF files have."""
+
+WRIST_PER_RADIUS = 0.5
+"""CMU's skeletons have a wrist bone half as long as the radius, in line with it."""
+
+Names = dict[str, str | list[str]]
+"""A role to the name of a BVH joint, or to several whose middle it is."""
+
 Mapping = dict[str, tuple[int, ...]]
 """A role to the indices of the BVH joints whose middle it is."""
 
 
-def find_mapping(names: Sequence[str], given: dict[str, str | list[str]], place: str) -> Mapping:
+def find_mapping(names: Sequence[str], given: Names, place: str) -> Mapping:
     """Find the joints that Human3.6M's 17 are made of, by their names.
 
     Case, what stands before a colon, a prefix that all names share (`mixamorig:`, `Model_`, `Bip01 `) and signs between
@@ -99,7 +110,7 @@ def plain_names(names: Sequence[str]) -> list[str]:
     return [name[shared:] for name in plain]
 
 
-def load_mapping(path: Path) -> dict[str, str | list[str]]:
+def load_mapping(path: Path) -> Names:
     """Read a user's mapping: YAML with a role and the name of a joint, or a list of names, on each line.
 
     Raises:
@@ -115,6 +126,39 @@ def load_mapping(path: Path) -> dict[str, str | list[str]]:
     if unknown:
         raise UserError(f"{path}: {', '.join(unknown)} is no joint of ours, expected {', '.join(ROLES)}")
     return content
+
+
+def restore_bones(motion: BvhMotion, mapping: Mapping) -> tuple[BvhMotion, Mapping]:
+    """Put back the thorax and wrist bones of CMU's skeletons, which cgspeed's conversions to BVH lack.
+
+    There neck and collars begin at the lower end of the thorax (their offset is zero), 11 cm too low. The bone is as
+    long as the one below it, in CMU's skeletons to 1 %, and straight above it at rest. The thorax joint is half a
+    lower-neck bone above it, as in our motion data; the wrist is the end of the wrist bone.
+
+    Args:
+        motion: any skeleton's.
+        mapping: its joints, of `find_mapping`.
+    Returns:
+        The motion with those offsets and the mapping to match; both as they were for every other skeleton.
+    """
+    joints = list(motion.joints)
+    collars = [joints[mapping[f"{side}_shoulder"][0]].parent for side in "lr"]
+    chest = joints[collars[0]].parent
+    if not set(CMU_CUES) <= set(plain_names(motion.names)) or any(joints[i].offset.any() for i in collars):
+        return motion, mapping
+    mapping = dict(mapping)
+    for i, joint in enumerate(joints):
+        if joint.parent == chest and not joint.offset.any():
+            joints[i] = replace(joint, offset=joints[chest].offset)
+    chain = [mapping["head_base"][0]]  # from the head down to the chest
+    while joints[chain[-1]].parent not in (chest, -1):
+        chain.append(joints[chain[-1]].parent)
+    mapping["thorax"] = tuple(chain[-2:])
+    for side in "lr":
+        wrist = mapping[f"{side}_wrist"][0]
+        if any(joint.parent == wrist and not joint.offset.any() for joint in motion.joints):
+            joints[wrist] = replace(joints[wrist], offset=(1.0 + WRIST_PER_RADIUS) * joints[wrist].offset)
+    return replace(motion, joints=tuple(joints)), mapping
 
 
 def to_h36m(positions: np.ndarray, mapping: Mapping) -> np.ndarray:

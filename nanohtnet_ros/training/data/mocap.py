@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,8 +11,9 @@ from torch import Tensor
 
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.errors import UserError
-
-FRAME_RATE_HZ = 50.0
+from nanohtnet_ros.training.data import FRAME_RATE_HZ
+from nanohtnet_ros.training.data.archives import sha256_of
+from nanohtnet_ros.training.data.bvh_folder import BvhOptions, bvh_files, read_bvh_folder
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,33 @@ class MotionCapture:
                 lengths=torch.from_numpy(lengths),
                 actions=tuple(archive["actions"][chosen].tolist()),
                 names=tuple(archive["names"][chosen].tolist()),
-                sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+                sha256=sha256_of(path),
             )
+
+    @classmethod
+    def from_bvh(cls, folder: Path | str, split: str, options: BvhOptions | None = None) -> MotionCapture:
+        """Read one split of a folder of BVH files, see `read_bvh_folder`.
+
+        Args:
+            folder: with `.bvh` files.
+            split: `train` or `val`, by subject.
+            options: how to read them.
+        Raises:
+            FileNotFoundError: no folder, or no file in it.
+            UserError: a file is not understood, or the split is empty.
+        """
+        recordings = [r for r in read_bvh_folder(folder, options or BvhOptions()) if r.split == split]
+        if not recordings:
+            raise UserError(f"{folder}: no recording in split '{split}', expected train or val")
+        lengths = torch.tensor([len(r.joints_m) for r in recordings])
+        return cls(
+            joints_world_m=torch.from_numpy(np.concatenate([r.joints_m for r in recordings]).astype(np.float32)),
+            starts=torch.cumsum(lengths, 0) - lengths,
+            lengths=lengths,
+            actions=tuple(r.action for r in recordings),
+            names=tuple(r.name for r in recordings),
+            sha256=sha256_of(*bvh_files(folder)),
+        )
 
     def to(self, device: torch.device | str) -> MotionCapture:
         """The same sequences with their tensors on a device."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.model.flip import mirrored
 from nanohtnet_ros.model.network_config import used_offset
-from nanohtnet_ros.training.synthesis.evaluation_set import EvaluationSet, SlidingWindows, check_offsets
+from nanohtnet_ros.training.data.windows import EvaluationSet, SlidingWindows, check_offsets
 
 
 @dataclass(frozen=True)

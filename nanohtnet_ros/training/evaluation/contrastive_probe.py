@@ -10,7 +10,7 @@ from torch import Tensor
 from nanohtnet_ros.model.network_config import NetworkConfig
 from nanohtnet_ros.model.person_view import look_at_person
 from nanohtnet_ros.model.poseclr import ContrastiveEncoder
-from nanohtnet_ros.training.sources import TrainingData
+from nanohtnet_ros.training.data.windows import TrainingData
 
 SEED = 7
 RIDGE = 1e-3  # of the probe's normal equations, as a share of their mean diagonal

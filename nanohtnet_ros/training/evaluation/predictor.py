@@ -14,12 +14,12 @@ from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.errors import UserError
+from nanohtnet_ros.model.checkpoints import load_network
 from nanohtnet_ros.model.network_config import used_offset
-from nanohtnet_ros.model.networks import load_network
 from nanohtnet_ros.runtime.model_store import find_model
 from nanohtnet_ros.runtime.session import open_session
-from nanohtnet_ros.training.data.mocap import FRAME_RATE_HZ
-from nanohtnet_ros.training.synthesis.evaluation_set import SlidingWindows
+from nanohtnet_ros.training.data import FRAME_RATE_HZ
+from nanohtnet_ros.training.data.windows import SlidingWindows
 
 Lift = Callable[[np.ndarray], np.ndarray]
 """(B, T, 17, 2) normalised keypoints to (B, n, 17, 3) metres, or (B, n, 17, 4) with the log of expected errors."""

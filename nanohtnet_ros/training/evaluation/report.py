@@ -25,8 +25,8 @@ from nanohtnet_ros.core.metrics import (
 )
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.errors import UserError
+from nanohtnet_ros.training.data.windows import EvaluationSet
 from nanohtnet_ros.training.evaluation.predictor import LiftingNetwork, mirrored, predict
-from nanohtnet_ros.training.synthesis.evaluation_set import EvaluationSet
 
 FLIPS = {"both": ("off", "on"), "off": ("off",), "on": ("on",)}
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
+import signal
+import threading
 import time
 from collections import Counter
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -21,10 +24,40 @@ from nanohtnet_ros.training.loop.distributed import Machine
 from nanohtnet_ros.training.loop.optimisation import LoopConfig, learning_rate_factor, optimizer_for, update_average
 from nanohtnet_ros.training.loop.precision import run_mixers_in_half
 from nanohtnet_ros.training.loop.run_folder import RunFolder
-from nanohtnet_ros.training.loop.stopping import Stopped, stop_on_signals
 
 REPORT_STEPS = 50
 """Steps between two looks at the loss; each look waits for the device and, of several processes, for all."""
+
+
+class Stopped(RuntimeError):
+    """A training was asked to stop, and has saved its state."""
+
+
+class StopFlag:
+    """Whether a signal asked to stop."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self, number: int, frame: object) -> None:
+        """Note a signal; the next one has its usual effect."""
+        self.asked = True
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[StopFlag]:
+    """Turn the first SIGINT or SIGTERM into a flag that is read between two steps; only the main thread gets any."""
+    flag = StopFlag()
+    if threading.current_thread() is not threading.main_thread():
+        yield flag
+        return
+    before = {number: signal.signal(number, flag) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield flag
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Task(Protocol):
@@ -134,7 +167,7 @@ class Training:
         module = machine.distribute(self.task.module)
         batches = load_batches(self.task.batch, config, shards, machine, self.step, workers)
         self._reported_step, self._reported_s = self.step, time.perf_counter()
-        with stop_on_signals() as wish, self._progress() as progress:
+        with stop_on_signals() as flag, self._progress() as progress:
             while self.step < config.steps:
                 waiting_since = time.perf_counter()
                 batch = next(batches)
@@ -144,8 +177,8 @@ class Training:
                 progress.update(config.batch_size)
                 evaluate = self.step % evaluate_steps == 0 or self.step == config.steps
                 save = evaluate or self.step % save_steps == 0
-                if save or self.step % REPORT_STEPS == 0 or (wish.asked and machine.processes == 1):
-                    stop, values = self._report(wish.asked)
+                if save or self.step % REPORT_STEPS == 0 or (flag.asked and machine.processes == 1):
+                    stop, values = self._report(flag.asked)
                     progress.set_postfix(values, refresh=False)
                     if evaluate:
                         self._evaluate(progress)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.core.skeleton import H36M_17, H36M_LIMBS
-from nanohtnet_ros.training.data.mocap import FRAME_RATE_HZ
+from nanohtnet_ros.training.data import FRAME_RATE_HZ
 from nanohtnet_ros.training.synthesis.virtual_camera import uniform
 
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nanohtnet_ros.training.data.mocap import FRAME_RATE_HZ
+from nanohtnet_ros.training.data import FRAME_RATE_HZ
 from nanohtnet_ros.training.synthesis.body_axes import HIPS, SHOULDERS, body_axes, bones_of, chain, rotated
 from nanohtnet_ros.training.synthesis.virtual_camera import some_of, uniform
 

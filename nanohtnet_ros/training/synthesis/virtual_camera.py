@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nanohtnet_ros.training.data.mocap import FRAME_RATE_HZ
+from nanohtnet_ros.training.data import FRAME_RATE_HZ
 from nanohtnet_ros.training.synthesis.body_axes import bones_of, chain
 
 

@@ -3,12 +3,12 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+
 from nanohtnet_ros.cli import main
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.training.data.bvh import BvhMotion
-from nanohtnet_ros.training.data.bvh_cmu import restore_bones
-from nanohtnet_ros.training.data.bvh_folder import BvhOptions, metres_per_unit, read_folder, resample
-from nanohtnet_ros.training.data.bvh_joints import find_mapping, leg_length, load_mapping, to_h36m
+from nanohtnet_ros.training.data.bvh_folder import BvhOptions, metres_per_unit, resample
+from nanohtnet_ros.training.data.bvh_joints import find_mapping, leg_length, load_mapping, restore_bones, to_h36m
 from nanohtnet_ros.training.data.mocap import MotionCapture
 
 from bvh_files import H36M_OF_MIXAMO, MIXAMO, cgspeed, renamed, write_bvh
@@ -65,7 +65,7 @@ def test_any_rate_becomes_50_hz_metres_and_z_up(tmp_path, rate_hz):
     frames = int(1.2 * rate_hz) + 1
     two_people(tmp_path, rate_hz=rate_hz, frames=frames)
     exact = write_bvh(tmp_path / "../exact.bvh", rate_hz=50.0, frames=61, seed=1)
-    capture = read_folder(tmp_path, "train", BvhOptions(floor="keep"))
+    capture = MotionCapture.from_bvh(tmp_path, "train", BvhOptions(floor="keep"))
     assert capture.names == ("01_02",) and capture.actions == ("walk",) and capture.lengths.tolist() == [61]
     for joint, name in H36M_OF_MIXAMO.items():
         np.testing.assert_allclose(capture.joints_world_m[:, joint], 0.01 * ours(exact[name]), atol=2e-3)
@@ -73,7 +73,7 @@ def test_any_rate_becomes_50_hz_metres_and_z_up(tmp_path, rate_hz):
 
 def test_derived_joints_are_those_of_our_data(tmp_path):
     two_people(tmp_path, rate_hz=50.0)
-    joints = read_folder(tmp_path, "train").joints_world_m.numpy()
+    joints = MotionCapture.from_bvh(tmp_path, "train").joints_world_m.numpy()
     name = H36M_17.joint_names.index
     np.testing.assert_allclose(joints[:, 0], (joints[:, name("r_hip")] + joints[:, name("l_hip")]) / 2, atol=1e-6)
     neck, head = joints[:, 9] - joints[:, 8], joints[:, 10] - joints[:, 9]
@@ -154,7 +154,7 @@ def test_bones_that_conversions_of_cmu_lack_are_put_back(tmp_path):
     for name in ("01_01", "02_01"):
         write_bvh(tmp_path / f"folder/{name}.bvh", cgspeed(False), rate_hz=50.0, frames=9)
     exact = write_bvh(tmp_path / "whole.bvh", cgspeed(True), rate_hz=50.0, frames=9)
-    read = read_folder(tmp_path / "folder", "val", BvhOptions(floor="keep")).joints_world_m
+    read = MotionCapture.from_bvh(tmp_path / "folder", "val", BvhOptions(floor="keep")).joints_world_m
     np.testing.assert_allclose(read[:, 13], 0.01 * ours(exact["LeftHand"]), atol=1e-4)
 
 
@@ -173,7 +173,7 @@ def test_a_mapping_of_ones_own(tmp_path, capsys):
     assert main([*arguments, "--mapping", str(tmp_path / "map.yaml")]) == 0
     two_people(tmp_path / "known")
     a = MotionCapture.load(tmp_path / "out.npz", "train").joints_world_m
-    b = read_folder(tmp_path / "known", "train").joints_world_m
+    b = MotionCapture.from_bvh(tmp_path / "known", "train").joints_world_m
     same = [joint for joint in H36M_OF_MIXAMO if joint != 7]
     np.testing.assert_allclose(a[:, same], b[:, same], atol=1e-5)
 
@@ -207,17 +207,17 @@ def test_floor_and_vertical_axis(tmp_path):
     two_people(tmp_path / "y", rate_hz=50.0)
     lifted = tuple((n, p, (o[0], o[1] + 300 * (p is None), o[2])) for n, p, o in MIXAMO)
     two_people(tmp_path / "high", rate_hz=50.0, skeleton=lifted)
-    upright = read_folder(tmp_path / "y", "train").joints_world_m
+    upright = MotionCapture.from_bvh(tmp_path / "y", "train").joints_world_m
     assert np.percentile(upright[:, [3, 6], 2].min(dim=1).values, 5.0) == pytest.approx(0.07, abs=1e-4)
-    np.testing.assert_allclose(read_folder(tmp_path / "high", "train").joints_world_m, upright, atol=1e-4)
-    high = read_folder(tmp_path / "high", "train", BvhOptions(floor="keep")).joints_world_m
+    np.testing.assert_allclose(MotionCapture.from_bvh(tmp_path / "high", "train").joints_world_m, upright, atol=1e-4)
+    high = MotionCapture.from_bvh(tmp_path / "high", "train", BvhOptions(floor="keep")).joints_world_m
     np.testing.assert_allclose((high - upright)[..., 2].std(), 0.0, atol=1e-4)
     assert (high - upright)[..., 2].mean() > 2.5
     z_up = tuple((n, p, (o[2], o[0], o[1])) for n, p, o in MIXAMO)
     two_people(tmp_path / "z", rate_hz=50.0, skeleton=z_up, order="YZX", walk=(50.0, 30.0, 0.0))
-    people = read_folder(tmp_path / "z", "train").joints_world_m
+    people = MotionCapture.from_bvh(tmp_path / "z", "train").joints_world_m
     assert (people[:, 8] - people[:, 0])[:, 2].mean() > 0.4
-    forced = read_folder(tmp_path / "z", "train", BvhOptions(up="y")).joints_world_m
+    forced = MotionCapture.from_bvh(tmp_path / "z", "train", BvhOptions(up="y")).joints_world_m
     assert (forced[:, 8] - forced[:, 0])[:, 2].abs().mean() < 0.3
 
 
@@ -230,7 +230,7 @@ def test_conversion_writes_what_training_reads(tmp_path, capsys):
     assert "subjects 01, 03" in printed and "val       1 recordings" in printed
     options = BvhOptions(val_subjects="02")
     for split, names, actions in (("train", ("03_07", "01_02"), ("motion", "walk")), ("val", ("02_01",), ("wave",))):
-        direct, stored = read_folder(tmp_path / "bvh", split, options), MotionCapture.load(out, split)
+        direct, stored = MotionCapture.from_bvh(tmp_path / "bvh", split, options), MotionCapture.load(out, split)
         assert direct.names == stored.names == names and direct.actions == stored.actions == actions
         assert torch.equal(direct.joints_world_m, stored.joints_world_m)
         assert torch.equal(direct.starts, stored.starts) and torch.equal(direct.lengths, stored.lengths)
@@ -241,13 +241,13 @@ def test_conversion_writes_what_training_reads(tmp_path, capsys):
 
 def test_leading_frames_can_be_left_out(tmp_path):
     two_people(tmp_path, rate_hz=50.0)
-    whole = read_folder(tmp_path, "train", BvhOptions(floor="keep"))
-    rest = read_folder(tmp_path, "train", BvhOptions(floor="keep", drop_first=1))
+    whole = MotionCapture.from_bvh(tmp_path, "train", BvhOptions(floor="keep"))
+    rest = MotionCapture.from_bvh(tmp_path, "train", BvhOptions(floor="keep", drop_first=1))
     np.testing.assert_allclose(whole.joints_world_m[1:], rest.joints_world_m, atol=1e-6)
     with pytest.raises(ValueError, match="61 frames, of which --drop_first 61 leaves none"):
-        read_folder(tmp_path, "train", BvhOptions(drop_first=61))
+        MotionCapture.from_bvh(tmp_path, "train", BvhOptions(drop_first=61))
     with pytest.raises(ValueError, match="1 frame, expected two"):
-        read_folder(tmp_path, "train", BvhOptions(drop_first=60))
+        MotionCapture.from_bvh(tmp_path, "train", BvhOptions(drop_first=60))
 
 
 def test_splines_keep_straight_and_curved_motion():
@@ -290,25 +290,25 @@ FAULTS = {
 def test_broken_files_are_errors_that_name_them(tmp_path, message):
     write_bvh(tmp_path / "01_01.bvh", move=FAULTS[message])
     with pytest.raises(ValueError, match=message) as caught:
-        read_folder(tmp_path, "train")
+        MotionCapture.from_bvh(tmp_path, "train")
     assert "01_01.bvh" in str(caught.value)
 
 
 def test_folders_and_splits_are_checked(tmp_path, capsys):
     with pytest.raises(FileNotFoundError, match=r"no \.bvh file"):
-        read_folder(tmp_path, "train")
+        MotionCapture.from_bvh(tmp_path, "train")
     with pytest.raises(FileNotFoundError, match="no motion file"):
         BvhMotion.load(tmp_path / "a.bvh")
     write_bvh(tmp_path / "01_01.bvh")
-    with pytest.raises(ValueError, match="nobody is left to train on, the subjects are 01"):
-        read_folder(tmp_path, "train")
+    with pytest.raises(ValueError, match="no subject is left to train on, the subjects are 01"):
+        MotionCapture.from_bvh(tmp_path, "train")
     write_bvh(tmp_path / "02_01.bvh")
-    assert read_folder(tmp_path, "val").names == ("02_01",)
+    assert MotionCapture.from_bvh(tmp_path, "val").names == ("02_01",)
     with pytest.raises(ValueError, match="no recording in split 'exam'"):
-        read_folder(tmp_path, "exam")
+        MotionCapture.from_bvh(tmp_path, "exam")
     with pytest.raises(ValueError, match="no recording of 09 to hold out: there are 01, 02"):
-        read_folder(tmp_path, "train", BvhOptions(val_subjects="01, 09"))
+        MotionCapture.from_bvh(tmp_path, "train", BvhOptions(val_subjects="01, 09"))
     with pytest.raises(ValueError, match="mend --subject_pattern"):
-        read_folder(tmp_path, "train", BvhOptions(subject_pattern=r"(subject\d)"))
+        MotionCapture.from_bvh(tmp_path, "train", BvhOptions(subject_pattern=r"(subject\d)"))
     assert main(["data", "convert", str(tmp_path), str(tmp_path / "out.bin")]) == 1
     assert "ends in .npz" in capsys.readouterr().err

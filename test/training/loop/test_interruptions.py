@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("tensorboardX", reason="tensorboardX, which writes the events, is not installed")
 
-from nanohtnet_ros.model.config import NanoHTNetConfig
+from nanohtnet_ros.model.nanohtnet import NanoHTNetConfig
 from nanohtnet_ros.training.train import Recipe, train
 
 WALL_CLOCK = ("seconds", "loader_share")

@@ -13,8 +13,7 @@ pytest.importorskip("tensorboardX", reason="tensorboardX, which writes the event
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.training.loop.batches import StepBatches, load_batches, shards_of
 from nanohtnet_ros.training.loop.distributed import Machine
-from nanohtnet_ros.training.loop.loop import run
-from nanohtnet_ros.training.loop.stopping import Stopped
+from nanohtnet_ros.training.loop.loop import Stopped, run
 
 from toy_task import CONFIG, LineTask
 

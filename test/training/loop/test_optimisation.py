@@ -8,8 +8,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from torch import nn
 
-from nanohtnet_ros.model.config import NanoHTNetConfig
-from nanohtnet_ros.model.nanohtnet import NanoHTNet
+from nanohtnet_ros.model.nanohtnet import NanoHTNet, NanoHTNetConfig
 from nanohtnet_ros.training.loop.optimisation import LoopConfig, learning_rate_factor, optimizer_for, update_average
 from nanohtnet_ros.training.loop.precision import run_mixers_in_half
 

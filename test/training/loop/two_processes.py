@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from nanohtnet_ros.model.config import NanoHTNetConfig
+from nanohtnet_ros.model.nanohtnet import NanoHTNetConfig
 from nanohtnet_ros.training import train as training
 
 RECIPE = training.Recipe(

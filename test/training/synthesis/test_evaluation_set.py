@@ -8,8 +8,9 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.training.data.mocap import MotionCapture
+from nanohtnet_ros.training.data.windows import EvaluationSet, SlidingWindows
 from nanohtnet_ros.training.synthesis import evaluation_set
-from nanohtnet_ros.training.synthesis.evaluation_set import EvaluationSet, SlidingWindows, camera_centres, motion_set
+from nanohtnet_ros.training.synthesis.evaluation_set import build_evaluation_set, motion_set
 from nanohtnet_ros.training.synthesis.virtual_camera import RobotCameras
 
 
@@ -20,21 +21,21 @@ def capture(mocap_file):
 
 @pytest.fixture(scope="module")
 def data(capture):
-    return EvaluationSet.build(capture, 27, offsets=(-13, -2, 0), cameras=2)
+    return build_evaluation_set(capture, 27, offsets=(-13, -2, 0), cameras=2)
 
 
 def test_sets_are_fixed_and_cover_every_sequence(capture):
-    sets = [EvaluationSet.build(capture, 27, stride=10, cameras=2) for _ in range(2)]
+    sets = [build_evaluation_set(capture, 27, stride=10, cameras=2) for _ in range(2)]
     for condition in ("clean", "noisy"):
         assert torch.equal(sets[0].keypoints[condition], sets[1].keypoints[condition])
     assert set(sets[0].labels["sequence"].tolist()) == set(range(len(capture.lengths)))
     assert not torch.equal(sets[0].keypoints["clean"], sets[0].keypoints["noisy"])
-    other = EvaluationSet.build(capture, 27, stride=10, cameras=2, seed=8)
+    other = build_evaluation_set(capture, 27, stride=10, cameras=2, seed=8)
     assert not torch.equal(other.keypoints["clean"], sets[0].keypoints["clean"])
 
 
 def test_offsets_choose_targets_and_change_nothing_else(capture, data):
-    newest = EvaluationSet.build(capture, 27, cameras=2)
+    newest = build_evaluation_set(capture, 27, cameras=2)
     assert data.targets_m.shape == (len(newest), 3, 17, 3) and newest.offsets == (0,)
     for condition, keypoints in newest.keypoints.items():
         assert torch.equal(keypoints, data.keypoints[condition])
@@ -84,21 +85,8 @@ def test_heights_are_those_of_the_cameras(capture, data, monkeypatch):
     heights = data.labels["camera_height_m"]
     assert heights.min() > 0.19 and heights.max() < 2.21 and np.ptp(heights) > 1.0
     monkeypatch.setattr(evaluation_set, "RobotCameras", lambda: RobotCameras(height_m=(1.3, 1.3)))
-    level = EvaluationSet.build(capture, 27, cameras=2).labels["camera_height_m"]
+    level = build_evaluation_set(capture, 27, cameras=2).labels["camera_height_m"]
     np.testing.assert_allclose(level, 1.3, atol=1e-3)
-
-
-def test_camera_centres_are_those_of_known_cameras():
-    rng = np.random.default_rng(0)
-    joints, centres = rng.normal(0, 0.4, (6, 17, 3)) + (2.0, -1.0, 1.0), rng.normal(0, 4.0, (6, 3))
-    joints[0, :, 0] = 2.0  # flat bodies have a mirror image that fits as well
-    turns = Rotation.random(6, random_state=1)
-    seen = np.stack([turn.apply(x - c) for turn, x, c in zip(turns, joints, centres, strict=True)])
-    found = camera_centres(torch.from_numpy(joints), torch.from_numpy(seen))
-    np.testing.assert_allclose(found, centres, atol=1e-9)
-    for x, y, centre in zip(joints, seen, found, strict=True):
-        turn = Rotation.align_vectors(y - y.mean(axis=0), x - x.mean(axis=0))[0]
-        np.testing.assert_allclose(x.mean(axis=0) - turn.inv().apply(y.mean(axis=0)), centre, atol=1e-6)
 
 
 def test_sliding_windows_are_cut_from_their_clip_alone():
@@ -160,7 +148,7 @@ def test_clips_in_which_somebody_comes_too_near_are_left_out(capture, monkeypatc
 
 def test_sets_that_contradict_themselves_are_refused(capture, data):
     with pytest.raises(ValueError, match=r"offsets are \[-27, 0\], expected ascending frames of the window, -26 to 0"):
-        EvaluationSet.build(capture, 27, offsets=(-27, 0))
+        build_evaluation_set(capture, 27, offsets=(-27, 0))
     with pytest.raises(ValueError, match=r"offsets are \[1\]"):
         motion_set(capture, 27, 1)
     with pytest.raises(ValueError, match="targets are"):

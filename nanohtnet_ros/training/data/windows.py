@@ -1,0 +1,125 @@
+"""Windows of keypoints and their true joints: fixed ones to evaluate on, and what every kind of data gives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nanohtnet_ros.errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class SlidingWindows:
+    """Windows that overlap, cut out of the frames that they share when they are asked for.
+
+    Attributes:
+        frames: (M, 17, 2) keypoints, clips laid end to end.
+        newest: (N,) int64, row of each window's newest frame.
+        first: (N,) int64, row of its clip's first frame, which is repeated for what lies before it.
+        length: T.
+    """
+
+    frames: Tensor
+    newest: Tensor
+    first: Tensor
+    length: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.newest), self.length, *self.frames.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.newest)
+
+    def __getitem__(self, chosen: slice) -> Tensor:
+        """(B, T, 17, 2) the windows of a slice."""
+        rows = self.newest[chosen, None] - torch.arange(self.length - 1, -1, -1)
+        return self.frames[torch.maximum(rows, self.first[chosen, None])]
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationSet:
+    """Fixed windows, their true joints, and labels to sort their errors by.
+
+    Attributes:
+        keypoints: by condition (as `clean` and `noisy`), (N, T, 17, 2) normalised keypoints of the same windows.
+        targets_m: (N, F, 17, 3) root-relative joints, metres, optical axes.
+        offsets: the F frames of the targets, relative to the window's newest frame (0); ascending.
+        labels: by name, (N,) each. Texts are categories: `action`, `subject`. Numbers are metres: `distance_m` from
+            the camera to the pelvis, `camera_height_m` above the ground. Whole numbers are places: `sequence`,
+            `frame` (the newest, in its sequence), and `clip`: rows one after the other of one clip whose `frame`
+            goes up by one are neighbours in time in one camera, from which velocities are taken.
+    """
+
+    keypoints: dict[str, Tensor | SlidingWindows]
+    targets_m: Tensor
+    offsets: tuple[int, ...]
+    labels: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        N, F = len(self.targets_m), len(self.offsets)
+        if tuple(self.targets_m.shape) != (N, F, 17, 3):
+            raise UserError(f"targets are {tuple(self.targets_m.shape)}, expected (N, {F}, 17, 3): one per offset")
+        shapes = {tuple(keypoints.shape) for keypoints in self.keypoints.values()}
+        if len(shapes) != 1 or any(len(s) != 4 or s[0] != N or s[2:] != (17, 2) for s in shapes):
+            raise UserError(f"keypoints are {sorted(shapes)}, expected ({N}, T, 17, 2) for every condition")
+        check_offsets(self.offsets, self.window_length)
+        lengths = {name: len(values) for name, values in self.labels.items() if len(values) != N}
+        if lengths:
+            raise UserError(f"labels {lengths} are not one for each of the {N} windows")
+
+    def __len__(self) -> int:
+        return len(self.targets_m)
+
+    @property
+    def window_length(self) -> int:
+        """T."""
+        return next(iter(self.keypoints.values())).shape[1]
+
+    def neighbours(self) -> np.ndarray:
+        """(M,) rows whose next row is the next frame in the same camera; empty without the labels that tell."""
+        if not {"clip", "frame"} <= self.labels.keys():
+            return np.empty(0, np.int64)
+        clip, frame = self.labels["clip"], self.labels["frame"]
+        return np.flatnonzero((np.diff(clip) == 0) & (np.diff(frame) == 1))
+
+
+class TrainingData(Protocol):
+    """Windows of one split."""
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of the files that it was read from."""
+        ...
+
+    def batch(
+        self, size: int, window_length: int, offsets: Sequence[int], rng: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """(B, T, 17, 2) keypoints and (B, n, 17, 3) root-relative joints, metres, at `offsets` from the newest."""
+        ...
+
+    def views(
+        self, size: int, views: int, window_length: int, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """(V, B, T, 17, 2) keypoints of B moments in V cameras, (B,) recordings, (B,) newest frames."""
+        ...
+
+    def evaluation_set(self, window_length: int, offsets: Sequence[int], stride: int = ...) -> EvaluationSet:
+        """Fixed windows, one for every `stride` frames of a sequence; each kind has a stride that is its custom."""
+        ...
+
+    def to(self, device: torch.device | str) -> TrainingData:
+        """The same with its tensors on another device."""
+        ...
+
+
+def check_offsets(offsets: Sequence[int], window_length: int) -> None:
+    """Raise a ValueError unless the offsets are ascending frames of the window."""
+    offsets = list(offsets)
+    if not offsets or offsets != sorted(set(offsets)) or offsets[0] <= -window_length or offsets[-1] > 0:
+        raise UserError(f"offsets are {offsets}, expected ascending frames of the window, {1 - window_length} to 0")
