@@ -7,11 +7,10 @@ import colorsys
 import cv2
 import numpy as np
 
-from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.core.skeleton import H36M_17, Joint
 
 GOLDEN_RATIO = 0.618034
-PALE = 200.0  # grey of a joint that nobody is sure of
-HEAD = H36M_17.joint_names.index("head")
+PALE = 200.0  # grey of a joint of confidence 0
 FARTHEST_PX = 2**14  # OpenCV's coordinates overflow not far beyond
 
 
@@ -22,7 +21,7 @@ def track_colour(track_id: int) -> np.ndarray:
 
 def draw_people(image_bgr: np.ndarray, people: list[tuple[int, np.ndarray, np.ndarray]],
                 labels: list[str] | None = None) -> np.ndarray:
-    """Draw bones, joints and labels, each person in the track's colour, paler where they are less sure.
+    """Draw bones, joints and labels, each person in the track's colour, paler where confidence is lower.
 
     Args:
         image_bgr: (H, W, 3) uint8; it is not changed.
@@ -58,8 +57,8 @@ def _draw_person(canvas: np.ndarray, track_id: int, xy_px: np.ndarray, confidenc
             cv2.line(canvas, points[parent], points[child], shade, width, cv2.LINE_AA)
     for joint in np.flatnonzero(known):
         cv2.circle(canvas, points[joint], round(1.5 * width), _bgr(track_id, sure[joint]), -1, cv2.LINE_AA)
-    if known[HEAD]:
-        return points[HEAD]
+    if known[Joint.HEAD]:
+        return points[Joint.HEAD]
     return min((points[joint] for joint in np.flatnonzero(known)), key=lambda point: point[1], default=None)
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nanohtnet_ros.core.joint_frames import HIP, NECK, REP_155_NAMES, JointFrames
+from nanohtnet_ros.core.joint_frames import REP_155_NAMES, JointFrames
+from nanohtnet_ros.core.skeleton import Joint
 
 _INDEX = {name: joint for joint, name in enumerate(REP_155_NAMES)}
 
@@ -23,16 +24,16 @@ def joint_angles(frames: JointFrames) -> dict[str, float]:
         Radians; a joint that was not determined is left out, and nothing is NaN.
     """
     angles: dict[str, float] = {}
-    in_body = frames.rotations[HIP].T @ frames.rotations
-    if frames.determined[HIP]:
+    in_body = frames.rotations[Joint.HIP].T @ frames.rotations
+    if frames.determined[Joint.HIP]:
         angles["waist"] = 0.0
-        if frames.determined[NECK]:
-            angles.update(_head_angles(in_body[NECK]))
+        if frames.determined[Joint.NECK]:
+            angles.update(_head_angles(in_body[Joint.NECK]))
     for side, sign in (("l", 1.0), ("r", -1.0)):
         for top, middle, first_angles, bend in (
                 ("shoulder", "elbow", _shoulder_angles, 1.0), ("hip", "knee", _hip_angles, -1.0)):
             upper, lower = _INDEX[f"{side}_{top}"], _INDEX[f"{side}_{middle}"]
-            if frames.determined[HIP] and frames.determined[upper]:
+            if frames.determined[Joint.HIP] and frames.determined[upper]:
                 yaw, p, r = first_angles(in_body[upper], sign)
                 angles.update({f"{side}_y_{top}": yaw, f"{side}_p_{top}": p, f"{side}_r_{top}": r})
             if frames.determined[upper] and frames.determined[lower]:

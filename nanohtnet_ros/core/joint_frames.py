@@ -1,8 +1,8 @@
 """A frame per joint: names, positions and orientations after REP 155.
 
-The axes are those of ROS4HRI's human model (package human_description): whoever stands upright with hanging arms has
-all frames alike, x forward out of the chest, y to their left, z up. A frame turns with the bone that starts at its
-joint:
+The axes are those of ROS4HRI's human model (package human_description): of a person who stands upright with hanging
+arms all frames are alike, x forward out of the chest, y to their left, z up. A frame turns with the bone that starts
+at its joint:
 
 - body: z lies along the trunk from hip to thorax, y as near as possible to the line from right to left hip (the
   shoulders' where a hip is missing).
@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nanohtnet_ros.core.skeleton import H36M_17, H36M_LIMBS
+from nanohtnet_ros.core.skeleton import H36M_17, H36M_LIMBS, Joint
 from nanohtnet_ros.core.transforms import rotation_to_xyzw
 
 REP_155_NAMES = (
@@ -34,9 +34,6 @@ REP_155_NAMES = (
 )
 """Frames of H36M_17's joints. REP 155's torso is the base of the neck and its head lies in the face; it names
 neither the spine's middle nor the head's top."""
-
-HIP, SPINE, THORAX, NECK, HEAD, L_HIP, R_HIP, L_SHOULDER, R_SHOULDER = map(H36M_17.joint_names.index, (
-    "hip", "spine", "thorax", "neck", "head", "l_hip", "r_hip", "l_shoulder", "r_shoulder"))
 
 SHORTEST_BONE_M = 0.01
 SMALLEST_SINE = 0.1  # of the angle between two directions that span a frame
@@ -81,7 +78,7 @@ def joint_frames(joints_rel_m: np.ndarray) -> JointFrames:
     """
     joints = np.array(joints_rel_m, np.float64)
     joints[~np.isfinite(joints).all(axis=1)] = np.nan
-    joints[HIP] = 0.0
+    joints[Joint.HIP] = 0.0
     rotations, determined = np.tile(np.eye(3), (len(H36M_17), 1, 1)), np.zeros(len(H36M_17), bool)
 
     def orient(joint: int, rotation: np.ndarray | None, parent: np.ndarray) -> None:
@@ -89,24 +86,25 @@ def joint_frames(joints_rel_m: np.ndarray) -> JointFrames:
         rotations[joint] = parent if rotation is None else rotation
 
     body = _body_rotation(joints)
-    orient(HIP, body, np.eye(3))
-    orient(SPINE, _turned(rotations[HIP], _direction(joints, HIP, SPINE)), rotations[HIP])
-    upper_trunk = _direction(joints, SPINE, THORAX)
-    torso = _axes(upper_trunk, _direction(joints, R_SHOULDER, L_SHOULDER))
-    orient(THORAX, _turned(rotations[HIP], upper_trunk) if torso is None else torso, rotations[HIP])
-    orient(NECK, _head_rotation(joints, rotations[THORAX]), rotations[THORAX])
-    orient(HEAD, rotations[NECK] if determined[NECK] else None, rotations[THORAX])
+    orient(Joint.HIP, body, np.eye(3))
+    orient(Joint.SPINE, _turned(rotations[Joint.HIP], _direction(joints, Joint.HIP, Joint.SPINE)), rotations[Joint.HIP])
+    upper_trunk = _direction(joints, Joint.SPINE, Joint.THORAX)
+    torso = _axes(upper_trunk, _direction(joints, Joint.R_SHOULDER, Joint.L_SHOULDER))
+    orient(Joint.THORAX, _turned(rotations[Joint.HIP], upper_trunk) if torso is None else torso, rotations[Joint.HIP])
+    orient(Joint.NECK, _head_rotation(joints, rotations[Joint.THORAX]), rotations[Joint.THORAX])
+    orient(Joint.HEAD, rotations[Joint.NECK] if determined[Joint.NECK] else None, rotations[Joint.THORAX])
     for limb in H36M_LIMBS:
         top, middle, end = limb
-        leg = top in (L_HIP, R_HIP)
-        parent = rotations[HIP if leg else THORAX]
+        leg = top in (Joint.L_HIP, Joint.R_HIP)
+        parent = rotations[Joint.HIP if leg else Joint.THORAX]
         upper, lower = _direction(joints, middle, top), _direction(joints, end, middle)  # both along +z
         orient(top, _upper_limb_rotation(parent, upper, lower, leg), parent)
         orient(middle, _turned(rotations[top], lower), rotations[top])
         orient(end, rotations[middle] if determined[middle] else None, rotations[middle])
-    in_body = rotations[HIP].T @ rotations
+    body_axes = rotations[Joint.HIP]
     return JointFrames(
-        rotations, determined, rotation_to_xyzw(rotations[HIP]), joints @ rotations[HIP], rotation_to_xyzw(in_body))
+        rotations, determined, rotation_to_xyzw(body_axes), joints @ body_axes,
+        rotation_to_xyzw(body_axes.T @ rotations))
 
 
 def _direction(joints: np.ndarray, start: int, end: int) -> np.ndarray | None:
@@ -141,14 +139,14 @@ def _turned(rotation: np.ndarray, z: np.ndarray | None) -> np.ndarray | None:
 
 
 def _body_rotation(joints: np.ndarray) -> np.ndarray | None:
-    up = _direction(joints, HIP, THORAX)
-    up = _direction(joints, HIP, SPINE) if up is None else up
-    by_hips = _axes(up, _direction(joints, R_HIP, L_HIP))
-    return _axes(up, _direction(joints, R_SHOULDER, L_SHOULDER)) if by_hips is None else by_hips
+    up = _direction(joints, Joint.HIP, Joint.THORAX)
+    up = _direction(joints, Joint.HIP, Joint.SPINE) if up is None else up
+    by_hips = _axes(up, _direction(joints, Joint.R_HIP, Joint.L_HIP))
+    return _axes(up, _direction(joints, Joint.R_SHOULDER, Joint.L_SHOULDER)) if by_hips is None else by_hips
 
 
 def _head_rotation(joints: np.ndarray, torso: np.ndarray) -> np.ndarray | None:
-    up, face = _direction(joints, THORAX, HEAD), _direction(joints, THORAX, NECK)
+    up, face = _direction(joints, Joint.THORAX, Joint.HEAD), _direction(joints, Joint.THORAX, Joint.NECK)
     if up is None:
         return None
     facing = None if face is None else _axes(up, np.cross(up, face))

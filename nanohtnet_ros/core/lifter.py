@@ -19,7 +19,7 @@ from nanohtnet_ros.runtime.session import Session, open_session
 
 _log = logging.getLogger(__name__)
 
-HALF_WORTH_M = 0.1  # expected error of a joint that halves its confidence
+HALF_CONFIDENCE_M = 0.1  # expected error of a joint that halves its confidence
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,9 +146,9 @@ class WindowLifter:
 
 
 def confidence_of_error(error_m: np.ndarray) -> np.ndarray:
-    """How much a joint is worth beside one without error: 1 / (1 + (error / 10 cm)^2), so a half at 10 cm.
+    """Confidence of a joint from its expected error: 1 / (1 + (error / 10 cm)^2), so a half at 10 cm.
 
     It is the weight that least squares gives a measurement to whose own variance, (10 cm)^2, that of the network's
     expected error is added.
     """
-    return 1.0 / (1.0 + (error_m / HALF_WORTH_M) ** 2)
+    return 1.0 / (1.0 + (error_m / HALF_CONFIDENCE_M) ** 2)

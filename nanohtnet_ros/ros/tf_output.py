@@ -7,8 +7,9 @@ from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from nanohtnet_ros.core.joint_frames import HIP, frame_name, joint_frames
+from nanohtnet_ros.core.joint_frames import frame_name, joint_frames
 from nanohtnet_ros.core.poses import Person
+from nanohtnet_ros.core.skeleton import Joint
 from nanohtnet_ros.ros.messages import stamp_ns
 from nanohtnet_ros.ros.optional import import_for
 from nanohtnet_ros.ros.qos import TF
@@ -23,11 +24,11 @@ def person_transforms(person: Person, header: Header) -> list[TransformStamped]:
         person: somebody whose root is known, in the header's frame.
     """
     frames = joint_frames(person.joints_rel_m)
-    body = frame_name(HIP, person.track_id)
+    body = frame_name(Joint.HIP, person.track_id)
     transforms = [_transform(header, body, person.root_m, frames.body_xyzw)]
     in_body = Header(stamp=header.stamp, frame_id=body)
     for joint in np.flatnonzero(np.isfinite(frames.positions_m).all(axis=1)):
-        if joint != HIP:
+        if joint != Joint.HIP:
             name = frame_name(joint, person.track_id)
             transforms.append(_transform(in_body, name, frames.positions_m[joint], frames.orientations_xyzw[joint]))
     return transforms
