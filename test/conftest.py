@@ -36,6 +36,12 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["ROS_DOMAIN_ID"] = str(claim_domain())
 
 
+with contextlib.suppress(ImportError):  # its tests are skipped then
+    import hypothesis
+
+    hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, max_examples=60)
+    hypothesis.settings.load_profile("repeatable")
+
 MARKED_FOLDERS = {"test/ros/": "ros", "test/demo/": "ros", "test/training/": "training"}
 """Folder of tests to the marker of all that is in it."""
 

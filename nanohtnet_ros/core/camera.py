@@ -135,12 +135,12 @@ class Camera:
             (..., 2) float64.
         """
         xy_px = np.asarray(xy_px, np.float64)
-        if not any(self.distortion):
+        if not any(self.distortion) and self.distortion_model != "equidistant":
             return (xy_px - (self.cx, self.cy)) / (self.fx, self.fy)
         out = np.full(xy_px.shape, np.nan)
         seen = np.isfinite(xy_px).all(axis=-1)
         if seen.any():
-            points, distortion = xy_px[seen].reshape(-1, 1, 2), np.array(self.distortion)
+            points, distortion = xy_px[seen].reshape(-1, 1, 2), np.array(self.distortion or (0.0,) * 4)
             if self.distortion_model == "equidistant":
                 out[seen] = cv2.fisheye.undistortPoints(points, self.matrix, distortion)[:, 0]
             else:

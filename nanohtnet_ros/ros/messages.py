@@ -46,7 +46,7 @@ def camera_to_msg(camera: Camera) -> CameraInfo:
     msg = CameraInfo(width=camera.width, height=camera.height, distortion_model=camera.distortion_model)
     if camera.calibrated:
         msg.k = camera.matrix.ravel().tolist()
-        msg.d = list(camera.distortion) or [0.0] * 5
+        msg.d = list(camera.distortion) or [0.0] * (4 if camera.distortion_model == "equidistant" else 5)
         msg.r = np.eye(3).ravel().tolist()
         msg.p = np.column_stack((camera.matrix, np.zeros(3))).ravel().tolist()
     return msg

@@ -9,6 +9,7 @@ LENSES = {
     "plumb_bob": ("plumb_bob", (-0.28, 0.07, 0.0005, -0.0003, 0.01)),
     "rational": ("rational_polynomial", (0.5, -0.2, 0.001, 0.0004, 0.05, 0.8, -0.1, 0.02)),
     "equidistant": ("equidistant", (-0.02, 0.01, -0.003, 0.0005)),
+    "ideal equidistant": ("equidistant", ()),
 }
 
 

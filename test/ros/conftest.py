@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -59,8 +60,7 @@ class Processes:
 
     @staticmethod
     def log_of(process: subprocess.Popen) -> str:
-        with open(process.log_path) as log:
-            return log.read()
+        return Path(process.log_path).read_text()
 
     def end(self) -> None:
         """End all as Ctrl-C does; a process that crashes or does not end fails the test.

@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not installed")
+pytest.importorskip("hypothesis", reason="hypothesis is not installed")
 
+from hypothesis import given
+from hypothesis import strategies as st
 from sensor_msgs.msg import CompressedImage, Image
 
 from nanohtnet_ros.ros import images
@@ -64,6 +67,30 @@ def test_big_endian_says_nothing_about_single_bytes():
     msg = message(BGR, "bgr8")
     msg.is_bigendian = 1
     np.testing.assert_array_equal(image_from_msg(msg), BGR)
+
+
+@given(
+    st.sampled_from(sorted(images.LAYOUTS)), st.integers(1, 20), st.integers(1, 20), st.integers(0, 40), st.booleans())
+def test_neither_stride_nor_byte_order_changes_the_picture(encoding, height, width, padding, big_endian):
+    """Of any size, though colours in pairs or mosaics need even ones."""
+    dtype, channels = images.LAYOUTS[encoding]
+    if encoding.startswith(("bayer", "yuv")):
+        height, width = 2 * height + 2, 2 * width + 2
+    values = np.random.default_rng(height * width).integers(0, np.iinfo(dtype).max, (height, width, channels), dtype)
+    plain = image_from_msg(message(values, encoding))
+    assert plain.shape == (height, width, 3) and plain.dtype == np.uint8
+    other = image_from_msg(message(values, encoding, padding, big_endian and dtype.itemsize == 2))
+    np.testing.assert_array_equal(other, plain)
+
+
+@given(st.binary(max_size=300), st.integers(0, 50), st.integers(0, 50), st.integers(0, 200), st.sampled_from(
+    ["", "thermal12", "nv12", "yuv422", *sorted(images.LAYOUTS)]))
+def test_any_message_gives_a_picture_or_says_why_not(data, height, width, step, encoding):
+    msg = Image(height=height, width=width, step=step, encoding=encoding, data=array.array("B", data))
+    try:
+        assert image_from_msg(msg).shape == (height, width, 3)
+    except ImageError as error:
+        assert str(error)
 
 
 def test_16_bits_are_rounded_to_8():
