@@ -11,9 +11,9 @@ from nanohtnet_ros.errors import UserError
 COMMANDS = {
     "run": ("nanohtnet_ros.demo.run:run", "3D skeletons of a video file through the ROS nodes: bag, table, picture"),
     "demo": ("nanohtnet_ros.demo.run:demo", "the same for the two clips of this package, against their ground truth"),
-    "models get": ("nanohtnet_ros.runtime.model_store:get", "bring a detector's files into the user's cache"),
-    "models list": ("nanohtnet_ros.commands.model_list:show", "models that are installed: size, errors, speed"),
-    "engine build": ("nanohtnet_ros.runtime.engine_store:build", "build a network's TensorRT engine for this machine"),
+    "models get": ("nanohtnet_ros.commands.models:get", "download a detector's files into the user's cache"),
+    "models list": ("nanohtnet_ros.commands.models:show", "models that are installed: size, errors, speed"),
+    "engine build": ("nanohtnet_ros.commands.engine:build", "build a network's TensorRT engine for this machine"),
     "selftest": ("nanohtnet_ros.commands.selftest:selftest", "check and time everything that can run networks here"),
     "data convert": ("nanohtnet_ros.commands.convert:convert", "BVH files to a motion file for training"),
     "train": ("nanohtnet_ros.training.train:train", "train a lifting network on motion capture or recordings"),

@@ -340,5 +340,5 @@ def install(version: str, patch) -> ModuleType:
     patch(tensorrt_api, "load_torch", lambda: SimpleNamespace(cuda=cuda))
     patch(tensorrt_session, "CudaMemory", make_memory(trt))
     tensorrt_api.logger.cache_clear()
-    tensorrt_api.COMPLAINTS.clear()
+    tensorrt_api.RECENT_ERRORS.clear()
     return trt

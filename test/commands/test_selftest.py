@@ -6,7 +6,7 @@ import pytest
 
 from nanohtnet_ros.cli import main
 from nanohtnet_ros.commands import selftest as module
-from nanohtnet_ros.commands.selftest import PEOPLE, REFERENCE, WAYS, Row, compare, table, try_way
+from nanohtnet_ros.commands.selftest import PEOPLE, REFERENCE, BACKENDS, Row, compare, table, try_backend
 from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
 from nanohtnet_ros.samples.windows import clip_windows
@@ -29,7 +29,7 @@ def test_it_passes_on_a_cpu_and_says_what_is_not_there(cpu_only, capsys):
     assert main(["selftest", "--seconds=0.01"]) == 0
     out = capsys.readouterr().out
     assert "selftest passed: networks run on the CPU; no GPU runtime works here" in out
-    assert "| ONNX Runtime, CPU | ok | reference |" in out and "| TensorRT, fp16 | not here |" in out
+    assert "| ONNX Runtime, CPU | ok | reference |" in out and "| TensorRT, fp16 | unavailable |" in out
     assert "TensorRT, fp32: TensorRT's Python module cannot be imported" in out and "32 windows" in out
 
 
@@ -54,6 +54,9 @@ def test_a_runtime_that_computes_something_else_fails(monkeypatch, capsys):
         def run(self, x):
             return np.full((len(x), 9, 17, 3), 0.25, np.float32)
 
+        def close(self):
+            pass
+
     real = module.open_session
 
     def open_session(path, device, **more):
@@ -73,17 +76,20 @@ def test_numbers_that_are_none_fail(monkeypatch):
         def run(self, x):
             return np.full((len(x), 9, 17, 3), np.nan, np.float32)
 
+        def close(self):
+            pass
+
     monkeypatch.setattr(module, "open_session", lambda *args, **more: Nan())
-    row, _ = try_way(WAYS[1], find_model(DEFAULT_MODEL), np.zeros((2, 81, 17, 2)), 8, None, 0.0)
+    row, _ = try_backend(BACKENDS[1], find_model(DEFAULT_MODEL), np.zeros((2, 81, 17, 2)), 8, None, 0.0)
     assert row.failed == "joints are not finite"
 
 
 def test_tolerances_bind():
     reference = np.zeros((1, 17, 3), np.float32)
-    for way in WAYS[1:]:
-        for offset_mm, fails in ((way.mean_mm * 0.9, False), (way.mean_mm * 1.1, True)):
-            row = Row(way.title)
-            compare(row, reference + np.float32([offset_mm / 1000, 0, 0]), reference, way)
+    for backend in BACKENDS[1:]:
+        for offset_mm, fails in ((backend.mean_mm * 0.9, False), (backend.mean_mm * 1.1, True)):
+            row = Row(backend.title)
+            compare(row, reference + np.float32([offset_mm / 1000, 0, 0]), reference, backend)
             assert bool(row.failed) == fails
 
 
@@ -99,4 +105,4 @@ def test_pytorch_is_compared_too(tmp_path, cpu_only, capsys):
     (tmp_path / "broken.pth").write_bytes(b"")
     assert torch and main(["selftest", "--seconds=0.01", f"--checkpoint={tmp_path / 'broken.pth'}"]) == 1
     assert "PyTorch, CPU | FAILED" in capsys.readouterr().out
-    assert REFERENCE is WAYS[0]
+    assert REFERENCE is BACKENDS[0]

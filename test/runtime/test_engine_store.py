@@ -1,4 +1,5 @@
 import dataclasses
+import logging
 import os
 import signal
 import subprocess
@@ -7,7 +8,6 @@ import threading
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from nanohtnet_ros.runtime.engine_build import PRECISIONS
@@ -15,7 +15,6 @@ from nanohtnet_ros.runtime.engine_store import (
     MAGIC,
     EngineFileError,
     EngineKey,
-    build,
     engine_dir,
     get_engine,
     locked,
@@ -23,27 +22,29 @@ from nanohtnet_ros.runtime.engine_store import (
     write_engine,
 )
 from nanohtnet_ros.runtime.files import write_atomically
-from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
 from nanohtnet_ros.runtime.tensorrt_api import Gpu
 from nanohtnet_ros.runtime.tensorrt_session import TensorRTSession
 
 GPU = Gpu("Orin", "8.7")
 ROOT = Path(__file__).resolve().parents[2]
 ANOTHER_PROCESS = """
+import logging
 import sys
 from pathlib import Path
 import fake_tensorrt
 fake_tensorrt.install("10.3.0", lambda t, n, v: t.__setitem__(n, v) if isinstance(t, dict) else setattr(t, n, v))
 from nanohtnet_ros.runtime.engine_store import get_engine
-print("starts", flush=True)
-engine = get_engine(Path(sys.argv[1]), "fp32", 32, lambda line: print(line, flush=True))
+logging.basicConfig(level=logging.INFO, stream=sys.stdout)
+engine = get_engine(Path(sys.argv[1]), "fp32", 32)
 print("has", len(engine))
 """
 
 
 @pytest.fixture
-def log():
-    return []
+def log(caplog):
+    """Lines that the package logs."""
+    caplog.set_level(logging.INFO, "nanohtnet_ros")
+    return caplog
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def get(fake_trt, small_onnx, log):
 
     def get(version="10.3.0", precision="fp32", max_batch=32):
         trt = fake_trt(version)
-        return get_engine(small_onnx, precision, max_batch, log.append), trt
+        return get_engine(small_onnx, precision, max_batch), trt
 
     return get
 
@@ -62,7 +63,7 @@ def engine_files() -> list[Path]:
 
 
 def reasons(log) -> list[str]:
-    return [line for line in log if line.startswith("building the engine of net (")]
+    return [line for line in log.messages if line.startswith("building the engine of net (")]
 
 
 def test_every_part_of_the_key_leads_to_another_file(tmp_path):
@@ -84,17 +85,17 @@ def test_every_part_of_the_key_leads_to_another_file(tmp_path):
 
 def test_built_once_then_read(get, log):
     first, trt = get()
-    assert len(trt.history.builds) == 1 and "there is none yet" in reasons(log)[0] and log[-1].startswith("built the")
+    assert len(trt.history.builds) == 1 and "there is none yet" in reasons(log)[0] and log.messages[-1].startswith("built the")
     log.clear()
     again, trt = get()
-    assert again == first and not trt.history.builds and not log
+    assert again == first and not trt.history.builds and not log.messages
 
 
 @pytest.mark.parametrize(("damage", "reason"), [
     (lambda content: content[:-1], "damaged"),
     (lambda content: content[:-1] + bytes([content[-1] ^ 1]), "damaged"),
-    (lambda content: b"", "no engine of this package's"),
-    (lambda content: b"ftrt" + content, "no engine of this package's"),
+    (lambda content: b"", "not an engine that this package wrote"),
+    (lambda content: b"ftrt" + content, "not an engine that this package wrote"),
     (lambda content: MAGIC + b"[]\n" + content, "header is damaged"),
     (lambda content: content[:len(MAGIC) + 20], "header is damaged"),
     (lambda content: content.replace(b"Fake Orin", b"Fake Xavi"), "was built for the GPU Fake Xavi"),
@@ -109,7 +110,7 @@ def test_a_damaged_or_foreign_engine_is_built_anew_with_one_line(get, log, damag
     assert again == first and len(trt.history.builds) == 1
     assert len(reasons(log)) == 1 and reason in reasons(log)[0]
     log.clear()
-    assert get()[0] == first and not log
+    assert get()[0] == first and not log.messages
 
 
 def test_another_tensorrt_precision_or_batch_is_another_engine(get, log):
@@ -121,7 +122,7 @@ def test_another_tensorrt_precision_or_batch_is_another_engine(get, log):
     assert "batches [1, 4, 32]" in reasons(log)[-1]
     assert len(engine_files()) == 4
     log.clear()
-    assert get("10.3.0")[0] and not log
+    assert get("10.3.0")[0] and not log.messages
 
 
 def test_a_changed_model_is_built_anew(get, log, small_onnx):
@@ -134,15 +135,15 @@ def test_a_changed_model_is_built_anew(get, log, small_onnx):
 
 def test_an_engine_that_tensorrt_does_not_take_is_built_anew_once(fake_trt, small_onnx, log):
     fake_trt()
-    TensorRTSession.from_onnx(small_onnx, log=log.append).close()
+    TensorRTSession.from_onnx(small_onnx).close()
     trt = fake_trt()
     trt.history.refuse = 1
     log.clear()
-    TensorRTSession.from_onnx(small_onnx, log=log.append).close()
+    TensorRTSession.from_onnx(small_onnx).close()
     assert len(trt.history.builds) == 1 and "Serialization assertion failed" in reasons(log)[0]
     trt.history.refuse = 2
     with pytest.raises(EngineFileError, match="cannot load it"):
-        TensorRTSession.from_onnx(small_onnx, log=log.append)
+        TensorRTSession.from_onnx(small_onnx)
 
 
 def test_two_processes_build_once(small_onnx, tmp_path, monkeypatch):
@@ -169,24 +170,24 @@ def test_a_killed_builder_leaves_neither_lock_nor_half_a_file(small_onnx, tmp_pa
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not engine_files()
-    assert get_engine(small_onnx, "fp32", 32, log.append) and "waiting" not in "".join(log)
+    assert get_engine(small_onnx, "fp32", 32) and "waiting" not in log.text
 
 
 def test_who_waits_for_the_lock_says_so(tmp_path, log):
     order = []
 
     def second():
-        with locked(tmp_path / "a.engine", log.append):
+        with locked(tmp_path / "a.engine"):
             order.append("second")
 
-    with locked(tmp_path / "a.engine", log.append):
+    with locked(tmp_path / "a.engine"):
         thread = threading.Thread(target=second)
         thread.start()
-        while not log:
+        while not log.messages:
             time.sleep(0.01)
         order.append("first")
     thread.join(timeout=10)
-    assert order == ["first", "second"] and "another process builds a.engine" in log[0]
+    assert order == ["first", "second"] and "another process builds a.engine" in log.messages[0]
 
 
 def test_readers_see_whole_files_only(tmp_path):
@@ -246,9 +247,9 @@ def test_each_version_is_told_its_precision_in_its_own_way(get, version, precisi
 
 @pytest.mark.parametrize("version", ["8.6.1", "10.3.0"])
 def test_progress_is_said_where_tensorrt_reports_it(get, log, monkeypatch, version):
-    monkeypatch.setattr("nanohtnet_ros.runtime.engine_build.QUIET_S", 0.0)
+    monkeypatch.setattr("nanohtnet_ros.runtime.engine_build.PROGRESS_S", 0.0)
     get(version)
-    assert ("building the engine of net: Building, 1 of 2" in log) == (version != "8.6.1")
+    assert ("building the engine of net: Building, 1 of 2" in log.messages) == (version != "8.6.1")
 
 
 def test_what_tensorrt_cannot_build_is_said_with_its_reasons(fake_trt, small_onnx, write_onnx, tmp_path):
@@ -257,18 +258,18 @@ def test_what_tensorrt_cannot_build_is_said_with_its_reasons(fake_trt, small_onn
     trt = fake_trt()
     trt.history.broken = True
     with pytest.raises(ValueError, match=r"cannot build .*no tactic for node 7"):
-        get_engine(small_onnx, "fp32", 32, print)
+        get_engine(small_onnx, "fp32", 32)
     (tmp_path / "broken.onnx").write_bytes(b"not a network")
     with pytest.raises(ValueError, match=r"cannot read .*no importer for this"):
-        get_engine(tmp_path / "broken.onnx", "fp32", 32, print)
+        get_engine(tmp_path / "broken.onnx", "fp32", 32)
     two = write_onnx([helper.make_node("Add", ["a", "b"], ["c"])], {n: ("FLOAT", [1]) for n in "ab"},
                      {"c": ("FLOAT", [1])}, name="two")
     with pytest.raises(ValueError, match=r"inputs \['a', 'b'\], expected one"):
-        get_engine(two, "fp32", 32, print)
+        get_engine(two, "fp32", 32)
     wide = write_onnx([helper.make_node("Neg", ["a"], ["c"])], {"a": ("FLOAT", ["B", 3, "H", "W"])},
                       {"c": ("FLOAT", ["B", 3, "H", "W"])}, name="wide")
     with pytest.raises(ValueError, match=r"\(-1, 3, -1, -1\).*fixed but for the batch"):
-        get_engine(wide, "fp32", 32, print)
+        get_engine(wide, "fp32", 32)
     assert not engine_files()
 
 
@@ -276,13 +277,3 @@ def test_without_onnx_fp16_says_what_to_do(get, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ImportError, match="pip install onnx, or use fp32"):
         get(precision="fp16")
-
-
-def test_the_command_builds_and_says_what_it_is(fake_trt, capsys):
-    fake_trt()
-    build(DEFAULT_MODEL)
-    build(str(find_model(DEFAULT_MODEL)))
-    out = capsys.readouterr().out
-    assert out.count("there is none yet") == 1
-    assert out.count("TensorRT 10.3.0 fp32, Fake Orin takes 'keypoints' (-1, 81, 17, 2) (-1 is any)") == 2
-    assert np.prod([len(engine_files()), 1]) == 1

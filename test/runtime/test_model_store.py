@@ -1,17 +1,19 @@
 import hashlib
 import io
 import subprocess
-import urllib.error
+import threading
 import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from nanohtnet_ros.cli import main
+from nanohtnet_ros.commands.models import get
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime import downloads, model_store
 from nanohtnet_ros.runtime.downloads import SOURCES, OnnxFile, Wheel
-from nanohtnet_ros.runtime.model_store import detector_dir, find_detector, find_model, get
+from nanohtnet_ros.runtime.model_store import detector_dir, find_detector, find_model
 
 CONTENT = b"network"
 MEMBER = "pkg/models/net.tflite"
@@ -22,7 +24,7 @@ def store(monkeypatch, tmp_path):
     """A cache of the test's own and an index whose wheel holds what the test says."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     sha256 = hashlib.sha256(CONTENT).hexdigest()
-    monkeypatch.setitem(model_store.SOURCES, "net", Wheel("pkg==1", "any", "3.11", {MEMBER: sha256}, "CC0"))
+    monkeypatch.setitem(SOURCES, "net", Wheel("pkg==1", "any", "3.11", {MEMBER: sha256}, "CC0"))
     calls = []
 
     def serve(content: bytes | None):
@@ -51,7 +53,7 @@ def test_files_are_taken_out_once_and_only_they_stay(store):
     assert (folder / "net.tflite").read_bytes() == CONTENT
 
 
-def test_a_damaged_file_is_noticed_and_brought_again(store):
+def test_a_damaged_file_is_noticed_and_downloaded_again(store):
     store(CONTENT)
     get("net")
     (detector_dir("net") / "net.tflite").write_bytes(b"half a netw")
@@ -79,18 +81,33 @@ def test_without_a_connection_the_message_says_what_to_do(store, capsys):
 
 @pytest.fixture
 def web(monkeypatch, tmp_path):
-    """A cache of the test's own, and addresses that are answered from files: `web(address, content)`."""
+    """A cache of the test's own, and a server: `web["/path"] = content`; `web.url` is its address."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    answers = {}
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
 
-    def urlopen(url: str, timeout: float):
-        assert timeout > 0
-        if url not in answers:
-            raise urllib.error.URLError("no route to host")
-        return io.BytesIO(answers[url])
+    class Contents(dict):
+        url = ""
 
-    monkeypatch.setattr(downloads.urllib.request, "urlopen", urlopen)
-    return answers
+    contents = Contents()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            found = self.path in contents
+            self.send_response(200 if found else 404)
+            self.end_headers()
+            self.wfile.write(contents.get(self.path, b""))
+
+        def log_message(self, *args):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        contents.url = f"http://127.0.0.1:{server.server_port}"
+        yield contents
+        server.shutdown()
+        thread.join()
 
 
 def archive(*members: str) -> bytes:
@@ -101,19 +118,19 @@ def archive(*members: str) -> bytes:
     return content.getvalue()
 
 
-@pytest.mark.parametrize(("url", "content"), [
-    ("https://there.invalid/net.onnx", CONTENT),
-    ("https://there.invalid/net.zip", archive("20230831/net/detail.json", "20230831/net/end2end.onnx")),
+@pytest.mark.parametrize(("path", "content"), [
+    ("/net.onnx", CONTENT),
+    ("/net.zip", archive("20230831/net/detail.json", "20230831/net/end2end.onnx")),
 ])
-def test_networks_come_by_themselves_or_in_an_archive(web, monkeypatch, capsys, url, content):
-    source = OnnxFile(url, "net.onnx", hashlib.sha256(CONTENT).hexdigest(), "CC0, somebody")
-    monkeypatch.setitem(model_store.SOURCES, "net", source)
+def test_networks_are_downloaded_by_themselves_or_in_an_archive(web, monkeypatch, capsys, path, content):
+    source = OnnxFile(web.url + path, "net.onnx", hashlib.sha256(CONTENT).hexdigest(), "CC0, somebody")
+    monkeypatch.setitem(SOURCES, "net", source)
     with pytest.raises(FileNotFoundError, match="run 'nanohtnet models get net'"):
         find_detector("net")
-    with pytest.raises(UserError, match=r"no route to host.*\n.*or put net.onnx into"):
+    with pytest.raises(UserError, match=r"404.*\n.*or put net.onnx into"):
         get("net")
-    assert "licence CC0, somebody\ndownloading https://there" in capsys.readouterr().out
-    web[url] = content
+    assert f"licence CC0, somebody\ndownloading {web.url}" in capsys.readouterr().out
+    web[path] = content
     get("net")
     assert find_detector("net").read_bytes() == CONTENT
     assert [path.name for path in detector_dir("net").iterdir()] == ["net.onnx"]
@@ -122,23 +139,21 @@ def test_networks_come_by_themselves_or_in_an_archive(web, monkeypatch, capsys, 
 
 
 @pytest.mark.parametrize(("content", "says"), [
-    (archive("net/other.onnx"), "not exactly one end2end.onnx"),
-    (archive("a/end2end.onnx", "b/end2end.onnx"), "not exactly one end2end.onnx"),
+    (archive("net/other.onnx"), "files end2end.onnx, expected one"),
+    (archive("a/end2end.onnx", "b/end2end.onnx"), "files end2end.onnx, expected one"),
     (b"<html>moved</html>", "not a zip file"),
 ])
 def test_archives_of_another_kind_are_refused(web, monkeypatch, content, says):
-    url = "https://there.invalid/net.zip"
-    monkeypatch.setitem(model_store.SOURCES, "net", OnnxFile(url, "net.onnx", "0" * 64, "CC0"))
-    web[url] = content
+    monkeypatch.setitem(SOURCES, "net", OnnxFile(web.url + "/net.zip", "net.onnx", "0" * 64, "CC0"))
+    web["/net.zip"] = content
     with pytest.raises(UserError, match=says):
         get("net")
 
 
 def test_a_network_of_another_content_is_refused(web, monkeypatch):
-    url = "https://there.invalid/net.onnx"
-    monkeypatch.setitem(model_store.SOURCES, "net", OnnxFile(url, "net.onnx", "0" * 64, "CC0"))
-    web[url] = CONTENT
-    with pytest.raises(ValueError, match="SHA-256 differs"):
+    monkeypatch.setitem(SOURCES, "net", OnnxFile(web.url + "/net.onnx", "net.onnx", "0" * 64, "CC0"))
+    web["/net.onnx"] = CONTENT
+    with pytest.raises(ValueError, match="another content"):
         get("net")
     assert not list(model_store.cache_dir().rglob("*.onnx"))
 

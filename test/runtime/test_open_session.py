@@ -1,5 +1,6 @@
 """Which runtime is taken, and what is said of those that are not."""
 
+import logging
 import subprocess
 import sys
 
@@ -7,15 +8,20 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from nanohtnet_ros.cli import main
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
-from nanohtnet_ros.runtime.session import open_session
-from nanohtnet_ros.runtime.tensorrt_api import GpuUnavailableError
+from nanohtnet_ros.runtime.session import GpuUnavailableError, open_session
 
 
 @pytest.fixture
 def no_tensorrt(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorrt", None)
+
+
+@pytest.fixture
+def log(caplog):
+    """Lines that the package logs."""
+    caplog.set_level(logging.INFO, "nanohtnet_ros")
+    return caplog
 
 
 @pytest.fixture
@@ -49,28 +55,25 @@ def test_tensorrt_comes_first(fake_trt, small_onnx, cuda_in_onnx_runtime):
     assert "fp16" in open_session(small_onnx, "tensorrt", precision="fp16").runtime
 
 
-def test_then_onnx_runtime_on_cuda(no_tensorrt, cuda_in_onnx_runtime):
+def test_then_onnx_runtime_on_cuda(no_tensorrt, cuda_in_onnx_runtime, log):
     cuda_in_onnx_runtime(True)
-    log = []
-    session = open_session(find_model(DEFAULT_MODEL), require_gpu=True, log=log.append)
+    session = open_session(find_model(DEFAULT_MODEL), require_gpu=True)
     assert session.runtime == f"ONNX Runtime {onnxruntime.__version__}, CUDA"
-    assert len(log) == 1 and "is not run by TensorRT: TensorRT's Python module cannot be imported" in log[0]
+    assert len(log.messages) == 1 and "is not run by TensorRT: TensorRT's Python module cannot be imported" in log.messages[0]
     assert session.run(np.zeros((1, 81, 17, 2), np.float32)).shape == (1, 9, 17, 4)
 
 
-def test_then_the_cpu(no_tensorrt, cuda_in_onnx_runtime):
+def test_then_the_cpu(no_tensorrt, cuda_in_onnx_runtime, log):
     cuda_in_onnx_runtime(False)
-    log = []
-    assert open_session(find_model(DEFAULT_MODEL), log=log.append).runtime.endswith("CPU")
-    assert len(log) == 2 and "cannot start it" in log[1]
+    assert open_session(find_model(DEFAULT_MODEL)).runtime.endswith("CPU")
+    assert len(log.messages) == 2 and "cannot start it" in log.messages[1]
 
 
-def test_a_network_that_tensorrt_cannot_build_goes_to_the_next(fake_trt, cuda_in_onnx_runtime):
+def test_a_network_that_tensorrt_cannot_build_goes_to_the_next(fake_trt, cuda_in_onnx_runtime, log):
     fake_trt().history.broken = True
     cuda_in_onnx_runtime(True)
-    log = []
-    assert open_session(find_model(DEFAULT_MODEL), log=log.append).runtime.endswith("CUDA")
-    assert "no tactic for node 7" in log[-1]
+    assert open_session(find_model(DEFAULT_MODEL)).runtime.endswith("CUDA")
+    assert "no tactic for node 7" in log.messages[-1]
 
 
 def test_require_gpu_says_why_each_gpu_runtime_failed(no_tensorrt):
@@ -128,8 +131,3 @@ def test_torch_is_not_imported_without_tensorrt():
         "print(session.runtime, 'torch' in sys.modules, 'onnx' in sys.modules)")
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip().endswith("False False"), result.stdout + result.stderr
-
-
-def test_the_command_line_says_why_there_is_no_engine(no_tensorrt, capsys):
-    assert main(["engine", "build"]) == 1
-    assert "TensorRT's Python module cannot be imported" in capsys.readouterr().err

@@ -8,8 +8,8 @@ onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 from onnx import helper
 
 from nanohtnet_ros.cli import main
-from nanohtnet_ros.commands import model_list
-from nanohtnet_ros.commands.model_list import COLUMNS, UNKNOWN
+from nanohtnet_ros.commands import models
+from nanohtnet_ros.commands.models import COLUMNS, UNKNOWN
 
 CARD = {
     "window_length": 9, "frame_rate_hz": 50.0, "output_offsets": [-4, -2, 0], "look_ahead": 0, "skeleton": "h36m_17",
@@ -25,8 +25,8 @@ def listed(write_onnx, monkeypatch, capsys):
     weights = {"w": np.zeros((2, 3), np.float32)}
     path = write_onnx([helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": ("FLOAT", ["B", 9, 17, 2])},
                       {"y": ("FLOAT", ["B", 9, 17, 3])}, weights)
-    monkeypatch.setattr(model_list, "package_model_dirs", lambda: [path.parent])
-    monkeypatch.setattr(model_list, "SPEED_S", 0.01)
+    monkeypatch.setattr(models, "package_model_dirs", lambda: [path.parent])
+    monkeypatch.setattr(models, "SPEED_S", 0.01)
 
     def run(*args: str, **changes) -> dict[str, str]:
         path.with_suffix(".json").write_text(json.dumps({**CARD, **changes}))
@@ -59,7 +59,7 @@ def test_what_a_card_does_not_say_is_not_made_up(listed):
 
 
 def test_speed_is_not_measured_where_nobody_asks(listed, monkeypatch):
-    monkeypatch.setattr(model_list, "open_session", lambda *args: pytest.fail("a network was opened"))
+    monkeypatch.setattr(models, "open_session", lambda *args: pytest.fail("a network was opened"))
     assert listed("--speed", "false")["ms a window"] == ""
 
 
@@ -75,7 +75,7 @@ def test_a_broken_card_does_not_hide_the_other_networks(tmp_path, write_onnx, mo
     (path.parent / "broken.onnx").write_bytes(path.read_bytes())
     (path.parent / "broken.json").write_text("{}")
     (path.parent / "bare.onnx").write_bytes(path.read_bytes())
-    monkeypatch.setattr(model_list, "package_model_dirs", lambda: [path.parent])
+    monkeypatch.setattr(models, "package_model_dirs", lambda: [path.parent])
     assert main(["models", "list", "--speed=false"]) == 0
     out = capsys.readouterr().out
     assert "broken cannot be used" in out and "has no field 'window_length'" in out

@@ -1,4 +1,4 @@
-"""`nanohtnet models list`: what is installed, how large, how good and how fast."""
+"""`nanohtnet models list` and `models get`: lifting networks with size, errors and speed; detectors' files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.runtime.downloads import SOURCES
+from nanohtnet_ros.runtime.downloads import SOURCES, download
 from nanohtnet_ros.runtime.model_store import cache_dir, is_here, package_model_dirs
 from nanohtnet_ros.runtime.session import open_session
 
@@ -33,7 +33,8 @@ def show(speed: bool = True) -> None:
     """
     paths = {path.name: path for folder in reversed(package_model_dirs()) for path in folder.glob("*.onnx")}
     print("lifting networks")
-    rows, broken = [COLUMNS], []
+    rows: list[tuple[str, ...]] = [COLUMNS]
+    broken = []
     for path in sorted(paths.values()):
         try:
             rows.append(row(path, speed))
@@ -44,12 +45,37 @@ def show(speed: bool = True) -> None:
         print(f"  in {folder}")
     print("detectors")
     for name, source in SOURCES.items():
-        place = cache_dir() / name if is_here(name) else f"not here: nanohtnet models get {name}"
-        print(f"  {name:24} {source.licence}  {place}")
+        state = cache_dir() / name if is_here(name) else f"not downloaded: nanohtnet models get {name}"
+        print(f"  {name:24} {source.licence}  {state}")
+
+
+def get(name: str) -> None:
+    """Download a detector's files into the user's cache, unless they are there.
+
+    The address and the licence are shown first; files are kept if their SHA-256 is the expected one. Nothing is
+    installed.
+
+    Args:
+        name: one that 'nanohtnet models list' shows.
+
+    Raises:
+        UserError: the name is unknown, the download failed, or a file's content is not the expected one.
+    """
+    if name not in SOURCES:
+        raise UserError(f"unknown model '{name}', expected one of {', '.join(SOURCES)}")
+    source, target = SOURCES[name], cache_dir() / name
+    if not is_here(name):
+        print(f"{name}: licence {source.licence}\ndownloading {source.address}", flush=True)
+        try:
+            download(name, target)
+        except UserError as error:
+            raise UserError(f"{error}\nCheck the connection and run it again, or put {', '.join(source.hashes)} into "
+                            f"{target} yourself.") from error
+    print(f"{name} is in {target}")
 
 
 def row(path: Path, speed: bool) -> tuple[str, ...]:
-    """What there is to say of a lifting network, in the order of `COLUMNS`."""
+    """A lifting network's row of the table, in the order of `COLUMNS`."""
     from nanohtnet_ros.core.model_card import ModelCard
 
     card = ModelCard.load(path.with_suffix(".json"))
@@ -83,16 +109,17 @@ def median_ms(path: Path, card: ModelCard) -> float:
     window = np.random.default_rng(0).normal(0.0, 0.3, (1, card.window_length, 17, 2)).astype(np.float32)
     for _ in range(3):
         session.run(window)
-    taken, end = [], time.perf_counter() + SPEED_S
-    while not taken or time.perf_counter() < end:
+    times_s: list[float] = []
+    end = time.perf_counter() + SPEED_S
+    while not times_s or time.perf_counter() < end:
         started = time.perf_counter()
         session.run(window)
-        taken.append(time.perf_counter() - started)
-    return 1000.0 * float(np.median(taken))
+        times_s.append(time.perf_counter() - started)
+    return 1000.0 * float(np.median(times_s))
 
 
 def table(rows: list[tuple[str, ...]]) -> str:
-    """Rows of words in columns; the first is the headings'."""
+    """Aligned columns as text; the first row is the header."""
     widths = [max(len(cells[i]) for cells in rows) for i in range(len(rows[0]))]
     return "\n".join(
         "  " + "  ".join([cells[0].ljust(widths[0]), *map(str.rjust, cells[1:], widths[1:])]) for cells in rows)
