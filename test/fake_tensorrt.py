@@ -13,6 +13,7 @@ import json
 import os
 import time
 from math import prod
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -160,7 +161,7 @@ def make(version: str = "10.3.0") -> ModuleType:
                 self.logger.log(Severity.ERROR, "no tactic for node 7")
                 return None
             if log := os.environ.get("FAKE_TENSORRT_LOG"):
-                with open(log, "a") as file:
+                with Path(log).open("a") as file:
                     file.write("build\n")
                 time.sleep(1.5)
             history.builds.append(config.cache.content)

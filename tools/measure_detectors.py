@@ -126,7 +126,7 @@ def rows(image: np.ndarray, people: int, repeats: int) -> dict[str, float]:
 
     def decode_yolox() -> None:
         found = detector.decode(grids)
-        SAME.boxes_to_image(found[yolox.sure_boxes(found, 0.3, 0.45, 30), :4])
+        SAME.boxes_to_image(found[yolox.confident_boxes(found, 0.3, 0.45, 30), :4])
 
     return {
         f"suppression of {CANDIDATES} boxes a person": suppression,
@@ -140,7 +140,7 @@ def rows(image: np.ndarray, people: int, repeats: int) -> dict[str, float]:
         "RTMPose": ms(decode_rtmpose),
         "before: RTMPose's crops": ms(lambda: rtmpose.NORMALISATION.write(crops.cut(image), crop_room)),
         "before: letterbox to 640x640": ms(
-            lambda: yolo_pose.NORMALISATION.write([letterbox(image, SIZE, centred=True)[0]], room)),
+            lambda: yolo_pose.YoloPoseDetector.normalisation.write([letterbox(image, SIZE, centred=True)[0]], room)),
     }
 
 

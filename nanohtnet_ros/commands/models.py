@@ -57,7 +57,6 @@ def get(name: str) -> None:
 
     Args:
         name: one that 'nanohtnet models list' shows.
-
     Raises:
         UserError: the name is unknown, the download failed, or a file's content is not the expected one.
     """
@@ -79,7 +78,7 @@ def row(path: Path, speed: bool) -> tuple[str, ...]:
     from nanohtnet_ros.core.model_card import ModelCard
 
     card = ModelCard.load(path.with_suffix(".json"))
-    errors = card.metrics.get("val") or next(iter(card.metrics.values()), {})
+    errors: dict[str, float] = card.metrics.get("val") or next(iter(card.metrics.values()), {})
     return (
         path.stem,
         f"{path.stat().st_size / 1e6:.1f}",

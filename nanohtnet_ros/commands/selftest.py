@@ -65,8 +65,8 @@ def selftest(
 ) -> None:
     """Check and time everything that can run networks here: paste what it prints into a bug report.
 
-    TensorRT's engines are built if they are not there, which may take minutes. Every backend gets the same windows, from
-    the packaged clips, and must give the joints that ONNX Runtime gives on the CPU.
+    TensorRT's engines are built if they are missing, which may take minutes. Every backend gets the same windows, from
+    the packaged clips, and must give the joints of ONNX Runtime on the CPU.
 
     Args:
         model: a name that `nanohtnet models list` shows, or an .onnx file.

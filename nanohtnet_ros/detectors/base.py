@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,6 +10,8 @@ import numpy as np
 
 from nanohtnet_ros.core.poses import Keypoints
 from nanohtnet_ros.core.skeleton import COCO_17, coco_to_h36m
+from nanohtnet_ros.detectors.network_input import Letterbox, NetworkInput, PixelNormalisation
+from nanohtnet_ros.runtime.session import Session
 
 
 class PersonDetector(Protocol):
@@ -22,7 +25,7 @@ class PersonDetector(Protocol):
         Args:
             image_bgr: (H, W, 3) uint8.
         Returns:
-            (N, 4) float32 as x0, y0, x1, y1, pixels, the surest first.
+            (N, 4) float32 as x0, y0, x1, y1, pixels, highest score first.
         """
         ...
 
@@ -33,12 +36,45 @@ class PeopleConfig:
 
     Attributes:
         max_people: people found at most.
-        detect_every: frames between two looks for newcomers while somebody is in view; 1 looks always. Detectors of one
-            stage look always.
+        detect_every: frames between person detections while tracking; 1 detects in every frame. Detectors of one stage
+            always do.
     """
 
     max_people: int = 6
     detect_every: int = 1
+
+
+class OneStageDetector(ABC):
+    """Finds all people's COCO keypoints by one network, in every image by itself; image centred in the input."""
+
+    family: str
+    normalisation = PixelNormalisation()
+
+    def __init__(self, session: Session, outputs: dict[str, str], config: PeopleConfig | None = None) -> None:
+        """Take an open network.
+
+        Args:
+            session: the network.
+            outputs: names of its output tensors by their usual names, as `recognise` gives them.
+            config: limits.
+        """
+        self.config = config or PeopleConfig()
+        self._session, self._outputs = session, outputs
+        self._input = NetworkInput(session, self.normalisation)
+        self.runtime = session.runtime
+
+    def reset(self) -> None:  # noqa: B027
+        """Nothing is kept between images."""
+
+    def detect(self, image_bgr: np.ndarray) -> list[Keypoints]:
+        x, letterbox = self._input.letterboxed(image_bgr, centred=True)
+        found = self._session.run_named(x)
+        outputs = {usual: found[name] for usual, name in self._outputs.items()}
+        return people_from_coco(*self._decode(outputs, letterbox))
+
+    @abstractmethod
+    def _decode(self, outputs: dict[str, np.ndarray], letterbox: Letterbox) -> tuple[np.ndarray, np.ndarray]:
+        """Outputs by their usual names to (P, 17, 2) pixels of the image and (P, 17) confidences."""
 
 
 def people_from_coco(xy_px: np.ndarray, confidence: np.ndarray) -> list[Keypoints]:

@@ -9,15 +9,16 @@ import numpy as np
 
 from nanohtnet_ros.runtime.session import Session
 
-PAD = 114  # the grey that all these networks were trained with around images
+PAD = 114  # grey value around images in the training of all these networks
 
 
 @dataclass(frozen=True)
-class Normalisation:
-    """What a network wants pixels to be.
+class PixelNormalisation:
+    """The pixel values that a network expects.
 
     Attributes:
-        mean, std: per channel, in the network's order: (value - mean) / std.
+        mean: per channel, in the network's order: (value - mean) / std.
+        std: see `mean`.
         rgb: whether its channels are red, green, blue; images are blue, green, red.
     """
 
@@ -81,13 +82,17 @@ def letterbox(image: np.ndarray, size: tuple[int, int], centred: bool) -> tuple[
     return image, Letterbox(np.array(fitted) / (width, height), np.array((x0, y0), float))
 
 
-class ImageInput:
+class NetworkInput:
     """One network's input, in memory that is used again: fresh memory for every image would cost more than the rest."""
 
-    def __init__(self, session: Session, normalisation: Normalisation, default: tuple[int, int]) -> None:
-        """Make room.
+    def __init__(
+        self, session: Session, normalisation: PixelNormalisation, default: tuple[int, int] = (640, 640),
+    ) -> None:
+        """Allocate memory.
 
         Args:
+            session: the network.
+            normalisation: of its pixels.
             default: width and height where the network takes any.
         """
         height, width = session.input_shape[2:]
@@ -103,5 +108,5 @@ class ImageInput:
 
     def letterboxed(self, image_bgr: np.ndarray, centred: bool) -> tuple[np.ndarray, Letterbox]:
         """(1, 3, H, W) of an image of any size, and where it lies in that."""
-        fitted, place = letterbox(image_bgr, self.size, centred)
-        return self.batch([fitted]), place
+        fitted, placed = letterbox(image_bgr, self.size, centred)
+        return self.batch([fitted]), placed

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nanohtnet_ros.core.detector import Detector
-from nanohtnet_ros.detectors.base import PeopleConfig, PersonDetector
+from nanohtnet_ros.detectors.base import OneStageDetector, PeopleConfig, PersonDetector
 from nanohtnet_ros.detectors.blazepose import BlazePoseConfig, BlazePoseDetector
 from nanohtnet_ros.detectors.recognise import recognise
 from nanohtnet_ros.detectors.rtmdet import RTMDet
@@ -18,12 +18,13 @@ from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.model_store import detector_dir, find_detector
 from nanohtnet_ros.runtime.session import Session, open_session
 
-ONE_STAGE = {"rtmo": RTMODetector, "yolo_pose": YoloPoseDetector}
-PERSON_DETECTORS = {"rtmdet": RTMDet, "yolox": YOLOX}
+ONE_STAGE: dict[str, type[OneStageDetector]] = {"rtmo": RTMODetector, "yolo_pose": YoloPoseDetector}
+PERSON_DETECTORS: dict[str, Callable[[Session, dict[str, str], int], PersonDetector]] = {
+    "rtmdet": RTMDet, "yolox": YOLOX}
 
 
 def on_any_device(path: Path, threads: int) -> Session:
-    """Open a network with the best runtime at hand."""
+    """Open a network with the first runtime that works."""
     return open_session(path, threads=threads)
 
 
@@ -37,15 +38,15 @@ def open_detector(
     Args:
         name: one that `nanohtnet models list` shows, or the path of a network's file.
         max_people: people found at most.
-        detect_every: frames between two looks for newcomers while somebody is in view, for BlazePose and RTMPose.
+        detect_every: frames between person detections while tracking, for BlazePose and RTMPose.
         threads: CPU threads of each network.
-        family: of the file, or `auto` to tell by its tensors.
-        person_detector: name or path of the network that finds boxes for RTMPose.
+        family: of the file, or `auto` to recognise it by its tensors.
+        person_detector: name or path of the network that finds boxes, for RTMPose.
         person_family: of that file, or `auto`.
         open_network: opens a file with so many CPU threads; BlazePose's are opened without it, they run on the CPU.
     Raises:
-        ValueError: the name is unknown, or a file fits no family; the message lists what was expected.
-        FileNotFoundError: a file is not there; the message names the command that gets it.
+        UserError: the name is unknown, or a file fits no family; the message lists what was expected.
+        FileNotFoundError: a file is missing; the message names the command that gets it.
     """
     if name == "blazepose":
         config = BlazePoseConfig(max_people=max_people, detect_every=detect_every, threads=threads)

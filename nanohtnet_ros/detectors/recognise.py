@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -11,31 +10,33 @@ from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.session import Session
 
 ANY = None
-Sizes = tuple[Container[int] | None, ...]
+Sizes = tuple[tuple[int, ...] | None, ...]
+Layout = dict[str, Sizes]
 
 
 @dataclass(frozen=True)
 class Family:
-    """What the networks of a family look like from outside. All take images: (N, 3, H, W).
+    """Inputs and outputs of a family of networks. All take images: (N, 3, H, W).
 
     Attributes:
-        name: as users give it.
+        name: value of the parameters `detector_family` and `person_detector_family`.
         finds: keypoints or boxes.
-        layouts: kinds of export; each has its outputs' usual names and, per axis, the sizes it may have.
+        layouts: kinds of export; each has its outputs' usual names and the possible sizes of each axis.
     """
 
     name: str
     finds: str
-    layouts: tuple[dict[str, Sizes], ...]
+    layouts: tuple[Layout, ...]
 
     def roles(self, outputs: dict[str, tuple[int, ...]]) -> dict[str, str] | None:
         """Which output is which, by its usual name; None if the network is not of this family.
 
-        Outputs of other names are told by their shapes, in the network's order where shapes leave it open.
+        Outputs with other names are recognised by their shapes, then by their order.
         """
         for layout in self.layouts:
-            orders = [tuple(layout)] if set(layout) == set(outputs) else permutations(outputs)
-            for order in orders if len(layout) == len(outputs) else ():
+            if len(layout) != len(outputs):
+                continue
+            for order in [tuple(layout)] if set(layout) == set(outputs) else permutations(outputs):
                 if all(fits(outputs[name], sizes) for name, sizes in zip(order, layout.values(), strict=True)):
                     return dict(zip(layout, order, strict=True))
         return None
@@ -45,7 +46,7 @@ class Family:
         return f"{self.name}: {', or '.join(map(' and '.join, layouts))}"
 
 
-SUPPRESSED = {"dets": (ANY, ANY, (5,)), "labels": (ANY, ANY)}
+SUPPRESSED: Layout = {"dets": (ANY, ANY, (5,)), "labels": (ANY, ANY)}
 FAMILIES = (
     Family("rtmpose", "keypoints", ({"simcc_x": (ANY, (17, 26, 133), ANY), "simcc_y": (ANY, (17, 26, 133), ANY)},)),
     Family("rtmo", "keypoints", ({"dets": (ANY, ANY, (5,)), "keypoints": (ANY, ANY, (17,), (3,))},)),
@@ -64,24 +65,25 @@ def fits(shape: tuple[int, ...], sizes: Sizes) -> bool:
 
 
 def written(sizes: Sizes) -> str:
-    """Expected sizes as people read them: `(any, 17|26, any)`."""
+    """Expected sizes as text: `(any, 17|26, any)`."""
     return f"({', '.join('any' if allowed is ANY else '|'.join(map(str, allowed)) for allowed in sizes)})"
 
 
 def recognise(session: Session, path: Path, finds: str, family: str = "auto") -> tuple[str, dict[str, str]]:
     """Find a network's family.
 
-    RTMDet's and YOLOX's exports by MMDeploy look the same but want different pixels; they are told apart by the file's
-    name or its folder's.
+    RTMDet's and YOLOX's exports by MMDeploy have the same tensors but expect different pixels; the name of the file or
+    of its folder distinguishes them.
 
     Args:
+        session: the network.
         path: of its file.
         finds: `keypoints` or `boxes`.
-        family: the family's name if it is known, else `auto`.
+        family: its name, or `auto`.
     Returns:
         The family's name, and the names of its outputs by their usual names.
     Raises:
-        ValueError: it is of no family, or not of the one given, or may be of several; the message lists what is
+        UserError: it is of no family, or not of the one given, or may be of several; the message lists what is
             expected and what the file has.
     """
     has = (f"it has the input '{session.input_name}' {session.input_shape} and the outputs "
@@ -93,11 +95,11 @@ def recognise(session: Session, path: Path, finds: str, family: str = "auto") ->
         hint = f"; it looks like {other.name}, which finds {other.finds}" if other else ""
         expected = "; ".join(map(str, candidates))
         raise UserError(
-            f"{path} is no detector of {finds} that is known: {has} (-1 is any){hint}. Expected an input (any, 3, any, "
+            f"{path} is not a known detector of {finds}: {has} (-1 is any){hint}. Expected an input (any, 3, any, "
             f"any) and one of these sets of outputs: {expected}")
     if len(matching) > 1:
-        place = f"{path.parent.name}/{path.name}".lower()
-        matching = {name: roles for name, roles in matching.items() if name in place} or matching
+        named = f"{path.parent.name}/{path.name}".lower()
+        matching = {name: roles for name, roles in matching.items() if name in named} or matching
     if len(matching) > 1:
         parameter = "detector_family" if finds == "keypoints" else "person_detector_family"
         raise UserError(f"{path} may be {' or '.join(matching)}: {has}. Set {parameter} to the one it is")

@@ -1,6 +1,6 @@
 """RTMPose: keypoints of one person in a box (Jiang et al., "RTMPose: Real-Time Multi-Person Pose Estimation", 2023).
 
-Input as of MMPose's configuration: the box, a quarter larger and widened to the input's proportions, red, green, blue.
+Input as of MMPose's configuration: the box, a quarter larger and widened to the input's proportions; RGB.
 Output (SimCC): for each keypoint a row of responses over x and one over y, `simcc_x` (N, K, 2 W) and `simcc_y`
 (N, K, 2 H), two for each pixel of the input. Networks with Halpe's 26 or COCO-WholeBody's 133 keypoints begin with
 COCO's 17, which are taken.
@@ -13,19 +13,19 @@ import numpy as np
 
 from nanohtnet_ros.core.poses import Keypoints
 from nanohtnet_ros.detectors.base import PeopleConfig, PersonDetector, people_from_coco
-from nanohtnet_ros.detectors.network_input import ImageInput, Normalisation
+from nanohtnet_ros.detectors.network_input import NetworkInput, PixelNormalisation
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.session import Session
 
-NORMALISATION = Normalisation(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375), rgb=True)
+NORMALISATION = PixelNormalisation(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375), rgb=True)
 SIZE = (192, 256)  # where the file leaves it open
 PADDING = 1.25  # of the box, as in training
 BINS_PER_PIXEL = 2.0
 
-FOLLOWED_CONFIDENCE = 0.3  # keypoints surer than this say where a person's next box is
-FOLLOWED_PADDING = 1.2  # of their extent, for the crown and the feet
-PRESENCE = 0.25  # mean confidence below which a person that is followed is given up
-DUPLICATE = 0.06  # two people are one whose keypoints lie closer than this on average, in their box's larger side
+TRACKED_CONFIDENCE = 0.3  # keypoints above it determine a person's next box
+TRACKED_PADDING = 1.2  # of their extent, for the crown and the feet
+PRESENCE = 0.25  # mean confidence below which a tracked person is dropped
+DUPLICATE = 0.06  # mean distance of two people's keypoints below which they are one, in units of the box's larger side
 
 
 class Crops:
@@ -54,10 +54,11 @@ class Crops:
 
 
 def decode_simcc(simcc_x: np.ndarray, simcc_y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where the responses are highest.
+    """Position and height of the highest responses.
 
     Args:
-        simcc_x, simcc_y: (N, K, bins).
+        simcc_x: (N, K, bins).
+        simcc_y: likewise.
     Returns:
         (N, K, 2) pixels of the input, and (N, K) the lower of both maxima as confidence, 0 to 1.
     """
@@ -69,22 +70,23 @@ def decode_simcc(simcc_x: np.ndarray, simcc_y: np.ndarray) -> tuple[np.ndarray, 
 
 
 def boxes_around(xy: np.ndarray, confidence: np.ndarray) -> np.ndarray:
-    """(P, 4) boxes around the sure keypoints of those of N people who have two at least; (N, K, 2) and (N, K)."""
-    sure = confidence > FOLLOWED_CONFIDENCE
-    seen = sure.sum(axis=1) >= 2
-    xy, sure = xy[seen], sure[seen][..., None]
-    low = np.where(sure, xy, np.inf).min(axis=1)
-    high = np.where(sure, xy, -np.inf).max(axis=1)
-    grown = (FOLLOWED_PADDING - 1) / 2 * (high - low)
+    """(P, 4) boxes around the confident keypoints of those of N people who have at least two; (N, K, 2) and (N, K)."""
+    confident = confidence > TRACKED_CONFIDENCE
+    enough = confident.sum(axis=1) >= 2
+    xy, confident = xy[enough], confident[enough][..., None]
+    low = np.where(confident, xy, np.inf).min(axis=1)
+    high = np.where(confident, xy, -np.inf).max(axis=1)
+    grown = (TRACKED_PADDING - 1) / 2 * (high - low)
     return np.concatenate((low - grown, high + grown), axis=1)
 
 
 def distinct(xy: np.ndarray, confidence: np.ndarray, side: np.ndarray) -> np.ndarray:
-    """Indices of people of whom none is another, the surest first.
+    """Indices of de-duplicated people, highest mean confidence first.
 
     Args:
-        xy, confidence: (N, K, 2) and (N, K).
-        side: (N,) of their boxes, pixels.
+        xy: (N, K, 2) pixels.
+        confidence: (N, K).
+        side: (N,) larger side of their boxes, pixels.
     """
     kept: list[int] = []
     for i in np.argsort(-confidence.mean(axis=1), kind="stable"):
@@ -111,7 +113,7 @@ class RTMPoseDetector:
         """
         self.config = config or PeopleConfig()
         self._session, self._outputs, self._persons = session, outputs, persons
-        self._input = ImageInput(session, NORMALISATION, SIZE)
+        self._input = NetworkInput(session, NORMALISATION, SIZE)
         for role, pixels in zip(("simcc_x", "simcc_y"), self._input.size, strict=True):
             bins = session.output_shapes[outputs[role]][2]
             if bins not in (-1, pixels * BINS_PER_PIXEL):
@@ -129,24 +131,24 @@ class RTMPoseDetector:
         self._frames_since_detection += 1
         xy, confidence = np.zeros((0, 17, 2), np.float32), np.zeros((0, 17), np.float32)
         if self._frames_since_detection < self.config.detect_every:
-            xy, confidence = self._follow(image_bgr)
+            xy, confidence = self._track(image_bgr)
         if not len(xy):
             self._frames_since_detection = 0
             xy, confidence = self._keypoints(image_bgr, self._persons.boxes(image_bgr)[: self.config.max_people])
         self._boxes = boxes_around(xy, confidence)
         return people_from_coco(xy, confidence)
 
-    def _follow(self, image_bgr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Keypoints of the last image's people, without those who have left."""
+    def _track(self, image_bgr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Keypoints of the last image's people, without those who are gone."""
         boxes = self._boxes
         xy, confidence = self._keypoints(image_bgr, boxes)
-        there = confidence.mean(axis=1) >= PRESENCE
-        xy, confidence, boxes = xy[there], confidence[there], boxes[there]
-        one_each = distinct(xy, confidence, (boxes[:, 2:] - boxes[:, :2]).max(axis=1))
-        return xy[one_each], confidence[one_each]
+        present = confidence.mean(axis=1) >= PRESENCE
+        xy, confidence, boxes = xy[present], confidence[present], boxes[present]
+        kept = distinct(xy, confidence, (boxes[:, 2:] - boxes[:, :2]).max(axis=1))
+        return xy[kept], confidence[kept]
 
     def _keypoints(self, image_bgr: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(N, 17, 2) keypoints of the people in (N, 4) boxes, and (N, 17) confidences; in one batch if it may be."""
+        """(N, 17, 2) keypoints of the people in (N, 4) boxes, and (N, 17) confidences."""
         if not len(boxes):
             return np.zeros((0, 17, 2), np.float32), np.zeros((0, 17), np.float32)
         crops = Crops(boxes, self._input.size)
@@ -158,7 +160,7 @@ class RTMPoseDetector:
         return crops.to_image(xy), confidence
 
     def _run(self, x: np.ndarray, batch: int = -1) -> tuple[np.ndarray, np.ndarray]:
-        """Responses for some crops; a network of a fixed batch gets it filled up."""
+        """Responses for some crops; a fixed batch is padded."""
         count = len(x)
         if count < batch:
             x = np.concatenate((x, np.zeros((batch - count, *x.shape[1:]), x.dtype)))

@@ -2,22 +2,20 @@
 
 Two kinds of export. The authors' own: (1, N, 5 + classes), a row for each cell of the grids of strides 8, 16 and 32,
 which holds the box's centre relative to the cell and its size's logarithm, both in strides, the object's score and
-each class's. MMDeploy's, as OpenMMLab publishes them: suppressed boxes as RTMDet's. Input of both: blue, green, red
-from 0 to 255 as they are; image in the upper left corner.
+each class's. MMDeploy's, as OpenMMLab publishes them: suppressed boxes as RTMDet's. Input of both: BGR, 0 to
+255; image in the upper left corner.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from nanohtnet_ros.detectors.boxes import centre_to_corners, sure_boxes
-from nanohtnet_ros.detectors.network_input import ImageInput, Normalisation
+from nanohtnet_ros.detectors.boxes import centre_to_corners, confident_boxes
+from nanohtnet_ros.detectors.network_input import NetworkInput, PixelNormalisation
 from nanohtnet_ros.detectors.rtmdet import THRESHOLD, people_among
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.session import Session
 
-NORMALISATION = Normalisation()
-SIZE = (640, 640)  # where the file leaves it open
 MAX_IOU = 0.45
 STRIDES = (8, 16, 32)
 
@@ -44,7 +42,7 @@ class YOLOX:
             ValueError: the rows are not those of the input's grids.
         """
         self._session, self._outputs, self._max_people = session, outputs, max_people
-        self._input = ImageInput(session, NORMALISATION, SIZE)
+        self._input = NetworkInput(session, PixelNormalisation())
         self._cells, self._strides = grid(self._input.size)
         rows = session.output_shapes[outputs["output"]][1] if "output" in outputs else -1
         if rows not in (-1, len(self._cells)):
@@ -54,13 +52,13 @@ class YOLOX:
         self.runtime = session.runtime
 
     def boxes(self, image_bgr: np.ndarray) -> np.ndarray:
-        x, place = self._input.letterboxed(image_bgr, centred=False)
+        x, letterbox = self._input.letterboxed(image_bgr, centred=False)
         out = self._session.run_named(x)
         if "dets" in self._outputs:
             dets, labels = (out[self._outputs[role]][0] for role in ("dets", "labels"))
-            return people_among(dets, labels, place, MAX_IOU, self._max_people)
+            return people_among(dets, labels, letterbox, MAX_IOU, self._max_people)
         dets = self.decode(out[self._outputs["output"]][0])
-        return place.boxes_to_image(dets[sure_boxes(dets, THRESHOLD, MAX_IOU, self._max_people), :4])
+        return letterbox.boxes_to_image(dets[confident_boxes(dets, THRESHOLD, MAX_IOU, self._max_people), :4])
 
     def decode(self, raw: np.ndarray) -> np.ndarray:
         """(N, 5 + classes) rows of the grids to (M, 5) boxes in pixels of the input and scores, the likely ones."""

@@ -43,10 +43,8 @@ class Session(ABC):
 
         Args:
             x: `input_dtype`, of `input_shape`.
-
         Returns:
             All outputs by their names, in the network's order; real numbers are float32.
-
         Raises:
             ValueError: another shape or type.
             RuntimeError: the runtime failed, or the session is closed.
@@ -57,7 +55,8 @@ class Session(ABC):
             raise ValueError(f"'{self.input_name}' is {x.dtype}, model expects {self.input_dtype}: convert it")
         if x.ndim != len(self.input_shape) or any(
                 got != size if size >= 0 else not got for got, size in zip(x.shape, self.input_shape, strict=True)):
-            raise ValueError(f"'{self.input_name}' has shape {x.shape}, model expects {self.input_shape} (-1: 1 or more)")
+            raise ValueError(
+                f"'{self.input_name}' has shape {x.shape}, model expects {self.input_shape} (-1 is any but 0)")
         return self._infer(x)
 
     def close(self) -> None:

@@ -26,7 +26,10 @@ RETRIES = 2
 class Source(Protocol):
     """Where files are downloaded from."""
 
-    licence: str
+    @property
+    def licence(self) -> str:
+        """Of the files."""
+        ...
 
     @property
     def address(self) -> str:
@@ -147,7 +150,6 @@ def download(name: str, target: Path) -> None:
     Args:
         name: one of `SOURCES`.
         target: the folder.
-
     Raises:
         UserError: the download failed, or a file's content is not the expected one.
     """

@@ -34,7 +34,7 @@ def build_engine(path: Path, precision: str, max_batch: int, timing: bytes) -> t
     Returns:
         The engine and the new timing cache.
     Raises:
-        ValueError: TensorRT cannot build it; the message has its reasons.
+        UserError: TensorRT cannot build it; the message has its reasons.
         ImportError: fp16 needs the package onnx, and it is not installed.
     """
     trt = tensorrt_api.load_tensorrt()
@@ -72,12 +72,12 @@ def build_engine(path: Path, precision: str, max_batch: int, timing: bytes) -> t
 
 
 def _network_flags(trt: ModuleType, typed: bool) -> int:
-    """8.6 must be told of explicit batches, 10 of types; 11 takes both for granted and dropped the first."""
+    """8.6 needs the flag of explicit batches, 10 that of strong types; 11 implies both and dropped the first."""
     major = tensorrt_api.version_of(trt)[0]
     if major < 10:
-        return 1 << int(getattr(trt.NetworkDefinitionCreationFlag, "EXPLICIT_BATCH", None))
+        return 1 << int(getattr(trt.NetworkDefinitionCreationFlag, "EXPLICIT_BATCH", 0))
     if major == 10 and typed:
-        return 1 << int(getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None))
+        return 1 << int(getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", 0))
     return 0
 
 
@@ -116,7 +116,7 @@ def progress_monitor(trt: ModuleType, name: str) -> trt.IProgressMonitor | None:
     if not hasattr(trt, "IProgressMonitor"):
         return None
 
-    class Progress(trt.IProgressMonitor):
+    class Progress(trt.IProgressMonitor):  # type: ignore[name-defined]
         """Logs the outermost phase every few seconds. TensorRT calls it from several threads."""
 
         def __init__(self) -> None:

@@ -137,7 +137,7 @@ def get_engine(path: Path, precision: str, max_batch: int, rejected: str | None 
         rejected: why TensorRT cannot load the engine in the cache, if it cannot.
     Raises:
         GpuUnavailableError: TensorRT or a GPU is missing.
-        ValueError, ImportError: it cannot be built.
+        UserError, ImportError: it cannot be built.
     """
     trt = tensorrt_api.load_tensorrt()
     gpu = tensorrt_api.current_gpu(tensorrt_api.load_torch())

@@ -27,7 +27,6 @@ class OnnxSession(Session):
             path: the ONNX file.
             threads: CPU threads.
             device: cpu or cuda.
-
         Raises:
             ImportError: ONNX Runtime is not installed.
             GpuUnavailableError: the device is cuda, and ONNX Runtime cannot use it.

@@ -35,7 +35,6 @@ def open_session(
         precision: fp32 or fp16, of TensorRT.
         max_batch: largest batch of TensorRT's engine, if the network's batch is dynamic; larger ones run in pieces.
         cuda_graph: replay TensorRT's launches as CUDA graphs.
-
     Raises:
         FileNotFoundError: no such file.
         UserError: the file is no network that can be run, or the arguments contradict each other.

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nanohtnet_ros.runtime.base import GpuUnavailableError
 
@@ -79,11 +79,11 @@ def logger() -> trt.ILogger:
     """The one logger that all of TensorRT's objects share; it outlives them all."""
     trt = load_tensorrt()
 
-    class ErrorLogger(trt.ILogger):
+    class ErrorLogger(trt.ILogger):  # type: ignore[name-defined]
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
 
-        def log(self, severity: trt.ILogger.Severity, msg: str) -> None:
+        def log(self, severity: Any, msg: str) -> None:
             if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
                 RECENT_ERRORS.append(msg.strip())
 

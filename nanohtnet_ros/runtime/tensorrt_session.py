@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 from types import ModuleType
@@ -29,6 +30,9 @@ class TensorRTSession(Session):
     Buffers for the largest batch are allocated once. A larger batch runs in pieces.
     """
 
+    _runtime: trt.Runtime
+    _engine: trt.ICudaEngine
+
     def __init__(self, engine: bytes, name: str, precision: str = "", cuda_graph: bool = False) -> None:
         """Load an engine.
 
@@ -40,18 +44,18 @@ class TensorRTSession(Session):
         Raises:
             GpuUnavailableError: TensorRT or a GPU is missing, or its memory is full.
             EngineFileError: TensorRT cannot load the engine.
-            ValueError: its tensors are not of a kind that this class can feed.
+            UserError: it has several inputs, or tensors of an unsupported type.
         """
         trt, torch = tensorrt_api.load_tensorrt(), tensorrt_api.load_torch()
         tensorrt_api.RECENT_ERRORS.clear()
         self._name = name
         self._memory = CudaMemory(torch)
-        self._runtime: trt.Runtime | None = trt.Runtime(tensorrt_api.logger())
-        self._engine: trt.ICudaEngine | None = self._runtime.deserialize_cuda_engine(engine)
+        self._runtime = trt.Runtime(tensorrt_api.logger())
+        self._engine = self._runtime.deserialize_cuda_engine(engine)
         if self._engine is None:
             raise EngineFileError(f"TensorRT {trt.__version__} cannot load it: {tensorrt_api.recent_errors()}")
         self._read_tensors(trt)
-        self._contexts: dict[int, trt.IExecutionContext] = {}
+        self._contexts: dict[int, Any] = {}
         self._graphs: dict[int, Any] = {}
         self._shapes: dict[int, tuple[int, ...]] = {}
         self._use_graphs = cuda_graph
@@ -68,7 +72,7 @@ class TensorRTSession(Session):
 
         Raises:
             GpuUnavailableError: TensorRT or a GPU is missing, or its memory is full.
-            ValueError, ImportError: the engine cannot be built.
+            UserError, ImportError: the engine cannot be built.
         """
         engine = get_engine(path, precision, max_batch)
         try:
@@ -86,11 +90,8 @@ class TensorRTSession(Session):
             raise UserError(f"{path}: {error}; build it on this machine, or give the ONNX file") from error
 
     def _free(self) -> None:
-        self._graphs.clear()
-        self._contexts.clear()
-        self._engine = self._runtime = None
-        self._input = self._input_host = None
-        self._outputs, self._outputs_host, self._allocators = {}, {}, {}
+        del self._graphs, self._contexts, self._engine, self._runtime
+        del self._input, self._input_host, self._outputs, self._outputs_host, self._allocators
         self._memory.release()
 
     # Set-up.
@@ -116,7 +117,7 @@ class TensorRTSession(Session):
             _, _, largest = engine.get_tensor_profile_shape(self.input_name, 0)
             self._largest = tuple(largest)
         self._max_batch = self._largest[0]
-        self._allocators = {}
+        self._allocators: dict[str, Any] = {}
 
     def _context(self, slot: int) -> trt.IExecutionContext:
         """An execution context: the one in slot 0, or one for each size of a CUDA graph."""
@@ -133,7 +134,8 @@ class TensorRTSession(Session):
         size = (prod(self._largest),)
         self._input = self._memory.device(size, self._dtypes[self.input_name])
         self._input_host = self._memory.host(size, self._dtypes[self.input_name])
-        self._outputs, self._outputs_host = {}, {}
+        self._outputs: dict[str, Any] = {}
+        self._outputs_host: dict[str, Any] = {}
         for name in self.output_shapes:
             shape = tuple(context.get_tensor_shape(name))
             if -1 in shape:
@@ -144,7 +146,7 @@ class TensorRTSession(Session):
         if self._allocators:
             self._use_graphs = False  # a graph cannot hold what is allocated while it runs
         if self._use_graphs:
-            del self._contexts[0]  # each graph brings its own
+            del self._contexts[0]  # each graph has its own
 
     def _result_dtype(self, name: str) -> str:
         return "float32" if self._dtypes[name] == "float16" else self._dtypes[name]
@@ -225,7 +227,7 @@ def output_allocator(cuda: CudaMemory) -> trt.IOutputAllocator:
     """Where TensorRT asks for the memory of an output whose size it learns while it runs."""
     trt = tensorrt_api.load_tensorrt()
 
-    class Allocator(trt.IOutputAllocator):
+    class Allocator(trt.IOutputAllocator):  # type: ignore[name-defined]
         def __init__(self) -> None:
             trt.IOutputAllocator.__init__(self)
             self.buffer = cuda.device((256,), "uint8")
@@ -241,7 +243,7 @@ def output_allocator(cuda: CudaMemory) -> trt.IOutputAllocator:
         ) -> int:
             return self.reallocate_output(tensor_name, memory, size, alignment)
 
-        def notify_shape(self, tensor_name: str, shape: trt.Dims) -> None:
+        def notify_shape(self, tensor_name: str, shape: Sequence[int]) -> None:
             self.shape = tuple(shape)
 
     return Allocator()

@@ -6,7 +6,7 @@ import pytest
 
 from nanohtnet_ros.cli import main
 from nanohtnet_ros.commands import selftest as module
-from nanohtnet_ros.commands.selftest import PEOPLE, REFERENCE, BACKENDS, Row, compare, table, try_backend
+from nanohtnet_ros.commands.selftest import BACKENDS, PEOPLE, REFERENCE, Row, compare, table, try_backend
 from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
 from nanohtnet_ros.samples.windows import clip_windows

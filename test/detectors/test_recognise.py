@@ -69,7 +69,7 @@ def test_what_could_be_anything_must_be_named():
     (Session((1, 640, 640, 3), output0=(1, 56, 8400)), "auto", r"'images' \(1, 640, 640, 3\)"),
     (Session(output0=(1, 56, 8400)), "rtmo", r"looks like yolo_pose.*one of these sets of outputs: rtmo: dets"),
     (Session(dets=(1, -1, 5), labels=(1, -1)), "auto", "looks like rtmdet, which finds boxes"),
-    (Session(), "auto", "is no detector of keypoints that is known"),
+    (Session(), "auto", "is not a known detector of keypoints"),
 ])
 def test_what_fits_no_family_is_told_what_was_expected(session, family, says):
     with pytest.raises(ValueError, match=says):

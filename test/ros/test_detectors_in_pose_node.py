@@ -77,7 +77,7 @@ def test_a_file_of_no_family_leaves_a_living_node_that_lists_what_was_expected(p
     path = graph.save(tmp_path / "yolo11n.onnx", output0=(rows, (1, 84, 84), models.TensorProto.FLOAT))
     says = peer.diagnostics()
     node = processes.node("pose_node", detector=f"'{path}'")
-    wait_for(lambda: "is no detector of keypoints that is known" in says("pose_node"), "the diagnostic")
+    wait_for(lambda: "is not a known detector of keypoints" in says("pose_node"), "the diagnostic")
     assert "yolo_pose: output0 (any, 56, any)" in says("pose_node") and "(1, 84, 84)" in says("pose_node")
     assert node.poll() is None
 

@@ -47,7 +47,7 @@ def test_tensorrt_is_named_and_freed_at_cleanup(peer, fake_trt, monkeypatch):
         node.trigger_deactivate()
         assert not closed
         node.trigger_cleanup()
-        assert len(closed) == 1 and closed[0]._engine is None
+        assert len(closed) == 1 and closed[0].closed
         node.trigger_configure()
         assert "TensorRT" in node.diagnostics._conditions["models"][1]
     finally:

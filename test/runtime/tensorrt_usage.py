@@ -145,10 +145,10 @@ class _Checker:
         methods = [n for n in node.body if isinstance(n, ast.FunctionDef)]
         for method in methods:
             scope.attributes[method.name] = Thing("own", "", ast.unparse(method.returns) if method.returns else "")
-        for statement in ast.walk(node):  # self.x: trt.T, wherever it stands
-            if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Attribute) and (
-                    thing := self.annotated(statement.annotation)):
-                scope.attributes[statement.target.attr] = thing
+        for statement in ast.walk(node):  # self.x: trt.T wherever it stands, x: trt.T in the class
+            if isinstance(statement, ast.AnnAssign) and (thing := self.annotated(statement.annotation)):
+                target = statement.target
+                scope.attributes[target.attr if isinstance(target, ast.Attribute) else target.id] = thing
         self.block(node.body, scope)
 
     def overrides(self, node: ast.ClassDef, owner: str, scope: _Scope) -> None:

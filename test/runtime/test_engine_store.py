@@ -85,7 +85,8 @@ def test_every_part_of_the_key_leads_to_another_file(tmp_path):
 
 def test_built_once_then_read(get, log):
     first, trt = get()
-    assert len(trt.history.builds) == 1 and "there is none yet" in reasons(log)[0] and log.messages[-1].startswith("built the")
+    assert len(trt.history.builds) == 1 and "there is none yet" in reasons(log)[0]
+    assert log.messages[-1].startswith("built the")
     log.clear()
     again, trt = get()
     assert again == first and not trt.history.builds and not log.messages

@@ -59,7 +59,8 @@ def test_then_onnx_runtime_on_cuda(no_tensorrt, cuda_in_onnx_runtime, log):
     cuda_in_onnx_runtime(True)
     session = open_session(find_model(DEFAULT_MODEL), require_gpu=True)
     assert session.runtime == f"ONNX Runtime {onnxruntime.__version__}, CUDA"
-    assert len(log.messages) == 1 and "is not run by TensorRT: TensorRT's Python module cannot be imported" in log.messages[0]
+    (line,) = log.messages
+    assert "is not run by TensorRT: TensorRT's Python module cannot be imported" in line
     assert session.run(np.zeros((1, 81, 17, 2), np.float32)).shape == (1, 9, 17, 4)
 
 

@@ -93,7 +93,7 @@ def test_a_closed_session_frees_the_gpu_and_says_so(fake_trt, small_onnx):
     with TensorRTSession.from_onnx(small_onnx) as session:
         pass
     session.close()
-    assert session._engine is None and not session._contexts and not session._outputs
+    assert session.closed and not hasattr(session, "_engine") and not hasattr(session, "_outputs")
     with pytest.raises(RuntimeError, match="closed"):
         session.run(np.zeros((1, 2, 3), np.float32))
 
