@@ -13,9 +13,11 @@ from nanohtnet_ros.core.lifter import LiftedPose, WindowLifter, confidence_of_er
 from nanohtnet_ros.core.placement import place_root
 from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
 from nanohtnet_ros.core.root_depth import root_depth
+from nanohtnet_ros.core.sides import SideKeeper
 from nanohtnet_ros.core.smoothing import SmoothingConfig, TrackSmoother
 from nanohtnet_ros.core.stamped_buffer import StampedBuffer, keypoints_at
 from nanohtnet_ros.core.timing import StageTimes
+from nanohtnet_ros.core.visibility import completed, supported
 from nanohtnet_ros.core.window import MAX_GAP_S, NS_PER_S, WindowBuffer
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL
 
@@ -68,6 +70,7 @@ class _Track:
     window: WindowBuffer
     keypoints: StampedBuffer[Keypoints]
     smoother: TrackSmoother
+    sides: SideKeeper = field(default_factory=SideKeeper)
     last_ns: int = 0
 
 
@@ -166,8 +169,14 @@ class Lifter:
         if track.smoother.config != self.config.smoothing:
             track.smoother = TrackSmoother(self.config.smoothing)
         track.last_ns = frame.stamp_ns
-        track.window.push(frame.stamp_ns, frame.camera.normalise(person.keypoints.xy_px))
-        track.keypoints.push(frame.stamp_ns, person.keypoints)
+        keypoints, known = person.keypoints, supported(person.keypoints, frame.camera)
+        order, mended = track.sides.update(keypoints.of(known), frame.stamp_ns)
+        if (mended != np.arange(len(mended))).any():
+            track.window.reorder(mended)
+            track.smoother = TrackSmoother(self.config.smoothing)
+        points = frame.camera.normalise(keypoints.xy_px)[order]
+        track.window.push(frame.stamp_ns, completed(points, known[order]))
+        track.keypoints.push(frame.stamp_ns, keypoints.of(known).ordered(order))
         return track
 
     def _place(self, person: TrackedKeypoints, track: _Track, pose: LiftedPose, view: _View) -> Person:

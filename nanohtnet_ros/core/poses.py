@@ -39,6 +39,14 @@ class Keypoints:
         """(17,) bool, true where a keypoint was found."""
         return self.confidence > 0
 
+    def of(self, known: np.ndarray) -> Keypoints:
+        """These keypoints without those that are not known, (17,) bool."""
+        return Keypoints(self.xy_px, np.where(known, self.confidence, 0.0))
+
+    def ordered(self, order: np.ndarray) -> Keypoints:
+        """These keypoints in another order of joints, (17,)."""
+        return Keypoints(self.xy_px[order], self.confidence[order])
+
 
 @dataclass(frozen=True, eq=False)
 class TrackedKeypoints:

@@ -73,6 +73,10 @@ class WindowBuffer:
         while len(self._frames) > 1 and self._frames[1][0] <= oldest_ns:
             self._frames.popleft()
 
+    def reorder(self, order: np.ndarray) -> None:
+        """Put all frames' joints in another order, (17,), as where left and right turn out to have been exchanged."""
+        self._frames = deque((stamp_ns, keypoints[order]) for stamp_ns, keypoints in self._frames)
+
     def window(self) -> Window:
         """Cut the window that ends at the newest frame.
 

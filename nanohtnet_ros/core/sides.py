@@ -1,0 +1,125 @@
+"""Left and right of a followed person, where a 2D detector exchanges them."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from nanohtnet_ros.core.poses import Keypoints
+from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.core.window import NS_PER_S
+
+GROUPS = tuple(
+    np.array([[H36M_17.joint_names.index(f"{side}_{part}") for part in parts] for side in "lr"])
+    for parts in (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle")))
+"""Arms and legs, which a detector may exchange by themselves: (2, 3) joints each, left and right."""
+
+STATES = np.array(list(itertools.product((False, True), repeat=len(GROUPS))))  # (4, 2): is a group exchanged
+UNLIKELY = np.array([0.0, 1.5, 1.5, 1.0])  # how much less likely each is than the first
+
+BELIEVED_AFTER_S = 2.0
+"""A detector that says the other way round for so long, without a break, is believed."""
+
+# Natural logarithms of odds.
+MOST_ODDS = 8.0  # for one side against the other: what the past may weigh at the most
+CHANGE_ODDS = 4.0  # against a detector's exchange from one frame to the next
+JOINT_ODDS = 3.0  # what one joint's place may weigh at the most
+
+# How far a joint is from where it was to be expected, standard deviation in units of the person's size.
+STEP, STEP_PER_S = 0.02, 0.5
+VELOCITY_MEMORY_S = 0.1
+SLIP_S = 0.25  # a joint that jumps is believed after so long
+
+
+class SideKeeper:
+    """Decides for one person, frame by frame, whether the detector has left and right exchanged.
+
+    A hidden Markov model of four states, arms and legs as the detector has them or exchanged. A joint does not jump
+    from one side of the body to the other: where left and right are apart, positions at constant velocity tell whether
+    the detector has changed its mind. Which of its minds was right is told by how long it has held them: it is
+    right most of the time.
+    """
+
+    def __init__(self) -> None:
+        """Start without a past."""
+        self._last_ns: int | None = None
+        self._odds = np.zeros(len(STATES))
+        self._state = 0  # of the last frame, an index of STATES
+        # Of each joint when it was last where it could be expected.
+        self._xy_px, self._velocity_px_s = np.full((len(H36M_17), 2), np.nan), np.zeros((len(H36M_17), 2))
+        self._seen_ns = np.zeros(len(H36M_17), np.int64)
+
+    def update(self, keypoints: Keypoints, stamp_ns: int) -> tuple[np.ndarray, np.ndarray]:
+        """Judge one frame.
+
+        Args:
+            keypoints: as the detector has them.
+            stamp_ns: of the frame, after the last one.
+        Returns:
+            Two orders of joints, (17,): one that puts this frame's sides right, and one that mends what was put in
+            order before; it differs from 0 to 16 where the past turns out to have been the wrong way round.
+        """
+        dt_s = 0.0 if self._last_ns is None else (stamp_ns - self._last_ns) / NS_PER_S
+        before, past = self._state, self._state
+        if self._last_ns is not None:
+            misfits = self._misfits(keypoints, stamp_ns)  # (2, 2)
+            # From each state (rows) to each (columns): groups that the detector changed, and its fit to the past.
+            changed = STATES[:, None] ^ STATES[None]  # (4, 4, 2)
+            crossed = changed ^ STATES[before]
+            fit = -sum(misfits[group][crossed[..., group].astype(int)] for group in range(len(GROUPS)))
+            odds = self._odds[:, None] + fit - CHANGE_ODDS * changed.any(axis=-1)
+            past, self._odds = odds.argmax(axis=0), odds.max(axis=0)
+        self._odds = self._odds - UNLIKELY * dt_s * MOST_ODDS / BELIEVED_AFTER_S
+        self._odds = np.maximum(self._odds - self._odds.max(), -MOST_ODDS)
+        self._state = int(self._odds.argmax())
+        if self._last_ns is not None:
+            past = int(past[self._state])
+        mended = _order(STATES[past] ^ STATES[before])
+        order = _order(STATES[self._state])
+        self._remember(keypoints.xy_px[order], stamp_ns, mended)
+        self._last_ns = stamp_ns
+        return order, mended
+
+    def _misfits(self, keypoints: Keypoints, stamp_ns: int) -> np.ndarray:
+        """(2, 2) for each group, how badly it fits the past as the detector has it, and exchanged."""
+        out = np.zeros((len(GROUPS), 2))
+        for way, order in enumerate((np.arange(len(H36M_17)), H36M_17.flip_order)):
+            misfit = self._misfit(keypoints.xy_px[order], stamp_ns)
+            for group, sides in enumerate(GROUPS):
+                # Joints count of which both sides are known, then and now.
+                out[group, way] = misfit[sides].sum(axis=0)[np.isfinite(misfit[sides]).all(axis=0)].sum()
+        return out
+
+    def _misfit(self, xy_px: np.ndarray, stamp_ns: int) -> np.ndarray:
+        """(17,) how far joints are from where they were to be expected, as odds; NaN where not known."""
+        elapsed_s = (stamp_ns - self._seen_ns)[:, None] / NS_PER_S
+        expected = self._xy_px + self._velocity_px_s * np.minimum(elapsed_s, VELOCITY_MEMORY_S)
+        known = xy_px[np.isfinite(xy_px).all(axis=1)]
+        size = max(float(np.ptp(known, axis=0).max()), 1.0) if len(known) else 1.0
+        misfit = ((xy_px - expected) ** 2).sum(axis=-1) / (2.0 * ((STEP + STEP_PER_S * elapsed_s[:, 0]) * size) ** 2)
+        return np.minimum(misfit, JOINT_ODDS)
+
+    def _remember(self, xy_px: np.ndarray, stamp_ns: int, mended: np.ndarray) -> None:
+        self._xy_px, self._velocity_px_s = self._xy_px[mended], self._velocity_px_s[mended]
+        self._seen_ns = self._seen_ns[mended]
+        # A joint that jumps may be a slip of the detector: for a while it is expected where it was.
+        elapsed_s = (stamp_ns - self._seen_ns) / NS_PER_S
+        slipped = (self._misfit(xy_px, stamp_ns) >= JOINT_ODDS) | ~np.isfinite(xy_px).all(axis=1)
+        taken = ~slipped | (elapsed_s > SLIP_S)
+        known = taken & np.isfinite(self._xy_px).all(axis=1) & (elapsed_s <= SLIP_S)
+        moved = (xy_px - self._xy_px) / np.maximum(elapsed_s, 1e-6)[:, None]
+        gain = 1.0 - np.exp(-elapsed_s / VELOCITY_MEMORY_S)[:, None]
+        velocity = self._velocity_px_s + gain * (moved - self._velocity_px_s)
+        self._velocity_px_s = np.where(taken[:, None], np.where(known[:, None], velocity, 0.0), self._velocity_px_s)
+        self._xy_px = np.where(taken[:, None], xy_px, self._xy_px)
+        self._seen_ns = np.where(taken, stamp_ns, self._seen_ns)
+
+
+def _order(exchanged: np.ndarray) -> np.ndarray:
+    """(17,) order of joints that exchanges the groups that are exchanged, (2,)."""
+    order = np.arange(len(H36M_17))
+    for group, sides in enumerate(GROUPS):
+        if exchanged[group]:
+            order[sides] = sides[::-1]
+    return order
