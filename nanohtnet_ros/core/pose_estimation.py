@@ -14,6 +14,7 @@ from nanohtnet_ros.core.placement import place_root
 from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
 from nanohtnet_ros.core.root_depth import root_depth
 from nanohtnet_ros.core.sides import SideKeeper
+from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.smoothing import SmoothingConfig, TrackSmoother
 from nanohtnet_ros.core.stamped_buffer import StampedBuffer, keypoints_at
 from nanohtnet_ros.core.timing import StageTimes
@@ -23,6 +24,9 @@ from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL
 
 ONLY_CAMERA = "camera"
 """Name of the camera where there is but one."""
+
+HELD_NS = 300_000_000
+"""A keypoint that the detector misses is not made up before it has been away for so long."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +75,7 @@ class _Track:
     keypoints: StampedBuffer[Keypoints]
     smoother: TrackSmoother
     sides: SideKeeper = field(default_factory=SideKeeper)
+    seen_ns: np.ndarray = field(default_factory=lambda: np.zeros(len(H36M_17), np.int64))  # each joint
     last_ns: int = 0
 
 
@@ -174,9 +179,12 @@ class Lifter:
         if (mended != np.arange(len(mended))).any():
             track.window.reorder(mended)
             track.smoother = TrackSmoother(self.config.smoothing)
-        points = frame.camera.normalise(keypoints.xy_px)[order]
-        track.window.push(frame.stamp_ns, completed(points, known[order]))
-        track.keypoints.push(frame.stamp_ns, keypoints.of(known).ordered(order))
+        keypoints, known = keypoints.ordered(order), known[order]
+        points = frame.camera.normalise(keypoints.xy_px)
+        track.seen_ns[known] = frame.stamp_ns
+        missed = ~keypoints.valid & (frame.stamp_ns - track.seen_ns <= HELD_NS)  # the window bridges them
+        track.window.push(frame.stamp_ns, np.where(missed[:, None], np.nan, completed(points, known)))
+        track.keypoints.push(frame.stamp_ns, keypoints.of(known))
         return track
 
     def _place(self, person: TrackedKeypoints, track: _Track, pose: LiftedPose, view: _View) -> Person:

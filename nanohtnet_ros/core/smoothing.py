@@ -202,7 +202,8 @@ class TrackSmoother:
         """
         self._bones.update(joints_rel_m, confidence, stamp_ns)
         height = standing_height(joints_rel_m)
-        self._height.update(np.array([np.nan if height is None else height]), np.ones(1), stamp_ns)
+        whole = np.array([float((confidence > 0).all())])  # legs that were made up say nothing about the height
+        self._height.update(np.array([np.nan if height is None else height]), whole, stamp_ns)
         if self.config.one_euro:
             joints_rel_m = self._joints(joints_rel_m, stamp_ns)
         return self._bones.apply(joints_rel_m) if self.config.constant_bones else joints_rel_m

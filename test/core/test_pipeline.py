@@ -8,6 +8,7 @@ from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.pipeline import Pipeline
 from nanohtnet_ros.core.pose_estimation import ONLY_CAMERA, Frame, Lifter, LiftingConfig
 from nanohtnet_ros.core.poses import Keypoints, TrackedKeypoints
+from nanohtnet_ros.core.skeleton import H36M_17, Joint
 from nanohtnet_ros.core.smoothing import SmoothingConfig
 from nanohtnet_ros.core.tracker import Tracker
 from nanohtnet_ros.core.window import NS_PER_S
@@ -207,3 +208,39 @@ def test_depth_images_are_those_of_the_moment(make_keypoints, camera):
             people = lifter.step([tracked], ns(1.0 + i / 50), camera, depth_m)
         depths[look_ahead_s] = people[0].root_m[2]
     assert depths[0.0] - depths[0.1] == pytest.approx(0.5, abs=0.01)  # five frames' worth
+
+
+def test_exchanged_sides_are_put_right_before_they_reach_the_network(make_keypoints, camera):
+    true = make_keypoints((0.2, 0.1, 4.0))
+    frames = [true.ordered(H36M_17.flip_order) if 15 <= i < 20 else true for i in range(25)]
+    lifter = PeopleLifter(Lifter(session := FakeSession(), ModelCard(9, 50.0, (-2, -1, 0), 0, "h36m_17", 2.29)))
+    for i, keypoints in enumerate(frames):
+        seen = TrackedKeypoints(1, i / 30, keypoints)
+        (person,) = lifter.step({"": Frame(ns(1 + i / 30), camera, [seen])})[""]
+        np.testing.assert_array_equal(person.keypoints.xy_px, true.xy_px)
+    np.testing.assert_allclose(np.ptp(np.concatenate(session.batches), axis=(0, 1)), 0.0, atol=1e-6)
+
+
+def test_a_wrong_start_is_mended_in_the_whole_window(make_keypoints, camera):
+    true = make_keypoints((0.2, 0.1, 4.0))
+    frames = [true.ordered(H36M_17.flip_order) if i < 5 else true for i in range(20)]
+    lifter = PeopleLifter(Lifter(session := FakeSession(25), ModelCard(25, 50.0, (-2, -1, 0), 0, "h36m_17", 2.29)))
+    for i, keypoints in enumerate(frames):
+        (person,) = lifter.step({"": Frame(ns(1 + i / 30), camera, [TrackedKeypoints(1, i / 30, keypoints)])})[""]
+    np.testing.assert_array_equal(person.keypoints.xy_px, true.xy_px)
+    expected = camera.normalise(true.xy_px)
+    np.testing.assert_allclose(session.batches[-1][0], np.broadcast_to(expected, (25, 17, 2)), atol=1e-6)
+
+
+def test_of_a_person_cut_at_the_waist_only_what_is_seen_is_published(make_keypoints, camera):
+    keypoints = make_keypoints((0.1, 0.0, 3.0))
+    confidence = np.where(keypoints.xy_px[:, 1] > 200, 0.01, 0.9)
+    cut = Camera(640, 200, 600.0, 600.0, 319.5, 239.5)
+    pipeline, session, _ = make([[Keypoints(keypoints.xy_px, confidence)]])
+    (person,) = pipeline.step(IMAGE[:200], ns(1.0), cut)
+    seen = keypoints.xy_px[:, 1] < 199.5
+    np.testing.assert_array_equal(np.isfinite(person.joints_rel_m).all(axis=1), seen)
+    np.testing.assert_array_equal(person.confidence > 0, seen)
+    assert not seen[Joint.HIP] and seen[Joint.L_SHOULDER]
+    assert np.isfinite(session.batches[0]).all()
+    np.testing.assert_allclose(person.root_m, (0.1, 0.0, 3.0), atol=0.02)

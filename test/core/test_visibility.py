@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from nanohtnet_ros.core.camera import Camera
+from nanohtnet_ros.core.skeleton import Joint
+from nanohtnet_ros.core.visibility import completed, supported
+
+LEGS = [Joint.R_KNEE, Joint.R_ANKLE, Joint.L_KNEE, Joint.L_ANKLE]
+
+
+def test_joints_outside_the_image_are_not_supported_however_sure_the_detector_is(make_keypoints, camera):
+    keypoints = make_keypoints((0, 0, 3.0))
+    cut = Camera(640, int(keypoints.xy_px[Joint.HIP, 1]) - 20, 600.0, 600.0, 319.5, 239.5)
+    known = supported(keypoints, cut)
+    np.testing.assert_array_equal(known, keypoints.xy_px[:, 1] < cut.height - 0.5)
+    assert not known[LEGS].any() and known[Joint.THORAX]
+    assert supported(keypoints, camera).all()
+
+
+def test_a_hidden_limb_is_supported_by_its_counterpart_only(make_keypoints, camera):
+    confidence = np.ones(17, np.float32)
+    confidence[[Joint.L_ELBOW, Joint.L_WRIST]] = 0.01
+    assert supported(make_keypoints(confidence=confidence), camera).all()
+    confidence[LEGS] = 0.01
+    known = supported(make_keypoints(confidence=confidence), camera)
+    np.testing.assert_array_equal(known, ~np.isin(np.arange(17), LEGS))
+
+
+def test_what_is_known_stays(make_keypoints):
+    points = make_keypoints().xy_px
+    np.testing.assert_array_equal(completed(points, np.ones(17, bool)), points)
+    known = ~np.isin(np.arange(17), LEGS)
+    np.testing.assert_array_equal(completed(points, known)[known], points[known])
+
+
+@pytest.mark.parametrize("guess", [np.nan, 999.0])
+def test_legs_that_nobody_sees_stand_below_the_hips(make_keypoints, guess):
+    points = make_keypoints().xy_px
+    truth = points.copy()
+    points[LEGS] = guess
+    known = ~np.isin(np.arange(17), [*LEGS, Joint.HIP, Joint.L_HIP, Joint.R_HIP, Joint.SPINE])
+    out = completed(points, known)
+    trunk = np.linalg.norm(truth[Joint.HIP] - truth[Joint.THORAX])
+    assert np.linalg.norm(out[LEGS] - truth[LEGS], axis=1).max() < 0.3 * trunk
+
+
+def test_an_upper_body_without_a_guess_gets_hips_and_legs(make_keypoints):
+    points = make_keypoints().xy_px
+    truth = points.copy()
+    missing = [*LEGS, Joint.HIP, Joint.L_HIP, Joint.R_HIP, Joint.SPINE]
+    points[missing] = np.nan
+    out = completed(points, np.isfinite(points).all(axis=1))
+    trunk = np.linalg.norm(truth[Joint.HIP] - truth[Joint.THORAX])
+    assert np.linalg.norm(out - truth, axis=1).max() < 0.5 * trunk
+    assert out[Joint.L_HIP, 0] > out[Joint.R_HIP, 0]
+
+
+def test_places_follow_the_persons_size_and_place(make_keypoints):
+    points = make_keypoints().xy_px
+    known = ~np.isin(np.arange(17), LEGS)
+    np.testing.assert_allclose(completed(3 * points + 7, known), 3 * completed(points, known) + 7, atol=1e-2)
+
+
+def test_without_hips_and_shoulders_nothing_is_made_up(make_keypoints):
+    points = make_keypoints().xy_px
+    points[:] = np.nan
+    points[[Joint.NECK, Joint.HEAD]] = 10.0
+    out = completed(points, np.isfinite(points).all(axis=1))
+    assert np.isnan(out[LEGS]).all()
