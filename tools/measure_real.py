@@ -18,30 +18,22 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import yaml
 from scipy.optimize import linear_sum_assignment
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from real_clips import KnownPerson, MeasuredClip, folder_clips, real_clips, rendered_clips, rolled, scaled, waist_up
 
-from nanohtnet_ros.core.body import HIPS_AHEAD_M
-from nanohtnet_ros.core.keypoint_tracking import KeypointTracker
-from nanohtnet_ros.core.lifter import WindowLifter
+from nanohtnet_ros import PoseEstimator
 from nanohtnet_ros.core.metrics import joint_errors_mm, p_mpjpe_mm
-from nanohtnet_ros.core.model_card import ModelCard
-from nanohtnet_ros.core.pipeline import Pipeline
-from nanohtnet_ros.core.pose_estimation import Lifter, LiftingConfig
 from nanohtnet_ros.core.poses import Person
 from nanohtnet_ros.core.skeleton import H36M_17
-from nanohtnet_ros.core.tracker import Tracker
 from nanohtnet_ros.core.window import NS_PER_S
-from nanohtnet_ros.detectors.open import open_detector
-from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
-from nanohtnet_ros.runtime.session import open_session
 
 UPPER = [H36M_17.joint_names.index(name) for name in (
     "thorax", "neck", "head", "l_shoulder", "l_elbow", "l_wrist", "r_shoulder", "r_elbow", "r_wrist")]
@@ -126,14 +118,14 @@ def is_swapped(xy_px: np.ndarray, truth_px: np.ndarray, size: float) -> bool:
     return False
 
 
-def measure(clip: MeasuredClip, pipeline: Pipeline) -> ClipScore:
-    """Run a clip through the pipeline."""
-    pipeline.reset()
+def measure(clip: MeasuredClip, estimator: PoseEstimator) -> ClipScore:
+    """Run a clip through the estimator."""
+    estimator.reset()
     period_ns = NS_PER_S / clip.fps
     score = ClipScore(clip.name, 0, [Score(person.name) for person in clip.people])
     for frame, image in enumerate(clip.frames()):
         started = time.perf_counter()
-        found = pipeline.step(image, round((frame + 1) * period_ns), clip.camera)
+        found = estimator.step(image, round((frame + 1) * period_ns), clip.camera)
         score.ms.append(1e3 * (time.perf_counter() - started))
         score.frames += 1
         score.ids |= {person.track_id for person in found}
@@ -219,26 +211,6 @@ def show(scores: list[ClipScore]) -> None:
     print("\n".join(["", lines[0], "|".join(["", *["-" * (w + 2) for w in wide], ""]), *lines[1:]]))
 
 
-def with_changes(config: LiftingConfig, changes: list[str]) -> LiftingConfig:
-    """A configuration with fields set by NAME=VALUE; those of the smoothing by their own names.
-
-    Raises:
-        ValueError: there is no such field.
-    """
-    for change in changes:
-        name, _, value = change.partition("=")
-        for part in (config, config.smoothing):
-            if name in {f.name for f in fields(part)}:
-                old = getattr(part, name)
-                new = value.lower() in ("1", "true") if isinstance(old, bool) else float(value)
-                part = replace(part, **{name: new})
-                config = part if isinstance(part, LiftingConfig) else replace(config, smoothing=part)
-                break
-        else:
-            raise ValueError(f"there is no setting {name}")
-    return config
-
-
 def chosen_clips(args: argparse.Namespace) -> list[MeasuredClip]:
     """Clips and changed copies that the arguments ask for."""
     clips = folder_clips(args.folder) if args.folder else real_clips() + rendered_clips()
@@ -254,21 +226,14 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="measure the clips of this folder instead; see real_people/README")
     parser.add_argument("--clips", default="", help="only clips with one of these words in their names, commas between")
     parser.add_argument("--changed", action="store_true", help="copies too: cut at the waist, smaller, rolled")
-    parser.add_argument("--detector", default="blazepose")
-    parser.add_argument("--model", default=DEFAULT_MODEL, help="lifting network")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="fields of LiftingConfig, as "
-                        "hips_ahead_m=0 one_euro=false")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE",
+                        help="settings of the estimator, as detector=rtmpose-s hips_ahead_m=0 one_euro=false")
     args = parser.parse_args()
-    model = find_model(args.model)
-    card = ModelCard.load(model.with_suffix(".json"))
+    settings = {name: yaml.safe_load(value) for name, _, value in (change.partition("=") for change in args.set)}
     scores = []
     for clip in chosen_clips(args):
-        lifter = WindowLifter(open_session(model, "cpu", args.threads), card)
-        config = with_changes(LiftingConfig(hips_ahead_m=HIPS_AHEAD_M), args.set)
-        pipeline = Pipeline(KeypointTracker(open_detector(args.detector, threads=args.threads), Tracker()),
-                            Lifter(lifter, config))
-        scores.append(measure(clip, pipeline))
+        with PoseEstimator(**{"threads": 1, **settings}) as estimator:
+            scores.append(measure(clip, estimator))
         print(f"{clip.name}: {scores[-1].frames} frames", flush=True)
     show(scores)
 

@@ -19,7 +19,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -177,19 +176,11 @@ def load_clip(name: str, video: Path, known: Path) -> MeasuredClip:
             joints_px, joints = joints_px[:, None], joints[:, None]
         people = [KnownPerson.from_joints(f"person {i}", joints_px[:, i], joints[:, i]) for i in range(joints.shape[1])]
     else:
-        camera = load_camera(known / f"{name}.yaml")
+        camera = Camera.from_yaml(known / f"{name}.yaml")
     if (known / "boxes.json").is_file():
         for person, entry in json.loads((known / "boxes.json").read_text()).get(name, {}).items():
             people.append(KnownPerson.from_boxes(person, frames, entry["boxes_px"], entry["in_view"]))
     return MeasuredClip(name, video, camera, tuple(people))
-
-
-def load_camera(path: Path) -> Camera:
-    """A calibration in camera_calibration's format."""
-    content = yaml.safe_load(path.read_text())
-    k = content["camera_matrix"]["data"]
-    return Camera(content["image_width"], content["image_height"], k[0], k[4], k[2], k[5],
-                  content["distortion_model"], tuple(map(float, content["distortion_coefficients"]["data"])))
 
 
 def rendered_clips() -> list[MeasuredClip]:

@@ -213,10 +213,10 @@ def test_depth_images_are_those_of_the_moment(make_keypoints, camera):
 def test_exchanged_sides_are_put_right_before_they_reach_the_network(make_keypoints, camera):
     true = make_keypoints((0.2, 0.1, 4.0))
     frames = [true.ordered(H36M_17.flip_order) if 15 <= i < 20 else true for i in range(25)]
-    lifter = PeopleLifter(Lifter(session := FakeSession(), ModelCard(9, 50.0, (-2, -1, 0), 0, "h36m_17", 2.29)))
+    lifter = Lifter(WindowLifter(session := FakeSession(), ModelCard(9, 50.0, (-2, -1, 0), 0, "h36m_17", 2.29)))
     for i, keypoints in enumerate(frames):
         seen = TrackedKeypoints(1, i / 30, keypoints)
-        (person,) = lifter.step({"": Frame(ns(1 + i / 30), camera, [seen])})[""]
+        (person,) = lifter.step([seen], ns(1 + i / 30), camera)
         np.testing.assert_array_equal(person.keypoints.xy_px, true.xy_px)
     np.testing.assert_allclose(np.ptp(np.concatenate(session.batches), axis=(0, 1)), 0.0, atol=1e-6)
 
@@ -224,9 +224,9 @@ def test_exchanged_sides_are_put_right_before_they_reach_the_network(make_keypoi
 def test_a_wrong_start_is_mended_in_the_whole_window(make_keypoints, camera):
     true = make_keypoints((0.2, 0.1, 4.0))
     frames = [true.ordered(H36M_17.flip_order) if i < 5 else true for i in range(20)]
-    lifter = PeopleLifter(Lifter(session := FakeSession(25), ModelCard(25, 50.0, (-2, -1, 0), 0, "h36m_17", 2.29)))
+    lifter = Lifter(WindowLifter(session := FakeSession(25), ModelCard(25, 50.0, (-2, -1, 0), 0, "h36m_17", 2.29)))
     for i, keypoints in enumerate(frames):
-        (person,) = lifter.step({"": Frame(ns(1 + i / 30), camera, [TrackedKeypoints(1, i / 30, keypoints)])})[""]
+        (person,) = lifter.step([TrackedKeypoints(1, i / 30, keypoints)], ns(1 + i / 30), camera)
     np.testing.assert_array_equal(person.keypoints.xy_px, true.xy_px)
     expected = camera.normalise(true.xy_px)
     np.testing.assert_allclose(session.batches[-1][0], np.broadcast_to(expected, (25, 17, 2)), atol=1e-6)
