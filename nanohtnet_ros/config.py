@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nanohtnet_ros.core.pose_estimation import LiftingConfig
+from nanohtnet_ros.core.rotation import ROTATIONS
 from nanohtnet_ros.core.settings import Settings, setting
 from nanohtnet_ros.core.smoothing import SmoothingConfig
 from nanohtnet_ros.core.tracker import TrackerConfig
@@ -26,6 +27,9 @@ class RuntimeSettings(Settings):
         False, "do not configure where auto would run an ONNX network on the CPU; BlazePose always does")
     precision: str = setting("fp32", "numbers that TensorRT computes with", choices=PRECISIONS)
     cuda_graph: bool = setting(False, "replay TensorRT's launches as CUDA graphs: less work for the CPU")
+    image_rotation: int = setting(
+        LiftingConfig.image_rotation, "clockwise turn that makes images upright, degrees; results stay in the image and "
+        "frame as they are", choices=ROTATIONS)
     max_gap_s: float = setting(
         LiftingConfig.max_gap_s, "pauses between frames up to this are bridged, seconds", 0.05, 10.0, live=True)
 
@@ -88,7 +92,7 @@ class LiftingSettings(RuntimeSettings):
             constant_bones=self.constant_bones)
         return LiftingConfig(
             max_gap_s=self.max_gap_s, person_height_m=self.person_height_m or None, hips_ahead_m=self.hips_ahead_m,
-            smoothing=smoothing)
+            image_rotation=self.image_rotation, smoothing=smoothing)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def page() -> str:
         known, default = constraint_of(entries[name]), default_of(entries[name])
         shown = ", ".join(default) if isinstance(default, tuple) else str(default)
         shown = shown.lower() if isinstance(default, bool) else shown or "empty"
-        span = f"{known.low:g} to {known.high:g}" if known.low is not None else ", ".join(known.choices)
+        span = f"{known.low:g} to {known.high:g}" if known.low is not None else ", ".join(map(str, known.choices))
         live = "yes" if known.live else ""
         rows.append(f"| `{name}` | {', '.join(having)} | {shown} | {span} | {live} | {known.description} |")
     return INTRODUCTION + "\n" + "\n".join(rows) + "\n"

@@ -95,12 +95,14 @@ class Camera:
     ) -> Camera:
         """An assumed camera: square pixels, centred principal point, no distortion, not calibrated.
 
+        Args:
+            horizontal_fov_deg: along the image's longer side: whoever holds a phone upright has the same lens.
         Raises:
             ValueError: the angle is not between 1 and 179 degrees.
         """
         if not 1.0 <= horizontal_fov_deg <= 179.0:
             raise UserError(f"horizontal field of view is {horizontal_fov_deg} degrees, expected 1 to 179")
-        focal = 0.5 * width / math.tan(math.radians(horizontal_fov_deg) / 2)
+        focal = 0.5 * max(width, height) / math.tan(math.radians(horizontal_fov_deg) / 2)
         return cls(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2, calibrated=False)
 
     @property

@@ -13,6 +13,7 @@ from nanohtnet_ros.core.lifter import LiftedPose, WindowLifter, confidence_of_er
 from nanohtnet_ros.core.placement import place_root
 from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
 from nanohtnet_ros.core.root_depth import root_depth
+from nanohtnet_ros.core.rotation import upright_from_optical
 from nanohtnet_ros.core.sides import SideKeeper
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.smoothing import SmoothingConfig, TrackSmoother
@@ -54,12 +55,15 @@ class LiftingConfig:
         max_gap_s: pauses between a person's observations up to this are bridged; a longer one restarts their window.
         person_height_m: how tall the people are, or None where that is not known.
         hips_ahead_m: how far ahead of the joints' centres the 2D detector marks hips.
+        image_rotation: degrees by which images are to be turned clockwise to be upright: 0, 90, 180 or 270. What comes
+            in and out is in the image and the axes as they are.
         smoothing: of joints, roots and bones.
     """
 
     max_gap_s: float = MAX_GAP_S
     person_height_m: float | None = None
     hips_ahead_m: float = HIPS_AHEAD_M
+    image_rotation: int = 0
     smoothing: SmoothingConfig = field(default_factory=SmoothingConfig)
 
     def __post_init__(self) -> None:
@@ -180,7 +184,8 @@ class Lifter:
             track.window.reorder(mended)
             track.smoother = TrackSmoother(self.config.smoothing)
         keypoints, known = keypoints.ordered(order), known[order]
-        points = frame.camera.normalise(keypoints.xy_px)
+        upright = upright_from_optical(self.config.image_rotation)
+        points = frame.camera.normalise(keypoints.xy_px) @ upright[:2, :2].T
         track.seen_ns[known] = frame.stamp_ns
         missed = ~keypoints.valid & (frame.stamp_ns - track.seen_ns <= HELD_NS)  # the window bridges them
         track.window.push(frame.stamp_ns, np.where(missed[:, None], np.nan, completed(points, known)))
@@ -192,7 +197,8 @@ class Lifter:
         keypoints, confidence, stamp_ns = person.keypoints, person.keypoints.confidence, pose.stamp_ns
         if pose.error_m is not None:
             confidence = confidence * confidence_of_error(pose.error_m)
-        joints = hips_to_centres(pose.joints_rel_m, self.config.hips_ahead_m)
+        joints = pose.joints_rel_m @ upright_from_optical(self.config.image_rotation).astype(np.float32)
+        joints = hips_to_centres(joints, self.config.hips_ahead_m)
         joints = track.smoother.joints(joints, confidence, stamp_ns)
         if self.config.person_height_m is not None:
             joints = scale_to_height(joints, self.config.person_height_m, track.smoother.mean_height_m)

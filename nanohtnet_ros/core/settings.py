@@ -16,14 +16,14 @@ class Constraint:
     Attributes:
         description: what it does, with the unit.
         low, high: inclusive range of a number, or None.
-        choices: all values that a text may have, or none for any.
+        choices: all values that it may have, or none for any.
         live: may change while the networks are loaded.
     """
 
     description: str
     low: float | None = None
     high: float | None = None
-    choices: tuple[str, ...] = ()
+    choices: tuple[Any, ...] = ()
     live: bool = False
 
     def problem(self, name: str, value: Any) -> str | None:
@@ -33,13 +33,13 @@ class Constraint:
         if self.low is not None and self.high is not None and not self.low <= value <= self.high:
             return f"{name} is {value:g}, expected {self.low:g} to {self.high:g}"
         if self.choices and value not in self.choices:
-            return f"{name} is '{value}', expected one of {', '.join(self.choices)}"
+            return f"{name} is '{value}', expected one of {', '.join(map(str, self.choices))}"
         return None
 
 
 def setting(
     default: Any, description: str, low: float | None = None, high: float | None = None, *,
-    choices: tuple[str, ...] = (), live: bool = False,
+    choices: tuple[Any, ...] = (), live: bool = False,
 ) -> Any:
     """A field of a `Settings` dataclass; see `Constraint`."""
     return field(default=default, metadata={"constraint": Constraint(description, low, high, choices, live)})

@@ -40,7 +40,8 @@ class SkeletonParameters(Settings):
     """Of nodes that publish 3D skeletons."""
 
     horizontal_fov_deg: float = setting(
-        DEFAULT_HORIZONTAL_FOV_DEG, "field of view assumed without a valid CameraInfo, degrees", 1.0, 179.0, live=True)
+        DEFAULT_HORIZONTAL_FOV_DEG, "field of view along the longer side, assumed without a valid CameraInfo, degrees",
+        1.0, 179.0, live=True)
     use_depth: bool = setting(False, "measure distances in depth images (topic `depth`, aligned with `image`)")
     depth_tolerance_s: float = setting(
         0.05, "largest time between an image and its depth image, seconds", 0.0, 1.0)
@@ -104,7 +105,7 @@ S = TypeVar("S", bound=Settings)
 def descriptor(entry: Field) -> ParameterDescriptor:
     """What `ros2 param describe` shows of a setting."""
     known, default = constraint_of(entry), default_of(entry)
-    constraints = [f"one of {', '.join(known.choices)}"] if known.choices else []
+    constraints = [f"one of {', '.join(map(str, known.choices))}"] if known.choices else []
     constraints += [] if known.live else ["changes while the node is unconfigured only"]
     # Floats also take whole numbers, as `ros2 param set` gives them; `Settings` checks the type.
     described = ParameterDescriptor(

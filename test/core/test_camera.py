@@ -77,3 +77,8 @@ def test_bad_calibrations_are_refused(change, message):
     good = {"width": 640, "height": 480, "fx": 600.0, "fy": 600.0, "cx": 320.0, "cy": 240.0}
     with pytest.raises(ValueError, match=message):
         Camera(**{**good, **change})
+
+
+def test_an_assumed_field_of_view_is_that_of_the_longer_side():
+    wide, tall = Camera.from_field_of_view(640, 480, 60.0), Camera.from_field_of_view(480, 640, 60.0)
+    assert wide.fx == tall.fx == tall.fy == pytest.approx(320 / np.tan(np.radians(30)))

@@ -129,7 +129,7 @@ def test_every_parameter_describes_itself(start_node, name):
         ranges = [*descriptor.floating_point_range, *descriptor.integer_range]
         expected = [] if parameter.low is None else [(parameter.low, parameter.high)]
         assert [(r.from_value, r.to_value) for r in ranges] == expected
-        assert all(choice in descriptor.additional_constraints for choice in parameter.choices)
+        assert all(str(choice) in descriptor.additional_constraints for choice in parameter.choices)
         assert parameter.live == ("unconfigured" not in descriptor.additional_constraints)
         assert descriptor.type != ParameterType.PARAMETER_NOT_SET
     listed = node.call("list_parameters", ListParameters, ListParameters.Request()).result.names
