@@ -28,8 +28,8 @@ class RuntimeSettings(Settings):
     precision: str = setting("fp32", "numbers that TensorRT computes with", choices=PRECISIONS)
     cuda_graph: bool = setting(False, "replay TensorRT's launches as CUDA graphs: less work for the CPU")
     image_rotation: int = setting(
-        LiftingConfig.image_rotation, "clockwise turn that makes images upright, degrees; results stay in the image and "
-        "frame as they are", choices=ROTATIONS)
+        LiftingConfig.image_rotation, "clockwise turn that makes images upright, degrees; results stay in the image's "
+        "own pixels and frame", choices=ROTATIONS)
     max_gap_s: float = setting(
         LiftingConfig.max_gap_s, "pauses between frames up to this are bridged, seconds", 0.05, 10.0, live=True)
 

@@ -82,8 +82,8 @@ def _length(joints_m: np.ndarray, chain: tuple[str, ...]) -> float:
 
 HIPS_AHEAD_M = 0.02
 """What nodes take. BlazePose marks the hips of a real man 0.2 cm ahead, those of a rendered man 5.0 and 5.3 cm in two
-clips, of a rendered woman 1.8 cm (`tools/measure_placement.py`, and the real man's truth). Over two views of the real man
-0.02 gives the least error, and 0 and 0.04 are a millimetre worse (`tools/measure_real.py`)."""
+clips, of a rendered woman 1.8 cm (`tools/measure_placement.py`, and the real man's truth). Over two views of the real
+man 0.02 gives the least error, and 0 and 0.04 are a millimetre worse (`tools/measure_real.py`)."""
 
 LEAST_M2 = 1e-4  # of the product of hips' distance and trunk; below it nobody knows where ahead is
 

@@ -80,9 +80,9 @@ H36M_LIMBS = ((1, 2, 3), (4, 5, 6), (11, 12, 13), (14, 15, 16))
 CROWN_SHARES = (0.7, 0.5)
 """How far the crown lies beyond the ears' middle: shares of the ways to it from the shoulders' middle and the nose.
 
-Each of two views of a real man, two of a rendered man and one of a rendered woman has its own best shares: 0.8 and 0.5,
-0.7 and 0.9, 0.6 and 0.7, 0.55 and 0.85, 0.55 and 0.95. With these the crown is 26, 25, 30, 43 and 50 mm off in the image,
-the real man counting most.
+Each of two views of a real man, two of a rendered man and one of a rendered woman has its own best shares: 0.8 and
+0.5, 0.7 and 0.9, 0.6 and 0.7, 0.55 and 0.85, 0.55 and 0.95. With these, which count the real man most, the crown is 26,
+25, 30, 43 and 50 mm off in the image.
 """
 
 BLAZEPOSE_33 = Skeleton(
