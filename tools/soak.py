@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -23,12 +22,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import rclpy
-from ament_index_python.packages import get_package_share_directory
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 from soak_camera import SoakCamera, load_rooms, shots
 from soak_report import HEADING, Limits, Run, verdict
 from soak_watch import Listener, process_figures
+
+from nanohtnet_ros.demo.run import isolate
 
 ROOT = Path(__file__).parents[1]
 NAMESPACE = "soak"
@@ -62,6 +62,7 @@ def main() -> None:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=30.0, help="how long (default: 30)")
+    parser.add_argument("--images", type=float, default=float("inf"), help="end after so many, if that is earlier")
     parser.add_argument("--rate", type=float, default=30.0, help="images a second (default: 30)")
     parser.add_argument("--fault-every", type=float, default=15.0, help="seconds between faults (default: 15)")
     parser.add_argument("--sample-every", type=float, default=5.0, help="seconds between looks at /proc (default: 5)")
@@ -74,15 +75,6 @@ def arguments() -> argparse.Namespace:
     args = parser.parse_args()
     args.limits = Limits(**{name: getattr(args, f"max_{name}") for name, _, _ in Limits.options()})
     return args
-
-
-def isolate(logs: Path) -> None:
-    """Keep this run's traffic on this machine and apart from other runs, and its logs in a folder."""
-    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
-    os.environ["ROS_LOG_DIR"] = str(logs)
-    share = Path(get_package_share_directory("nanohtnet_ros"))
-    os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(share / "config" / "fastdds.xml"))
 
 
 def start(node: str, logs: Path, *ros_args: str) -> subprocess.Popen:
@@ -116,7 +108,7 @@ def soak(args: argparse.Namespace, logs: Path, stopped: threading.Event) -> Run:
         listener.restart_clock()
         camera.start()
         print(HEADING, flush=True)
-        watch(run, processes, logs, args.sample_every, stopped)
+        watch(run, processes, logs, args, stopped)
         listener.close_gaps()
         camera.stop()
         wait_for_quiet(listener)
@@ -148,8 +140,8 @@ def wait_for_nodes(node, camera: SoakCamera, processes: dict, logs: Path, stoppe
     time.sleep(1.0)  # for connections in the other direction
 
 
-def watch(run: Run, processes: dict, logs: Path, every_s: float, stopped: threading.Event) -> None:
-    """Sample until the time is over, a node has died or Ctrl-C."""
+def watch(run: Run, processes: dict, logs: Path, args: argparse.Namespace, stopped: threading.Event) -> None:
+    """Sample until the time is over or all images were sent, a node has died or Ctrl-C."""
     started_s = time.monotonic()
     for i in itertools.count():
         figures = {name: process_figures(process.pid) for name, process in processes.items()}
@@ -159,11 +151,12 @@ def watch(run: Run, processes: dict, logs: Path, every_s: float, stopped: thread
         if not all(figures.values()):  # one is about to die, and has no memory any more
             time.sleep(0.1)
             continue
-        run.add(figures, sum(log.stat().st_size for log in logs.iterdir()))
+        run.add(figures, sum(log.stat().st_size for log in logs.rglob("*")))
         for line in run.new_minutes():
             print(line, flush=True)
-        next_s = started_s + min((i + 1) * every_s, run.planned_s)
-        if i * every_s >= run.planned_s or stopped.wait(max(0.0, next_s - time.monotonic())):
+        over = i * args.sample_every >= run.planned_s or run.camera.count >= args.images
+        next_s = started_s + min((i + 1) * args.sample_every, run.planned_s)
+        if over or stopped.wait(max(0.0, next_s - time.monotonic())):
             return
 
 

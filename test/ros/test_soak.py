@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -25,18 +24,18 @@ except FileNotFoundError as error:
     pytest.skip(f"BlazePose's files: {error}", allow_module_level=True)
 
 TOOLS = Path(__file__).parents[2] / "tools"
-NO_MEASURE_OF_SPEED = [
-    "--max-memory-growth", "200", "--max-thread-growth", "10", "--max-file-growth", "10", "--max-latency-growth", "1e4",
-    "--max-silence", "60", "--max-diagnostics-gap", "60", "--max-ghost", "5", "--max-log-growth", "1e4"]
+RATES = ("memory-growth", "thread-growth", "file-growth", "latency-growth", "log-growth", "silence", "diagnostics-gap")
+UNLIMITED = [f"--max-{rate}=inf" for rate in RATES]
+"""A run of seconds on a loaded machine says nothing of these; counts and ids it does."""
 
 
 @pytest.fixture
 def soak(tmp_path):
-    """Starts the script: `soak("--minutes", "1")`, its report is `soak.report()`."""
+    """Starts the script: `soak("--images", "100")`, its report is `soak.report()`."""
     out, running = tmp_path / "soak.json", []
 
     def start(*args: str) -> subprocess.Popen:
-        command = [sys.executable, str(TOOLS / "soak.py"), "--out", str(out), *NO_MEASURE_OF_SPEED, *args]
+        command = [sys.executable, str(TOOLS / "soak.py"), "--out", str(out), *UNLIMITED, *args]
         running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
         return running[-1]
 
@@ -55,44 +54,47 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def test_half_a_minute_of_people_and_faults(soak):
-    process = soak("--minutes", "0.4", "--fault-every", "2", "--sample-every", "1")
-    printed, _ = process.communicate(timeout=200)
+def started(process: subprocess.Popen) -> None:
+    """Wait until images are sent."""
+    while "latency" not in process.stdout.readline():
+        assert process.poll() is None
+
+
+@pytest.mark.slow
+def test_a_few_hundred_images_of_people_and_faults(soak):
+    process = soak("--images", "240", "--fault-every", "1", "--sample-every", "1", "--max-ghost", "inf")
+    printed, _ = process.communicate()
     assert process.returncode == 0, printed
     report = soak.report()
     for name in ("nodes that ended", "ids given again", "markers shown at the end", "images that failed",
                  "messages that leave markers over", "skeletons of no image"):
         assert value_of(report, name) == 0, name
-    assert value_of(report, "people followed") >= 2
+    assert value_of(report, "images sent") >= 240 and value_of(report, "people followed") >= 2
     assert len(report["faults"]) >= 4
-    assert len(report["samples"]) >= 20 and len(report["minutes"]) == 10
-    assert all(s["processes"][node]["rss_mb"] > 10 for s in report["samples"] for node in ("pose_node", "marker_node"))
-    assert any(minute["p50_ms"] for minute in report["minutes"])
-    assert re.search(r"pose_node: memory, growth \(MB\) .* limit 200\n", printed)
-    assert printed.endswith("PASSED\n")
+    processes = [sample["processes"] for sample in report["samples"]]
+    assert processes and all(p[node]["rss_mb"] > 10 for p in processes for node in ("pose_node", "marker_node"))
+    assert "pose_node: memory, growth (MB)" in printed and printed.endswith("PASSED\n")
 
 
-def test_ctrl_c_gives_the_report_of_what_there_is(soak, wait_for):
+@pytest.mark.slow
+def test_ctrl_c_gives_the_report_of_what_there_is(soak):
     process = soak("--minutes", "60")
-    wait_for(lambda: len(children(process.pid)) == 2, "both nodes")
+    started(process)
     nodes = children(process.pid)
-    while "latency" not in process.stdout.readline():
-        assert process.poll() is None
-    time.sleep(5)
     process.send_signal(signal.SIGINT)
-    printed, _ = process.communicate(timeout=60)
-    assert 0 < soak.report()["seconds"] < 60
-    assert "nodes that ended" in printed
+    printed, _ = process.communicate()
+    report = soak.report()
+    assert 1 <= len(report["samples"]) < 60 and report["minutes"] == []
+    assert "nodes that ended" in printed and len(nodes) == 2
     assert not any(Path(f"/proc/{pid}").exists() for pid in nodes)
 
 
-def test_a_node_that_dies_fails_the_soak_at_once(soak, wait_for):
-    process = soak("--minutes", "60", "--sample-every", "1")
-    while "latency" not in process.stdout.readline():
-        assert process.poll() is None
-    time.sleep(3)
+@pytest.mark.slow
+def test_a_node_that_dies_fails_the_soak_at_once(soak):
+    process = soak("--minutes", "60", "--sample-every", "0.2")
+    started(process)
     os.kill(children(process.pid)[0], signal.SIGKILL)
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate()
     assert process.returncode == 1
     assert "pose_node ended with -9" in printed and printed.endswith("FAILED\n")
     assert value_of(soak.report(), "nodes that ended") == 1
@@ -199,22 +201,52 @@ def test_limits_that_are_passed_fail(watched):
     assert "EXCEEDED" in str(Check("growth", 5.1, 5.0))
 
 
-def test_growth_and_latency_compare_the_last_quarter_with_the_second(watched):
-    from soak_report import Limits, Run, verdict
+def recorded(watched: Watched, seconds: float = 3600.0):
+    """A run of 101 samples: memory grows by half a MB each, latency and open files step up late."""
+    from soak_report import Run
 
     camera = SimpleNamespace(count=0, late=0, faults={"corrupt image": 0})
-    run = Run(3600.0, camera, watched.listener)
+    run = Run(seconds, camera, watched.listener)
     for i in range(101):
-        figures = {"rss_mb": 100.0 + 0.5 * i, "threads": 20, "files": 10 + i // 80, "cpu_s": 0.0, "waited_s": 0.0}
-        run.add({"pose_node": figures, "marker_node": figures | {"rss_mb": 50.0, "files": 9}}, 0)
-        run.samples[-1]["time_s"] = 36.0 * i
-        watched.listener.answers.extend((36.0 * i, 1, 20.0 if i < 70 else 30.0))
-    by_name = {check.name: check for check in verdict(run, Limits())}
+        camera.count = 15 * i
+        figures = {"rss_mb": 100.0 + 0.5 * i, "threads": 20, "files": 10 + i // 80, "cpu_s": 0.36 * i, "waited_s": 0.0}
+        run.add({"pose_node": figures, "marker_node": figures | {"rss_mb": 50.0, "files": 9}}, log_bytes=1000 * i)
+        run.samples[-1]["time_s"] = seconds * i / 100
+        watched.listener.answers.extend((seconds * i / 100, 1, 20.0 if i < 70 else 30.0))
+    return run
+
+
+def test_growth_and_latency_compare_the_last_quarter_with_the_second(watched):
+    from soak_report import Limits, verdict
+
+    by_name = {check.name: check for check in verdict(recorded(watched), Limits())}
     memory = by_name["pose_node: memory, growth (MB)"]
     assert memory.value == pytest.approx(25.0, abs=0.5) and not memory.passed
     assert by_name["pose_node: memory, slope (MB/h)"].value == pytest.approx(50.0)
     assert by_name["pose_node: threads, growth"].passed and not by_name["pose_node: open files, growth"].passed
     assert by_name["marker_node: memory, growth (MB)"].passed
+    assert by_name["logs (MB a day)"].value == pytest.approx(0.1 * 24)
     latency = by_name["latency, one in the image: p50, growth (%)"]
     assert latency.value == pytest.approx(50.0) and not latency.passed
     assert by_name["latency, two in the image: p50, growth (%)"].value is None
+
+
+def test_minutes_give_rates_and_medians_of_their_samples(watched):
+    run = recorded(watched)
+    lines = run.new_minutes()
+    assert len(lines) == len(run.minutes) == 60 and run.new_minutes() == []
+    first, last = run.minutes[0], run.minutes[-1]
+    assert first["until_s"] == 60.0 and last["until_s"] == 3600.0
+    assert first["sent_hz"] == pytest.approx(15 / 36.0) and first["cpu"] == pytest.approx(0.01)
+    assert (first["one_p50_ms"], last["one_p50_ms"], first["two_p50_ms"]) == (20.0, 30.0, None)
+    assert first["rss_mb"] < last["rss_mb"] == pytest.approx(149.5, abs=0.5) and first["marker_rss_mb"] == 50.0
+
+
+def test_a_run_of_one_sample_has_a_verdict(watched):
+    from soak_report import Limits, verdict
+
+    run = recorded(watched)
+    del run.samples[1:], watched.listener.answers[:]
+    by_name = {check.name: check for check in verdict(run, Limits())}
+    assert by_name["pose_node: memory, slope (MB/h)"].value is None
+    assert by_name["nodes that ended"].passed
