@@ -18,11 +18,12 @@ class Detector(Protocol):
     runtime: str
     """What runs its networks, as shown to users."""
 
-    def detect(self, image_bgr: np.ndarray) -> list[Keypoints]:
+    def detect(self, image_bgr: np.ndarray, stamp_ns: int) -> list[Keypoints]:
         """Find people.
 
         Args:
             image_bgr: (H, W, 3) uint8.
+            stamp_ns: when it was taken, after the previous one.
         Returns:
             One `Keypoints` per person, in no particular order.
         """

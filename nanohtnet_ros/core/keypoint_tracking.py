@@ -69,7 +69,7 @@ class KeypointTracker:
             self.tracker.reset()
         self._size = image_bgr.shape
         with self.times.stage("detect"):
-            detections = self._detector.detect(image_bgr)
+            detections = self._detector.detect(image_bgr, stamp_ns)
         with self.times.stage("track"):
             return self._follow(detections, stamp_ns)
 

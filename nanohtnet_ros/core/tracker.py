@@ -9,12 +9,20 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from nanohtnet_ros.core.poses import Keypoints
+from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.window import NS_PER_S
 
 # COCO's per-keypoint constants (twice its sigmas), for Human3.6M's joints; joints that COCO lacks take their
 # neighbours' value.
 OKS_KAPPA = 2.0 * np.array(
     [.107, .107, .087, .089, .107, .087, .089, .107, .079, .035, .035, .079, .072, .062, .079, .072, .062])
+
+
+# Who is found again may be away from where they were expected, in units of their size: at once, and more a second.
+AWAY, AWAY_PER_S = 0.4, 0.5
+SIZES = 0.5, 2.0  # and have so many times their size
+UPRIGHT = 7.0  # of the box around somebody upright: its diagonal in mean bone lengths
+COASTING_S = 0.5  # somebody unseen is taken to go on at their velocity for so long
 
 
 @dataclass(frozen=True)
@@ -24,11 +32,13 @@ class TrackerConfig:
     Attributes:
         min_oks: least object keypoint similarity between a track's prediction and a detection to be one person.
         max_missed_s: a track that was not seen for this long is over; its id never comes back.
+        confirm_s: a newcomer becomes somebody when they have been seen for so long; at once if nobody else has been.
         velocity_memory_s: time constant over which a track's velocity is averaged.
     """
 
     min_oks: float = 0.2
-    max_missed_s: float = 1.0
+    max_missed_s: float = 2.0
+    confirm_s: float = 0.1
     velocity_memory_s: float = 0.15
 
 
@@ -37,13 +47,13 @@ class Track:
     """One person over time.
 
     Attributes:
-        track_id: unique for the life of the process.
+        track_id: unique for the life of the process; None while they are unconfirmed.
         first_ns, last_ns: stamps of the first and the latest sight.
         keypoints: of the latest sight.
         velocity_px_s: (17, 2) smoothed velocity, zero where unknown.
     """
 
-    track_id: int
+    track_id: int | None
     first_ns: int
     last_ns: int
     keypoints: Keypoints
@@ -57,6 +67,31 @@ class Track:
     def predicted_px(self, stamp_ns: int) -> np.ndarray:
         """(17, 2) keypoints at a stamp, at constant velocity."""
         return self.keypoints.xy_px + self.velocity_px_s * ((stamp_ns - self.last_ns) / NS_PER_S)
+
+    def away(self, detection: Keypoints, stamp_ns: int) -> float:
+        """How far a detection is from where they should be by now, where 1 is as far as may be and beyond is inf.
+
+        It looks at the whole body, whatever its pose: poses after a gap are not to be foreseen.
+        """
+        gap_s = (stamp_ns - self.last_ns) / NS_PER_S
+        both = self.keypoints.valid & detection.valid
+        size, other = size_px(self.keypoints, both), size_px(detection, both)
+        if not both.any() or not SIZES[0] <= other / size <= SIZES[1]:
+            return np.inf
+        moved = self.velocity_px_s[both].mean(axis=0) * min(gap_s, COASTING_S)
+        apart = (detection.xy_px[both] - self.keypoints.xy_px[both]).mean(axis=0) - moved
+        distance = float(np.linalg.norm(apart)) / (max(size, other) * (AWAY + AWAY_PER_S * gap_s))
+        return distance if distance <= 1.0 else np.inf
+
+
+def size_px(keypoints: Keypoints, joints: np.ndarray) -> float:
+    """About the diagonal of the box around somebody upright, from the bones between some joints; it hardly depends on
+    the pose."""
+    bones = np.array([bone for bone in H36M_17.bones if joints[list(bone)].all()])
+    if not len(bones):
+        return 1.0
+    lengths = np.linalg.norm(keypoints.xy_px[bones[:, 0]] - keypoints.xy_px[bones[:, 1]], axis=1)
+    return max(UPRIGHT * float(lengths.mean()), 1.0)
 
 
 def object_keypoint_similarity(a_px: np.ndarray, b_px: np.ndarray, weight: np.ndarray) -> float:
@@ -78,8 +113,17 @@ def object_keypoint_similarity(a_px: np.ndarray, b_px: np.ndarray, weight: np.nd
     return float(np.average(similarity, weights=weight[both]))
 
 
+def assigned(score: np.ndarray, least: float) -> list[tuple[int, int]]:
+    """Pairs of rows and columns with the greatest sum of scores, without those that score less than `least`."""
+    pairs = zip(*linear_sum_assignment(-score), strict=True)
+    return [(int(i), int(j)) for i, j in pairs if score[i, j] >= least]
+
+
 class Tracker:
-    """Assigns each frame's detections to tracks: OKS as the cost, the Hungarian method, constant velocity."""
+    """Assigns each frame's detections to tracks: OKS as the cost, the Hungarian method, constant velocity.
+
+    Where keypoints fit nobody, whoever was missed near by is taken to be found again.
+    """
 
     def __init__(self, config: TrackerConfig | None = None, next_id: Callable[[], int] | None = None) -> None:
         """Start without tracks.
@@ -108,26 +152,44 @@ class Tracker:
             detections: people in the frame; those without any keypoint are left out.
             stamp_ns: when the frame was taken, after the previous one.
         Returns:
-            Tracks that were seen in this frame.
+            Confirmed tracks that were seen in this frame.
         """
-        limit_ns = int(self.config.max_missed_s * NS_PER_S)
-        self.tracks = [track for track in self.tracks if 0 <= stamp_ns - track.last_ns <= limit_ns]
+        self.tracks = [track for track in self.tracks if 0 <= stamp_ns - track.last_ns <= self._limit_ns(track)]
         detections = [detection for detection in detections if detection.valid.any()]
+        confirm_ns = int(self.config.confirm_s * NS_PER_S)
+        alone = not any(track.track_id and stamp_ns - track.last_ns <= confirm_ns for track in self.tracks)
         similarity = np.zeros((len(self.tracks), len(detections)))
         for i, track in enumerate(self.tracks):
             predicted = track.predicted_px(stamp_ns)
             for j, detection in enumerate(detections):
                 weight = np.sqrt(track.keypoints.confidence * detection.confidence)
                 similarity[i, j] = object_keypoint_similarity(predicted, detection.xy_px, weight)
-        taken = set()
-        for i, j in zip(*linear_sum_assignment(-similarity), strict=True):
-            if similarity[i, j] >= self.config.min_oks:
-                self._advance(self.tracks[i], detections[j], stamp_ns)
-                taken.add(j)
-        for j, detection in enumerate(detections):
-            if j not in taken:
-                self.tracks.append(Track(self._next_id(), stamp_ns, stamp_ns, detection))
-        return [track for track in self.tracks if track.last_ns == stamp_ns]
+        pairs = assigned(similarity, self.config.min_oks)
+        pairs += self._found_again(pairs, detections, stamp_ns)
+        for i, j in pairs:
+            self._advance(self.tracks[i], detections[j], stamp_ns)
+        taken = {j for _, j in pairs}
+        self.tracks += [
+            Track(None, stamp_ns, stamp_ns, detection) for j, detection in enumerate(detections) if j not in taken]
+        seen = [track for track in self.tracks if track.last_ns == stamp_ns]
+        for track in seen:
+            if track.track_id is None and (alone or track.age_s >= self.config.confirm_s):
+                track.track_id = self._next_id()
+        return [track for track in seen if track.track_id is not None]
+
+    def _limit_ns(self, track: Track) -> int:
+        """How long somebody may be unseen."""
+        limit_s = self.config.confirm_s if track.track_id is None else self.config.max_missed_s
+        return int(limit_s * NS_PER_S)
+
+    def _found_again(self, pairs: list[tuple[int, int]], detections: list[Keypoints],
+                     stamp_ns: int) -> list[tuple[int, int]]:
+        """Pairs of tracks that nobody was assigned to and detections that nobody took, by place, size and motion."""
+        missed = [i for i, track in enumerate(self.tracks) if track.track_id is not None and i not in dict(pairs)]
+        free = [j for j in range(len(detections)) if j not in {taken for _, taken in pairs}]
+        nearness = np.array([[1.0 - min(self.tracks[i].away(detections[j], stamp_ns), 2.0) for j in free]
+                             for i in missed]).reshape(len(missed), len(free))
+        return [(missed[i], free[j]) for i, j in assigned(nearness, 0.0)]
 
     def _advance(self, track: Track, detection: Keypoints, stamp_ns: int) -> None:
         dt_s = (stamp_ns - track.last_ns) / NS_PER_S

@@ -66,7 +66,7 @@ class OneStageDetector(ABC):
     def reset(self) -> None:  # noqa: B027
         """Nothing is kept between images."""
 
-    def detect(self, image_bgr: np.ndarray) -> list[Keypoints]:
+    def detect(self, image_bgr: np.ndarray, stamp_ns: int) -> list[Keypoints]:
         x, letterbox = self._input.letterboxed(image_bgr, centred=True)
         found = self._session.run_named(x)
         outputs = {usual: found[name] for usual, name in self._outputs.items()}

@@ -8,6 +8,7 @@ from pathlib import Path
 from nanohtnet_ros.core.detector import Detector
 from nanohtnet_ros.detectors.base import OneStageDetector, PeopleConfig, PersonDetector
 from nanohtnet_ros.detectors.blazepose import BlazePoseConfig, BlazePoseDetector
+from nanohtnet_ros.detectors.blazepose_networks import BlazePoseNetworks
 from nanohtnet_ros.detectors.recognise import recognise
 from nanohtnet_ros.detectors.rtmdet import RTMDet
 from nanohtnet_ros.detectors.rtmo import RTMODetector
@@ -30,7 +31,7 @@ def on_any_device(path: Path, threads: int) -> Session:
 
 def open_detector(
     name: str, max_people: int = 6, detect_every: int = 1, threads: int = 2, *,
-    family: str = "auto", person_detector: str = "", person_family: str = "auto",
+    search_s: float = 2.0, family: str = "auto", person_detector: str = "", person_family: str = "auto",
     open_network: Callable[[Path, int], Session] = on_any_device,
 ) -> Detector:
     """Open a detector.
@@ -40,6 +41,8 @@ def open_detector(
         max_people: people found at most.
         detect_every: frames between person detections while tracking, for BlazePose and RTMPose.
         threads: CPU threads of each network.
+        search_s: longest time until BlazePose has looked at every place for newcomers; the longer it may take, the
+            smaller the people who are found.
         family: of the file, or `auto` to recognise it by its tensors.
         person_detector: name or path of the network that finds boxes, for RTMPose.
         person_family: of that file, or `auto`.
@@ -49,8 +52,8 @@ def open_detector(
         FileNotFoundError: a file is missing; the message names the command that gets it.
     """
     if name == "blazepose":
-        config = BlazePoseConfig(max_people=max_people, detect_every=detect_every, threads=threads)
-        return BlazePoseDetector(detector_dir(name), config)
+        config = BlazePoseConfig(max_people=max_people, detect_every=detect_every, search_s=search_s)
+        return BlazePoseDetector(BlazePoseNetworks(detector_dir(name), threads), config)
     path = find_detector(name)
     session = open_network(path, threads)
     family, outputs = recognise(session, path, "keypoints", family)

@@ -127,7 +127,7 @@ class RTMPoseDetector:
         self._boxes = np.zeros((0, 4))
         self._frames_since_detection = 0
 
-    def detect(self, image_bgr: np.ndarray) -> list[Keypoints]:
+    def detect(self, image_bgr: np.ndarray, stamp_ns: int) -> list[Keypoints]:
         self._frames_since_detection += 1
         xy, confidence = np.zeros((0, 17, 2), np.float32), np.zeros((0, 17), np.float32)
         if self._frames_since_detection < self.config.detect_every:

@@ -69,7 +69,7 @@ def test_a_short_absence_is_forgiven(walking_track):
 
 def test_somebody_elsewhere_is_somebody_else(make_keypoints):
     frames = [[make_keypoints((-1, 0, 4))]] * 3 + [[make_keypoints((1, 0, 4))]] * 3
-    assert ids_over(Tracker(), frames) == [[1]] * 3 + [[2]] * 3
+    assert ids_over(Tracker(TrackerConfig(confirm_s=0.0)), frames) == [[1]] * 3 + [[2]] * 3
 
 
 def test_one_detection_is_never_two_tracks(make_keypoints):

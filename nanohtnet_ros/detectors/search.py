@@ -1,0 +1,122 @@
+"""Where to look for newcomers: the whole image and square tiles of it in turn.
+
+A person detector with a small input sees somebody far away only if it looks at a part of the image. The shares below
+were measured with BlazePose's, whose input is 224 pixels: it finds a person from 0.3 to 0.6 of the square's side
+tall, depending on how they stand out; the lower half of the body may lie outside the square, the head may not, and a
+tenth of a square between two is enough at the sides.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+COARSEST, FINER = 0.6, 0.6  # side of the largest tiles, of the image's shorter side, and of each finer level's
+OVERLAP_X, OVERLAP_Y = 0.1, 0.3  # of two neighbouring tiles, at least
+WHOLE_EVERY = 4  # looks: people who are near must not wait
+SMALLEST_PX = 160  # side of a tile: below this there is nothing to gain
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A square of the image, pixels; what lies outside the image is black."""
+
+    x0: float
+    y0: float
+    side: float
+
+    def view(self, image: np.ndarray, size: int) -> np.ndarray:
+        """(size, size, 3) image under the tile."""
+        scale = size / self.side
+        to_view = np.array([[scale, 0, -self.x0 * scale], [0, scale, -self.y0 * scale]])
+        return cv2.warpAffine(image, to_view, (size, size), flags=cv2.INTER_LINEAR)
+
+    def to_image(self, points: np.ndarray) -> np.ndarray:
+        """(..., 2) pixels of the image from points in [0, 1] of the tile."""
+        return points * self.side + (self.x0, self.y0)
+
+    def from_image(self, points_px: np.ndarray) -> np.ndarray:
+        """(..., 2) in [0, 1] of the tile from pixels of the image."""
+        return (points_px - (self.x0, self.y0)) / self.side
+
+
+def whole(width: int, height: int) -> Tile:
+    """The square around the whole image."""
+    side = max(width, height)
+    return Tile((width - side) / 2, (height - side) / 2, side)
+
+
+def grid(width: int, height: int, side: float) -> list[Tile]:
+    """Tiles of one size that cover the image, row by row."""
+    columns, rows = (
+        1 + max(0, math.ceil((length - side) / (side * (1 - overlap)) - 1e-6))
+        for length, overlap in ((width, OVERLAP_X), (height, OVERLAP_Y)))
+    return [Tile(x, y, side) for y in np.linspace(0, height - side, rows).tolist()
+            for x in np.linspace(0, width - side, columns).tolist()]
+
+
+def tiles(width: int, height: int, looks: int) -> list[Tile]:
+    """As many levels of tiles as so many looks allow, the largest tiles first.
+
+    Args:
+        width, height: of the image, pixels.
+        looks: looks for one round, those at the whole image included; at least the largest tiles are always looked at.
+    """
+    side = COARSEST * min(width, height)
+    found: list[Tile] = []
+    while side >= SMALLEST_PX:
+        level = grid(width, height, side)
+        if found and round_looks(len(found) + len(level)) > looks:
+            break
+        found += level
+        side *= FINER
+    return found
+
+
+def round_looks(tile_count: int) -> int:
+    """Looks until each of so many tiles has been looked at, those at the whole image included."""
+    return math.ceil(tile_count * WHOLE_EVERY / (WHOLE_EVERY - 1)) if tile_count else 1
+
+
+class Search:
+    """Says where to look next."""
+
+    def __init__(self, round_s: float) -> None:
+        """Start with the whole image.
+
+        Args:
+            round_s: longest time until every place has been looked at with the smallest tiles; how small they are
+                follows from it and from how often there is a look.
+        """
+        self._round_s = round_s
+        self._planned: tuple[int, int, int] | None = None
+        self._tiles: list[Tile] = []
+        self._looks = 0
+        self._next_tile = 0
+
+    def next(self, width: int, height: int, period_s: float | None) -> Tile:
+        """The square to look at.
+
+        Args:
+            width, height: of the image, pixels.
+            period_s: time between two looks; None while it is not known.
+        """
+        self._plan(width, height, 0 if not period_s else math.floor(self._round_s / period_s))
+        self._looks += 1
+        if (self._looks - 1) % WHOLE_EVERY == 0 or not self._tiles:
+            return whole(width, height)
+        self._next_tile = (self._next_tile + 1) % len(self._tiles)
+        return self._tiles[self._next_tile - 1]
+
+    def _plan(self, width: int, height: int, looks: int) -> None:
+        """Choose tiles for an image's size and a number of looks; a number that wavers a little changes nothing."""
+        if self._planned and self._planned[:2] == (width, height) and 0.7 <= looks / max(self._planned[2], 1) <= 1.4:
+            return
+        chosen = tiles(width, height, looks)
+        if chosen != self._tiles:
+            self._tiles = chosen
+            self._next_tile %= max(len(chosen), 1)
+        self._planned = width, height, looks
