@@ -6,6 +6,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from nanohtnet_ros.core.poses import Keypoints
+from nanohtnet_ros.core.skeleton import BLAZEPOSE_33
+from nanohtnet_ros.detectors.blazepose_networks import Landmarks, Region
 
 # A person who stands upright and looks at the camera, metres, optical axes, relative to the hip.
 STANDING_M = np.array([
@@ -13,6 +15,24 @@ STANDING_M = np.array([
     (0.12, 0.88, 0.05), (0, -0.24, 0), (0, -0.48, 0.02), (0, -0.62, -0.08), (0, -0.76, 0.02), (0.18, -0.46, 0.02),
     (0.22, -0.18, 0.04), (0.22, 0.06, -0.02), (-0.18, -0.46, 0.02), (-0.22, -0.18, 0.04), (-0.22, 0.06, -0.02),
 ], np.float32)
+
+
+# BlazePose's landmarks of the same person in the image, y downwards, in units of their height, relative to the hips.
+_STANDING = {
+    "nose": (0, -.40), "mouth_l": (.02, -.37), "mouth_r": (-.02, -.37),
+    **{f"{side}_{part}": (sign * x, y) for side, sign in (("l", 1), ("r", -1)) for part, x, y in (
+        ("eye_inner", .01, -.42), ("eye", .02, -.42), ("eye_outer", .03, -.42), ("ear", .04, -.41),
+        ("shoulder", .11, -.30), ("elbow", .14, -.12), ("wrist", .15, .02), ("pinky", .15, .06), ("index", .15, .06),
+        ("thumb", .14, .05), ("hip", .06, 0), ("knee", .06, .25), ("ankle", .06, .48), ("heel", .06, .5),
+        ("foot_index", .08, .5))},
+}
+
+
+def standing_landmarks(hips_px: tuple[float, float], height_px: float) -> Landmarks:
+    """BlazePose's landmarks of somebody upright."""
+    hips = np.asarray(hips_px, np.float64)
+    xy = np.array([_STANDING[name] for name in BLAZEPOSE_33.joint_names]) * height_px + hips
+    return Landmarks(xy, np.ones(len(xy)), 1.0, Region(hips, 1.3 * height_px, 0.0))
 
 
 class FakeSession:
@@ -37,7 +57,7 @@ class ScriptedDetector:
         self.frames = list(frames)
         self.resets = 0
 
-    def detect(self, image_bgr: np.ndarray) -> list[Keypoints]:
+    def detect(self, image_bgr: np.ndarray, stamp_ns: int) -> list[Keypoints]:
         return self.frames.pop(0)
 
     def reset(self) -> None:

@@ -85,8 +85,13 @@ class Track:
 
 
 def size_px(keypoints: Keypoints, joints: np.ndarray) -> float:
-    """About the diagonal of the box around somebody upright, from the bones between some joints; it hardly depends on
-    the pose."""
+    """Size of a person in the image, which hardly depends on their pose.
+
+    Args:
+        joints: (17,) bool, those whose bones are measured.
+    Returns:
+        About the diagonal of the box around them when they stand upright, at least a pixel.
+    """
     bones = np.array([bone for bone in H36M_17.bones if joints[list(bone)].all()])
     if not len(bones):
         return 1.0

@@ -75,6 +75,7 @@ def ssd_anchors(size: int = 224, strides: tuple[int, ...] = (8, 16, 32, 32, 32))
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
+    """Of any logit, without overflow."""
     return 1.0 / (1.0 + np.exp(-np.clip(x, -80.0, 80.0)))
 
 

@@ -10,6 +10,7 @@ from nanohtnet_ros.detectors.blazepose_networks import Landmarks
 from nanohtnet_ros.detectors.search import Tile
 
 GREY = (127, 127, 127)
+FARTHEST_PX = 1e4  # OpenCV's coordinates overflow not far beyond
 COVERED_WIDTH, COVERED_HEAD = 0.35, 0.45  # of a covered limb, and the head's radius, in trunk lengths
 ON_LIMB = 0.15  # trunk lengths from the middle of a limb
 LEAST_TRUNK = 0.15  # of the region's side: who bends towards the camera shows a short trunk
@@ -67,14 +68,17 @@ def has_persons_shape(person: Landmarks) -> bool:
 
 def cover(view: np.ndarray, tile: Tile, body: Landmarks) -> None:
     """Paint somebody grey in the view of a tile, limb by limb, so that whoever is beside or between stays visible."""
+
+    def pixels(points: np.ndarray) -> np.ndarray:
+        return np.rint(np.clip(points, -FARTHEST_PX, FARTHEST_PX)).astype(np.int32)
+
     size = view.shape[0]
     xy = tile.from_image(body.xy_px) * size
     thick = trunk_px(body) / tile.side * size
-    width = max(1, round(COVERED_WIDTH * thick))
+    width = round(np.clip(COVERED_WIDTH * thick, 1, 2 * size))
     shoulders, hips, head = xy[SHOULDERS].mean(axis=0), xy[HIPS].mean(axis=0), xy[HEAD].mean(axis=0)
     lines = [(xy[a], xy[b]) for a, b in LIMBS] + [(shoulders, hips), (shoulders, head)]
     for line in lines:
-        cv2.line(view, *np.rint(np.clip(line, -1e4, 1e4)).astype(int).tolist(), GREY, width)
-    trunk = xy[[*SHOULDERS, *HIPS[::-1]]]
-    cv2.fillConvexPoly(view, np.rint(np.clip(trunk, -1e4, 1e4)).astype(np.int32), GREY)
-    cv2.circle(view, np.rint(np.clip(head, -1e4, 1e4)).astype(int).tolist(), round(COVERED_HEAD * thick), GREY, -1)
+        cv2.line(view, *pixels(np.array(line)).tolist(), GREY, width)
+    cv2.fillConvexPoly(view, pixels(xy[[*SHOULDERS, *HIPS[::-1]]]), GREY)
+    cv2.circle(view, pixels(head).tolist(), round(min(COVERED_HEAD * thick, 2 * size)), GREY, -1)

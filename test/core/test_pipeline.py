@@ -72,7 +72,7 @@ def test_windows_are_never_shared_between_ids(make_keypoints, camera):
 
 
 def test_a_new_person_starts_with_a_window_of_their_own(make_keypoints, camera):
-    frames = [[make_keypoints((-1.0, 0, 4.0))]] * 3 + [[]] * 40 + [[make_keypoints((-1.0, 0, 4.0))]]
+    frames = [[make_keypoints((-1.0, 0, 4.0))]] * 3 + [[]] * 60 + [[make_keypoints((-1.0, 0, 4.0))]]
     pipeline, _, _ = make(frames)
     ids = [[p.track_id for p in pipeline.step(IMAGE, ns(1 + i / 25), camera)] for i in range(len(frames))]
     assert ids[0] == [1] and ids[-1] == [2]

@@ -92,3 +92,53 @@ def test_trackers_can_share_one_numbering(make_keypoints):
     numbers = iter(range(10, 100))
     trackers = [Tracker(next_id=lambda: next(numbers)) for _ in range(2)]
     assert [ids_over(tracker, [[make_keypoints()]]) for tracker in trackers] == [[[10]], [[11]]]
+
+
+def test_a_newcomer_beside_others_is_confirmed_over_time(make_keypoints):
+    here, new = make_keypoints((-1, 0, 4)), make_keypoints((1, 0, 4))
+    for confirm_s, frames in ((0.0, 0), (0.1, 3), (0.2, 5)):
+        ids = ids_over(Tracker(TrackerConfig(confirm_s=confirm_s)), [[here]] * 3 + [[here, new]] * 8)
+        assert ids == [[1]] * (3 + frames) + [[1, 2]] * (8 - frames)
+
+
+def test_whoever_is_there_alone_is_somebody_at_once(make_keypoints):
+    assert ids_over(Tracker(), [[], [make_keypoints()]]) == [[], [1]]
+    assert ids_over(Tracker(), [[make_keypoints((-1, 0, 4)), make_keypoints((1, 0, 4))]]) == [[1, 2]]
+
+
+def test_flashes_are_nobody_and_cost_no_id(make_keypoints):
+    here, flash = make_keypoints((-1, 0, 4)), make_keypoints((1, 0, 4))
+    frames = [[here]] * 2 + [[here, flash], [here], [here], [here]] * 5 + [[here, flash]] * 6
+    ids = ids_over(Tracker(), frames)
+    assert ids == [[1]] * 25 + [[1, 2]] * 3
+
+
+def test_somebody_found_again_in_another_pose_and_place_is_the_same(make_keypoints, walking_track):
+    """After 0.8 s unseen they crouch, further on in the direction in which they went."""
+    tracker = Tracker()
+    people = walking_track(10, speed_m=0.04)
+    ids = ids_over(tracker, [[person] for person in people])
+    standing = make_keypoints((-1 + 29 * 0.04, 0, 3))
+    hip = standing.xy_px[0]
+    crouching = Keypoints(hip + (standing.xy_px - hip)[:, ::-1] * 0.8, standing.confidence)  # lies, and is smaller
+    ids += ids_over(tracker, [[crouching]], start=29)
+    assert ids == [[1]] * 11
+
+
+def test_an_id_is_not_given_to_somebody_else_who_comes(make_keypoints):
+    """Another place, another size, or while the one who has the id is there."""
+    gone = [[make_keypoints((-1, 0, 4))]] * 5 + [[]] * 10
+    for other in ((1.2, 0, 4), (-1, 0, 12), (-0.4, 0, 1.5)):
+        assert ids_over(Tracker(TrackerConfig(confirm_s=0.0)), gone + [[make_keypoints(other)]] * 2)[-1] == [2], other
+    both = [make_keypoints((-1, 0, 4)), make_keypoints((-0.4, 0, 4))]
+    assert ids_over(Tracker(), [both[:1]] * 3 + [both] * 5)[-1] == [1, 2]
+
+
+def test_of_two_who_were_lost_each_gets_their_own_id_back(make_keypoints):
+    left, right = make_keypoints((-0.5, 0, 4)), make_keypoints((0.5, 0, 4))
+    moved = [make_keypoints((0.3, 0, 4)), make_keypoints((-0.3, 0, 4))]
+    assert ids_over(Tracker(), [[left, right]] * 3 + [[]] * 10 + [moved])[-1] == [1, 2]
+    tracker = Tracker()
+    ids_over(tracker, [[left, right]] * 3 + [[]] * 10)
+    by_id = {track.track_id: track.keypoints for track in tracker.update(moved, 13 * FRAME_NS)}
+    assert by_id[1] is moved[1] and by_id[2] is moved[0]

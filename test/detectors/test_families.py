@@ -62,7 +62,7 @@ def joints(people) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("kind", ONE_STAGE)
 def test_one_stage_joints_come_back_where_they_are(one_stage, kind, size):
     centre = (round(size[0] * 0.45), round(size[1] * 0.55))
-    found, confidence = joints(one_stage(kind).detect(models.picture(centre, size)))
+    found, confidence = joints(one_stage(kind).detect(models.picture(centre, size), 0))
     expected, sure = models.expected_joints(centre, input_pixel(size))
     np.testing.assert_allclose(found, expected, atol=0.1 if size != (641, 479) else 0.5)
     np.testing.assert_allclose(confidence, sure, atol=1e-6)
@@ -82,7 +82,7 @@ def test_people_s_boxes_come_back_where_they_are(tmp_path, kind, size):
 @pytest.mark.parametrize("kind", PERSONS)
 def test_top_down_joints_come_back_where_they_are(top_down, kind, size):
     centre = (round(size[0] * 0.45), round(size[1] * 0.55))
-    found, confidence = joints(top_down(kind).detect(models.picture(centre, size)))
+    found, confidence = joints(top_down(kind).detect(models.picture(centre, size), 0))
     pixel = crop_pixel(size)
     expected, sure = models.expected_joints(centre, pixel)
     np.testing.assert_allclose(found, expected, atol=0.6 * pixel)  # a bin is half a pixel of the crop
@@ -92,13 +92,13 @@ def test_top_down_joints_come_back_where_they_are(top_down, kind, size):
 @pytest.mark.parametrize("kind", [*ONE_STAGE, "rtmpose"])
 def test_joints_move_and_grow_with_the_image(one_stage, top_down, kind):
     detector = top_down() if kind == "rtmpose" else one_stage(kind)
-    still, _ = joints(detector.detect(models.picture((300, 250))))
+    still, _ = joints(detector.detect(models.picture((300, 250)), 0))
     detector.reset()
-    moved, _ = joints(detector.detect(models.picture((340, 230))))
+    moved, _ = joints(detector.detect(models.picture((340, 230)), 0))
     coarse = crop_pixel((640, 480)) if kind == "rtmpose" else 0.1
     np.testing.assert_allclose(moved - still, np.broadcast_to((40, -20), (17, 2)), atol=coarse)
     detector.reset()
-    twice, _ = joints(detector.detect(np.repeat(np.repeat(models.picture((300, 250)), 2, axis=0), 2, axis=1)))
+    twice, _ = joints(detector.detect(np.repeat(np.repeat(models.picture((300, 250)), 2, axis=0), 2, axis=1), 0))
     np.testing.assert_allclose(twice + 0.5, 2 * (still + 0.5), atol=2 * coarse)
 
 
@@ -106,8 +106,8 @@ def test_joints_move_and_grow_with_the_image(one_stage, top_down, kind):
 def test_nobody_is_nobody_and_odd_images_do_no_harm(one_stage, top_down, kind):
     detector = top_down() if kind == "rtmpose" else one_stage(kind)
     for shape in ((480, 640, 3), (1, 1, 3), (30, 1000, 3), (1080, 64, 3)):
-        assert detector.detect(np.zeros(shape, np.uint8)) == []
-    assert detector.detect(np.full((480, 640, 3), 255, np.uint8)) is not None
+        assert detector.detect(np.zeros(shape, np.uint8), 0) == []
+    assert detector.detect(np.full((480, 640, 3), 255, np.uint8), 0) is not None
     assert detector.runtime.startswith("ONNX Runtime") and detector.family in ("yolo_pose", "rtmo", "rtmpose")
 
 
@@ -136,13 +136,13 @@ def test_boxes_reach_rtmpose_in_one_batch_or_in_several():
     for batch, expected in ((-1, [5]), (1, [1] * 5), (2, [2, 2, 2]), (8, [8])):
         session = Session(batch)
         detector = RTMPoseDetector(session, {"simcc_x": "simcc_x", "simcc_y": "simcc_y"}, Persons())
-        people = detector.detect(image)
+        people = detector.detect(image, 0)
         assert session.batches == expected
         knees = np.array([person.xy_px[2] for person in people])
         np.testing.assert_allclose(knees, np.column_stack((centres, centres + 40)), atol=1e-3)
     limited = RTMPoseDetector(
         Session(-1), {"simcc_x": "simcc_x", "simcc_y": "simcc_y"}, Persons(), PeopleConfig(max_people=2))
-    assert len(limited.detect(image)) == 2
+    assert len(limited.detect(image, 0)) == 2
 
 
 def test_between_two_looks_people_are_followed_by_their_keypoints(top_down):
@@ -151,11 +151,11 @@ def test_between_two_looks_people_are_followed_by_their_keypoints(top_down):
     detector._persons.boxes = lambda image: looks.append(1) or boxes(image)
     for i in range(9):
         centre = (200 + 5 * i, 240)
-        found, _ = joints(detector.detect(models.picture(centre)))
+        found, _ = joints(detector.detect(models.picture(centre), 0))
         # The generated keypoints keep their size in the crop, so each crop is larger than the last.
         assert np.linalg.norm(found[10] - centre) < 160 and np.isfinite(found).all()
     assert len(looks) == 3
-    assert detector.detect(np.zeros((480, 640, 3), np.uint8)) == []  # they have left: it looks at once
+    assert detector.detect(np.zeros((480, 640, 3), np.uint8), 0) == []  # they have left: it looks at once
     assert len(looks) == 4
     detector.reset()
-    assert len(detector.detect(models.picture((300, 240)))) == 1 and len(looks) == 5
+    assert len(detector.detect(models.picture((300, 240)), 0)) == 1 and len(looks) == 5

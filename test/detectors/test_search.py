@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from nanohtnet_ros.detectors.search import SMALLEST_PX, WHOLE_EVERY, Search, Tile, grid, round_looks, tiles, whole
+
+
+def test_a_tile_and_its_view_share_their_coordinates():
+    image = np.zeros((480, 640, 3), np.uint8)
+    image[300:310, 400:410] = 255
+    tile = Tile(350, 250, 100)
+    view = tile.view(image, 200)
+    rows, columns = np.nonzero(view[..., 0])
+    centre = np.array([columns.mean() + 0.5, rows.mean() + 0.5]) / 200
+    np.testing.assert_allclose(tile.to_image(centre), (405, 305), atol=1.0)
+    np.testing.assert_allclose(tile.from_image(tile.to_image(centre)), centre)
+
+
+def test_beyond_the_image_a_view_is_black():
+    view = whole(640, 480).view(np.full((480, 640, 3), 255, np.uint8), 224)
+    assert (view[112] == 255).all() and not view[:27].any() and not view[-27:].any()
+
+
+@pytest.mark.parametrize("size", [(640, 480), (1080, 1920), (1920, 1080), (3840, 2160), (320, 240), (1000, 30)])
+def test_tiles_lie_in_the_image_cover_it_and_overlap(size):
+    for share in (0.6, 0.36):
+        side = share * min(size)
+        level = grid(*size, side)
+        for axis, overlap in ((0, 0.1), (1, 0.3)):
+            starts = sorted({(tile.x0, tile.y0)[axis] for tile in level})
+            assert starts[0] == 0 and starts[-1] + side == pytest.approx(max(size[axis], side))
+            assert (np.diff(starts) <= (1 - overlap) * side + 1e-6).all()
+
+
+def test_smaller_tiles_where_there_is_time_and_pixels():
+    assert len(tiles(640, 480, 0)) == 6  # the largest ones always
+    assert min(tile.side for tile in tiles(640, 480, 40)) < 0.4 * 480
+    assert min(tile.side for tile in tiles(640, 480, 10_000)) >= SMALLEST_PX
+    assert min(tile.side for tile in tiles(3840, 2160, 10_000)) < 0.1 * 2160
+    assert len(tiles(200, 150, 100)) == 0
+
+
+def looked_at(search: Search, looks: int, size=(640, 480), period_s=0.04) -> list[Tile]:
+    return [search.next(*size, period_s) for _ in range(looks)]
+
+
+@pytest.mark.parametrize(("round_s", "period_s"), [(2.0, 1 / 30), (0.5, 1 / 30), (2.0, 1 / 60), (1.0, 0.1)])
+def test_a_round_takes_no_longer_than_stated(round_s, period_s):
+    looks = max(int(round_s / period_s), round_looks(6))
+    wanted = set(tiles(640, 480, looks))
+    seen = looked_at(Search(round_s), 3 * looks, period_s=period_s)
+    for start in (0, 7, looks):  # from whenever somebody comes in
+        assert wanted <= set(seen[start:start + looks])
+
+
+def test_the_whole_image_is_looked_at_first_and_often():
+    seen = looked_at(Search(2.0), 40)
+    assert [i for i, tile in enumerate(seen) if tile == whole(640, 480)] == list(range(0, 40, WHOLE_EVERY))
+    assert len(looked_at(Search(2.0), 5, size=(200, 150))) == 5  # too small for tiles
+
+
+def test_a_frame_rate_that_wavers_changes_nothing():
+    search, steady = Search(2.0), Search(2.0)
+    rng = np.random.default_rng(0)
+    wavering = [search.next(640, 480, period) for period in rng.uniform(0.036, 0.044, 100)]
+    assert wavering == looked_at(steady, 100)
+    assert max(tile.side for tile in looked_at(search, 40, size=(1920, 1080))) == 1920  # another image's tiles
