@@ -16,7 +16,7 @@ from nanohtnet_ros.core.skeleton import blazepose_to_h36m
 from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.detectors.blazepose_networks import BlazePoseNetworks, Landmarks, Region
 from nanohtnet_ros.detectors.body_shape import cover, has_persons_shape, on_body, share_on_body
-from nanohtnet_ros.detectors.search import Search, Tile
+from nanohtnet_ros.detectors.search import Search, Tile, around
 
 VELOCITY_MEMORY_S = 0.1  # time constant over which a followed person's velocity is averaged
 NEW_S = 0.5  # somebody followed for less gives way where two claim one body
@@ -135,8 +135,8 @@ class BlazePoseDetector:
             for _ in range(LOOKS_ALONE):
                 seen += [replace(person, second_looks=len(SECOND_LOOKS))
                          for person in self._newcomers(image_bgr, stamp_ns, seen)
-                         if person.certain or all(
-                             self._found_again(image_bgr, person, [], share) for share in SECOND_LOOKS)]
+                         if all(self._found_again(image_bgr, person, [], share)
+                                for share in SECOND_LOOKS[person.second_looks:])]
         elif doubtful := next((person for person in seen if not person.certain), None):
             others = [person for person in seen if person is not doubtful]
             share = SECOND_LOOKS[doubtful.second_looks]
@@ -202,7 +202,10 @@ class BlazePoseDetector:
             if has_persons_shape(person) and not any(
                     self._same(person, other) or self._on_body(person, other) for other in bodies):
                 bodies.append(person)
-                new.append(self._missed(person, stamp_ns) or Followed(person, stamp_ns, stamp_ns, stamp_ns))
+                # What looks like somebody is seldom large, and who is near is often cut off: one second look will do.
+                large = person.next_region.side > min(image_bgr.shape[:2])
+                new.append(self._missed(person, stamp_ns) or Followed(
+                    person, stamp_ns, stamp_ns, stamp_ns, second_looks=int(large)))
         return new
 
     def _missed(self, person: Landmarks, stamp_ns: int) -> Followed | None:
@@ -217,7 +220,8 @@ class BlazePoseDetector:
     def _found_again(self, image_bgr: np.ndarray, person: Followed, others: list[Followed], share: float) -> bool:
         """Whether the person detector finds somebody in a tile around them, its side so many of their region's."""
         region = person.landmarks.next_region
-        tile = Tile(*(region.centre - share * region.side / 2).tolist(), share * region.side)
+        height, width = image_bgr.shape[:2]
+        tile = around(region.centre, share * region.side, width, height)
         return any(
             np.linalg.norm(seen.centre - region.centre) < FOUND_AGAIN * region.side
             and SIZES[0] < seen.side / region.side < SIZES[1]
@@ -234,13 +238,12 @@ class BlazePoseDetector:
         """Where to look: every other time where somebody was lost, otherwise wherever the search is."""
         self._lost = [p for p in self._lost if stamp_ns - p.last_ns < self.config.search_s * NS_PER_S]
         missed = self._hidden + self._lost
+        height, width = image_bgr.shape[:2]
         self._looks += 1
         if missed and self._looks % 2:
             one = missed[self._looks // 2 % len(missed)]
             region = one.landmarks.next_region
-            centre, side = region.centre + one.moved_px(stamp_ns), LOST_TILE * region.side
-            return Tile(*(centre - side / 2).tolist(), side)
-        height, width = image_bgr.shape[:2]
+            return around(region.centre + one.moved_px(stamp_ns), LOST_TILE * region.side, width, height)
         return self._search.next(width, height, self.config.detect_every * self._period_s())
 
     def _same(self, a: Landmarks, b: Landmarks) -> bool:

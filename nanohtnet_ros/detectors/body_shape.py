@@ -14,7 +14,7 @@ FARTHEST_PX = 1e4  # OpenCV's coordinates overflow not far beyond
 COVERED_WIDTH, COVERED_HEAD = 0.35, 0.45  # of a covered limb, and the head's radius, in trunk lengths
 ON_LIMB = 0.15  # trunk lengths from the middle of a limb
 LEAST_TRUNK = 0.15  # of the region's side: who bends towards the camera shows a short trunk
-SURE_TRUNK = 0.5  # mean confidence of shoulders and hips
+SURE = 0.5  # mean confidence of shoulders or hips; of who is near the one or the other may be outside the image
 
 
 def _index(*names: str) -> list[int]:
@@ -23,7 +23,7 @@ def _index(*names: str) -> list[int]:
 
 SHOULDERS, HIPS = _index("l_shoulder", "r_shoulder"), _index("l_hip", "r_hip")
 KNEES, (NOSE,) = _index("l_knee", "r_knee"), _index("nose")
-TRUNK, CORE = SHOULDERS + HIPS, HIPS + SHOULDERS + KNEES + [NOSE]
+CORE = HIPS + SHOULDERS + KNEES + [NOSE]
 HEAD = list(range(11))
 LIMBS = np.array([
     _index("l_shoulder", "r_shoulder"), _index("l_hip", "r_hip"),
@@ -63,7 +63,7 @@ def share_on_body(person: Landmarks, body: Landmarks) -> float:
 
 def has_persons_shape(person: Landmarks) -> bool:
     """Whether landmarks can be a person's."""
-    return bool(person.confidence[TRUNK].mean() >= SURE_TRUNK)
+    return bool(max(person.confidence[SHOULDERS].mean(), person.confidence[HIPS].mean()) >= SURE)
 
 
 def cover(view: np.ndarray, tile: Tile, body: Landmarks) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 COARSEST, FINER = 0.6, 0.6  # side of the largest tiles, of the image's shorter side, and of each finer level's
 OVERLAP_X, OVERLAP_Y = 0.1, 0.3  # of two neighbouring tiles, at least
+WIDE = 2.0  # ratio of the sides from which tiles of the image's shorter side come first
 WHOLE_EVERY = 4  # looks: people who are near must not wait
 SMALLEST_PX = 160  # side of a tile: below this there is nothing to gain
 
@@ -43,6 +44,12 @@ class Tile:
         return (points_px - (self.x0, self.y0)) / self.side
 
 
+def around(centre: np.ndarray, side: float, width: int, height: int) -> Tile:
+    """The square around a point, moved so that no more of it than need be lies outside the image."""
+    room = np.array([width, height]) - side
+    return Tile(*np.clip(np.asarray(centre) - side / 2, np.minimum(room, 0), np.maximum(room, 0)).tolist(), side)
+
+
 def whole(width: int, height: int) -> Tile:
     """The square around the whole image."""
     side = max(width, height)
@@ -66,7 +73,7 @@ def tiles(width: int, height: int, looks: int) -> list[Tile]:
         looks: looks for one round, those at the whole image included; at least the largest tiles are always looked at.
     """
     side = COARSEST * min(width, height)
-    found: list[Tile] = []
+    found = grid(width, height, min(width, height)) if max(width, height) > WIDE * min(width, height) else []
     while side >= SMALLEST_PX:
         level = grid(width, height, side)
         if found and round_looks(len(found) + len(level)) > looks:

@@ -36,9 +36,11 @@ def test_the_middle_of_a_trunk_is_on_the_body():
     assert on_body(np.array([[320.0, 200.0], [320.0, 400.0], [320.0, 20.0]]), PERSON).tolist() == [True, False, False]
 
 
-def test_a_trunk_that_nobody_is_sure_of_is_no_person():
+def test_a_trunk_that_is_not_to_be_seen_is_no_persons_but_half_of_it_is():
     assert has_persons_shape(PERSON)
     assert not has_persons_shape(replace(PERSON, confidence=np.full(33, 0.3)))
+    for half in (np.arange(33) < 17, np.arange(33) >= 23):  # the hips, and the shoulders, are outside the image
+        assert has_persons_shape(replace(PERSON, confidence=np.where(half, 0.9, 0.0)))
 
 
 def test_a_covered_body_is_grey_and_whoever_stands_beside_is_not():

@@ -1,7 +1,17 @@
 import numpy as np
 import pytest
 
-from nanohtnet_ros.detectors.search import SMALLEST_PX, WHOLE_EVERY, Search, Tile, grid, round_looks, tiles, whole
+from nanohtnet_ros.detectors.search import (
+    SMALLEST_PX,
+    WHOLE_EVERY,
+    Search,
+    Tile,
+    around,
+    grid,
+    round_looks,
+    tiles,
+    whole,
+)
 
 
 def test_a_tile_and_its_view_share_their_coordinates():
@@ -18,6 +28,15 @@ def test_a_tile_and_its_view_share_their_coordinates():
 def test_beyond_the_image_a_view_is_black():
     view = whole(640, 480).view(np.full((480, 640, 3), 255, np.uint8), 224)
     assert (view[112] == 255).all() and not view[:27].any() and not view[-27:].any()
+
+
+@pytest.mark.parametrize("centre", [(320, 240), (5, 470), (630, 500), (-50, 0)])
+def test_a_tile_around_a_point_stays_in_the_image_or_has_it_all_inside(centre):
+    tile = around(np.array(centre), 200, 640, 480)
+    assert 0 <= tile.x0 <= 440 and 0 <= tile.y0 <= 280
+    large = around(np.array(centre), 600, 640, 480)
+    assert 0 <= large.x0 <= 40 and -120 <= large.y0 <= 0
+    assert around(np.array((320, 240)), 200, 640, 480) == Tile(220, 140, 200)
 
 
 @pytest.mark.parametrize("size", [(640, 480), (1080, 1920), (1920, 1080), (3840, 2160), (320, 240), (1000, 30)])
@@ -37,6 +56,7 @@ def test_smaller_tiles_where_there_is_time_and_pixels():
     assert min(tile.side for tile in tiles(640, 480, 10_000)) >= SMALLEST_PX
     assert min(tile.side for tile in tiles(3840, 2160, 10_000)) < 0.1 * 2160
     assert len(tiles(200, 150, 100)) == 0
+    assert tiles(640, 200, 0)[0].side == 200  # of a wide image the whole shows little
 
 
 def looked_at(search: Search, looks: int, size=(640, 480), period_s=0.04) -> list[Tile]:
