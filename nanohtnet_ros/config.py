@@ -10,6 +10,7 @@ from nanohtnet_ros.core.settings import Settings, setting
 from nanohtnet_ros.core.smoothing import SmoothingConfig
 from nanohtnet_ros.core.tracker import TrackerConfig
 from nanohtnet_ros.detectors.base import PeopleConfig
+from nanohtnet_ros.detectors.blazepose import BlazePoseConfig
 from nanohtnet_ros.detectors.recognise import PERSON_FAMILIES, POSE_FAMILIES
 from nanohtnet_ros.runtime.engine_build import PRECISIONS
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL
@@ -48,6 +49,12 @@ class TrackingSettings(RuntimeSettings):
     max_people: int = setting(PeopleConfig.max_people, "people tracked at most", 1, 30)
     detect_every: int = setting(
         PeopleConfig.detect_every, "frames between person detections while tracking; blazepose, rtmpose", 1, 1000)
+    search_s: float = setting(
+        BlazePoseConfig.search_s, "longest time until every place of the image has been searched for people; the longer, "
+        "the farther away they may be, seconds; blazepose", 0.1, 60.0)
+    confirm_s: float = setting(
+        TrackerConfig.confirm_s, "newcomers beside others are people when seen for this long, seconds", 0.0, 5.0,
+        live=True)
     max_missed_s: float = setting(
         TrackerConfig.max_missed_s, "a track without a detection for this long ends, seconds", 0.05, 60.0, live=True)
     threads: int = setting(2, "CPU threads of each of the detector's networks", 1, 64)
@@ -55,7 +62,7 @@ class TrackingSettings(RuntimeSettings):
     @property
     def tracker(self) -> TrackerConfig:
         """The core's configuration of the tracker."""
-        return TrackerConfig(max_missed_s=self.max_missed_s)
+        return TrackerConfig(max_missed_s=self.max_missed_s, confirm_s=self.confirm_s)
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def open_tracker(
         _log.info("loading the detector %s", s.detector)
         name = Path(s.detector).stem
         detector = open_detector(
-            s.detector, s.max_people, s.detect_every, s.threads, family=s.detector_family,
+            s.detector, s.max_people, s.detect_every, s.threads, search_s=s.search_s, family=s.detector_family,
             person_detector=s.person_detector, person_family=s.person_detector_family,
             open_network=lambda path, threads: networks.open(path, threads, s.max_people))
     if s.image_rotation:
