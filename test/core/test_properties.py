@@ -114,7 +114,7 @@ def scenes(draw) -> list[tuple[int, list[Keypoints]]]:
 
 @given(scenes(), st.floats(0.1, 2.0))
 def test_track_ids_are_unique_and_never_given_again(scene, max_missed_s):
-    tracker = Tracker(TrackerConfig(max_missed_s=max_missed_s))
+    tracker = Tracker(TrackerConfig(max_missed_s=max_missed_s, confirm_s=0.0))
     alive: dict[int, int] = {}  # id: stamp of its last detection
     highest = 0
     for stamp_ns, people in scene:
