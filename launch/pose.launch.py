@@ -11,15 +11,13 @@ def nodes(context: LaunchContext) -> list:
     name = args.values["node_name"]
     # A second pose node in the namespace needs a second marker node.
     markers = "marker_node" if name == "pose_node" else f"{name}_markers"
-    pose = {"remappings": args.camera, **args.given(autostart=bool, image_transport=str)}
-    if args.values["depth_topic"]:
-        pose["remappings"] = [*args.camera, ("depth", args.values["depth_topic"])]
-        pose["use_depth"] = True
+    args.warn(name)
     return [
-        *args.warning_without_section(name),
-        args.node("pose_node", name, **pose),
+        args.node(
+            "pose_node", name, [*args.camera, *args.depth()], **args.given(image_transport=str),
+            **args.skeletons(name)),
         args.node("marker_node", markers, [("skeletons", f"{name}/skeletons")]),
-        args.rviz(markers),
+        *args.rviz(markers, name),
     ]
 
 

@@ -5,23 +5,22 @@ from launch.actions import OpaqueFunction
 
 from nanohtnet_ros.ros.launching import ARGUMENTS, Arguments, declared
 
-NAMES = [name for name in ARGUMENTS if name != "node_name"]
+SPLIT = {name: argument for name, argument in ARGUMENTS.items() if name != "node_name"}
 
 
 def nodes(context: LaunchContext) -> list:
-    args = Arguments(context, NAMES)
-    lifter = {"remappings": [("skeletons_2d", "detector_node/skeletons_2d"),
-                             ("camera_info", args.values["camera_info_topic"])], **args.given(autostart=bool)}
-    if args.values["depth_topic"]:
-        lifter["remappings"].append(("depth", args.values["depth_topic"]))
-        lifter["use_depth"] = True
+    args = Arguments(context, SPLIT)
+    args.warn("lifter_node")
+    keypoints = [
+        ("skeletons_2d", "detector_node/skeletons_2d"), ("camera_info", args.values["camera_info_topic"]),
+        *args.depth()]
     return [
         args.node("detector_node", "detector_node", args.camera, **args.given(autostart=bool, image_transport=str)),
-        args.node("lifter_node", "lifter_node", **lifter),
+        args.node("lifter_node", "lifter_node", keypoints, **args.skeletons("lifter_node")),
         args.node("marker_node", "marker_node", [("skeletons", "lifter_node/skeletons")]),
-        args.rviz("marker_node"),
+        *args.rviz("marker_node", "lifter_node"),
     ]
 
 
 def generate_launch_description():
-    return LaunchDescription([*declared(NAMES), OpaqueFunction(function=nodes)])
+    return LaunchDescription([*declared(SPLIT), OpaqueFunction(function=nodes)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nanohtnet_ros.core.body import LOWEST_M, TALLEST_M, check_person_height
 from nanohtnet_ros.core.pose_estimation import LiftingConfig
 from nanohtnet_ros.core.rotation import ROTATIONS
 from nanohtnet_ros.core.settings import Settings, setting
@@ -75,7 +76,7 @@ class LiftingSettings(RuntimeSettings):
         0.0, "output latency: later frames are used as context, seconds; the network's nearest output is taken",
         0.0, 10.0)
     person_height_m: float = setting(
-        0.0, "how tall the people are, metres, 0.5 or more; 0 if not known", 0.0, 2.5, live=True)
+        0.0, f"how tall the people are, metres, {LOWEST_M:g} or more; 0 if not known", 0.0, TALLEST_M, live=True)
     hips_ahead_m: float = setting(
         LiftingConfig.hips_ahead_m, "forward bias of the detector's hip keypoints, metres", 0.0, 0.15, live=True)
     constant_bones: bool = setting(
@@ -87,13 +88,15 @@ class LiftingSettings(RuntimeSettings):
     one_euro_beta: float = setting(
         SmoothingConfig.beta, "its cutoff gained per speed, Hz per m/s", 0.0, 100.0, live=True)
 
+    def __post_init__(self) -> None:
+        """Check every value; a height is 0 or a person's."""
+        super().__post_init__()
+        if self.person_height_m:
+            check_person_height(self.person_height_m)
+
     @property
     def lifting(self) -> LiftingConfig:
-        """The core's configuration of lifting.
-
-        Raises:
-            UserError: the height is no height of a person.
-        """
+        """The core's configuration of lifting."""
         smoothing = SmoothingConfig(
             one_euro=self.one_euro, min_cutoff_hz=self.one_euro_min_cutoff_hz, beta=self.one_euro_beta,
             constant_bones=self.constant_bones)

@@ -1,4 +1,7 @@
-"""Writes docs/parameters.md from the settings in the code: `python tools/parameters_table.py`, in ROS's environment."""
+"""Writes docs/parameters.md and config/pose.yaml from the settings in the code, in ROS's environment.
+
+python tools/parameters_table.py
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from dataclasses import fields
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import pose_yaml
 
 from nanohtnet_ros.config import EstimatorSettings
 from nanohtnet_ros.core.settings import constraint_of, default_of
@@ -44,5 +49,6 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page())
-    print(f"wrote {PAGE}")
+    for path, text in ((PAGE, page()), (pose_yaml.FILE, pose_yaml.content())):
+        path.write_text(text)
+        print(f"wrote {path}")

@@ -77,7 +77,7 @@ def row(path: Path, speed: bool) -> tuple[str, ...]:
     """A lifting network's row of the table, in the order of `COLUMNS`."""
     from nanohtnet_ros.core.model_card import ModelCard
 
-    card = ModelCard.load(path.with_suffix(".json"))
+    card = ModelCard.of(path)
     errors: dict[str, float] = card.metrics.get("val") or next(iter(card.metrics.values()), {})
     return (
         path.stem,

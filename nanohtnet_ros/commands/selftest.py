@@ -76,7 +76,7 @@ def selftest(
         require_gpu: fail where no GPU runtime works.
     """
     path = find_model(model)
-    card = ModelCard.load(path.with_suffix(".json"))
+    card = ModelCard.of(path)
     print("\n".join(system_info()), flush=True)
     windows, truth_m = clip_windows(card)
     windows = windows * np.float32(card.focal_norm / FOCAL_NORM)

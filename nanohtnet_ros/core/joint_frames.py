@@ -59,14 +59,18 @@ class JointFrames:
     orientations_xyzw: np.ndarray
 
 
-def body_id(track_id: int) -> str:
-    """The id of a person's body in names of frames and topics; a topic's parts must not begin with a digit."""
-    return f"p{track_id}"
+def body_id(track_id: int, prefix: str = "") -> str:
+    """The id of a person's body in names of frames and topics; a topic's parts must not begin with a digit.
+
+    Args:
+        prefix: tells cameras apart, since each numbers people by itself.
+    """
+    return f"{prefix}p{track_id}"
 
 
-def frame_name(joint: int, track_id: int) -> str:
-    """Name of a joint's frame, by its index in H36M_17."""
-    return f"{REP_155_NAMES[joint]}_{body_id(track_id)}"
+def frame_name(joint: int, body: str) -> str:
+    """Name of a body's joint's frame, by the joint's index in H36M_17."""
+    return f"{REP_155_NAMES[joint]}_{body}"
 
 
 def joint_frames(joints_rel_m: np.ndarray) -> JointFrames:

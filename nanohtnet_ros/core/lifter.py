@@ -61,7 +61,7 @@ class WindowLifter:
             UserError, OSError, ImportError: it cannot be opened; the message says why.
         """
         path = find_model(model)
-        card = ModelCard.load(path.with_suffix(".json"))
+        card = ModelCard.of(path)
         return cls(open_network(path), card, look_ahead_s, path.stem)
 
     def __init__(self, session: Session, card: ModelCard, look_ahead_s: float = 0.0, name: str = "network") -> None:

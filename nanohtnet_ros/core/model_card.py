@@ -43,6 +43,12 @@ class ModelCard:
     multiply_adds: int | None = None
 
     @classmethod
+    def of(cls, network: Path) -> ModelCard:
+        """Read the card beside a network's file, or beside the file that it links to; raises as `load`."""
+        card = network.with_suffix(".json")
+        return cls.load(card if card.is_file() else network.resolve().with_suffix(".json"))
+
+    @classmethod
     def load(cls, path: Path | str) -> ModelCard:
         """Read and check a sidecar.
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import MISSING, Field, dataclass, field, fields
+from difflib import get_close_matches
 from typing import Any
 
 from nanohtnet_ros.errors import UserError
@@ -72,6 +74,12 @@ class Settings:
                 raise UserError(f"{entry.name} is {value!r}, expected a value of type {kind.__name__}")
             if problem := constraint_of(entry).problem(entry.name, value):
                 raise UserError(problem)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`: do you mean 'threads'?` where a known name is near, else nothing."""
+    near = get_close_matches(name, list(known), n=1)
+    return f": do you mean '{near[0]}'?" if near else ""
 
 
 def default_of(entry: Field) -> Any:

@@ -104,12 +104,15 @@ class HriOutput:
     them makes frames of the same names as `TfOutput`: one of the two is enough.
     """
 
-    def __init__(self, node: Node) -> None:
-        """Publish from now on.
+    def __init__(self, node: Node, prefix: str = "") -> None:
+        """Make the publisher of ids; those of bodies come with them.
 
+        Args:
+            prefix: of the bodies' ids.
         Raises:
             ImportError: hri_msgs is not installed.
         """
+        self._prefix = prefix
         self._messages = import_for("publish_hri", "hri_msgs.msg", "hri-msgs")
         self._node = node
         self._tracked = node.create_publisher(self._messages.IdsList, f"{BODIES}/tracked", RESULTS)
@@ -128,13 +131,15 @@ class HriOutput:
         now_ns = stamp_ns(header)
         for person in people:
             if person.track_id not in self._bodies:
-                self._bodies[person.track_id] = _Body(self._node, self._messages, body_id(person.track_id))
+                self._bodies[person.track_id] = _Body(
+                    self._node, self._messages, body_id(person.track_id, self._prefix))
             self._seen_ns[person.track_id] = now_ns
             self._bodies[person.track_id].publish(person, header, image_bgr, camera)
         for track_id in [i for i, seen_ns in self._seen_ns.items() if abs(now_ns - seen_ns) > KEEP_S * NS_PER_S]:
             self._bodies.pop(track_id).close()
             del self._seen_ns[track_id]
-        self._tracked.publish(self._messages.IdsList(header=header, ids=[body_id(p.track_id) for p in people]))
+        self._tracked.publish(self._messages.IdsList(header=header,
+            ids=[body_id(p.track_id, self._prefix) for p in people]))
 
     def close(self) -> None:
         """Stop publishing."""

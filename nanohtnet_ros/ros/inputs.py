@@ -43,6 +43,7 @@ class WatchedInput:
         self._qos_condition = f"QoS of {condition}"
         self._callback = callback
         self._last_s = time.monotonic()
+        self._heard = False
         self._incompatible: str | None = None
         self._subscription = node.create_subscription(
             kind, topic, self._on_message, qos,
@@ -68,13 +69,14 @@ class WatchedInput:
                 self._condition, WARN,
                 f"nothing on {self.topic} for more than {stale_after_s:g} s, {publishers} publishers: {self._remedy}")
         else:
-            self._diagnostics.set(self._condition, OK, f"comes on {self.topic}")
+            self._diagnostics.set(
+                self._condition, OK, f"{'comes on' if self._heard else 'nothing yet on'} {self.topic}", self._heard)
         if self._incompatible and not self._unheard():
             self._incompatible = None
             self._diagnostics.set(self._qos_condition, OK, "all publishers are heard")
 
     def _on_message(self, msg) -> None:
-        self._last_s = time.monotonic()
+        self._last_s, self._heard = time.monotonic(), True
         self._callback(msg)
 
     def _on_incompatible(self, event) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from nanohtnet_ros.core.pose_estimation import Frame
 from nanohtnet_ros.core.timing import StageTimes
-from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.estimator import Networks, open_lifter
 from nanohtnet_ros.msg import Skeleton2DArray
 from nanohtnet_ros.ros.inputs import CalibrationInput, DepthInput, KeypointInput
@@ -33,17 +32,11 @@ class LifterProcessor(Processor[LifterNodeParameters, dict[str, CameraInputs]]):
 
     def __init__(self, node: PipelineNode[LifterNodeParameters], p: LifterNodeParameters) -> None:
         """Load the network and make the publishers."""
-        if len(set(p.cameras)) != len(p.cameras) or not p.cameras:
-            raise UserError(f"cameras are {list(p.cameras)}, expected names that differ")
-        if len(p.cameras) > 1 and (p.publish_tf or p.publish_hri):
-            raise UserError(
-                "publish_tf and publish_hri name people by their ids, which every camera numbers by itself: run one "
-                "lifter_node for each camera")
         self._node = node
         self._lifter = open_lifter(p, node.keep_output(Networks(p)))
         node.keep_output(DescriptionOutput(node, self._lifter.network))
         self._outputs = {
-            name: node.keep_output(SkeletonOutput(node, node.diagnostics, p, prefix(name))) for name in p.cameras}
+            name: node.keep_output(SkeletonOutput(node, node.diagnostics, p, name)) for name in p.cameras}
         self.title = self._lifter.network.title
 
     def apply(self, p: LifterNodeParameters) -> None:

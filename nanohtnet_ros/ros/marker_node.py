@@ -12,7 +12,7 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from nanohtnet_ros.core.drawing import track_colour
-from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.core.skeleton import H36M_17, Joint
 from nanohtnet_ros.msg import Skeleton3D, Skeleton3DArray
 from nanohtnet_ros.ros.messages import joints_from_msg, root_from_msg
 from nanohtnet_ros.ros.parameters import MarkerNodeParameters, NodeParameters
@@ -20,11 +20,12 @@ from nanohtnet_ros.ros.qos import RESULTS
 from nanohtnet_ros.ros.spin import spin
 
 NAMESPACES = ("joints", "bones", "label")
-LABEL_HEIGHT_M = 1.0  # above the root
+LABEL_HEIGHT_M = 0.3  # above the highest known joint of the trunk
+TRUNK = (Joint.HEAD, Joint.NECK, Joint.THORAX, Joint.SPINE)
 
 
 def confidence_colour(track_id: int, confidence: float) -> ColorRGBA:
-    """The track's colour where a joint is sure, fading to a translucent grey where it is not."""
+    """The track's colour at full confidence, fading to a translucent grey at none."""
     rgb = confidence * track_colour(track_id) + (1.0 - confidence) * 0.5
     return ColorRGBA(r=float(rgb[0]), g=float(rgb[1]), b=float(rgb[2]), a=0.25 + 0.75 * float(confidence))
 
@@ -56,9 +57,21 @@ def skeleton_markers(skeleton: Skeleton3D, header: Header, style: MarkerNodePara
     label.text = str(skeleton.track_id)
     label.scale.z = 0.2
     label.color = confidence_colour(skeleton.track_id, 1.0)
-    x, y, z = root_from_msg(skeleton)
-    label.pose.position = Point(x=x, y=y - LABEL_HEIGHT_M, z=z)
+    x, y, z = label_position(joints, root_from_msg(skeleton)).tolist()
+    label.pose.position = Point(x=x, y=y, z=z)
     return [balls, bones, label]
+
+
+def label_position(joints: np.ndarray, root: np.ndarray) -> np.ndarray:
+    """(3,) beyond the head along the body: above it in any frame while the person is upright.
+
+    Args:
+        joints: (17, 3) metres; NaN where missing.
+        root: (3,) metres.
+    """
+    top = next((joints[joint] for joint in TRUNK if np.isfinite(joints[joint]).all()), root)
+    length = np.linalg.norm(top - root)
+    return top + LABEL_HEIGHT_M * (top - root) / length if length > 0 else root
 
 
 class MarkerNode(Node):

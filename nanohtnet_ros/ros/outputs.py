@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from rclpy.node import Node
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -18,11 +20,11 @@ from nanohtnet_ros.ros.messages import description_to_msg, skeletons_2d_to_msg, 
 from nanohtnet_ros.ros.parameters import SkeletonParameters
 from nanohtnet_ros.ros.qos import LATCHED, RESULTS
 from nanohtnet_ros.ros.target_frame import TargetFrame
-from nanohtnet_ros.ros.tf_output import TfOutput
+from nanohtnet_ros.ros.tf_output import TfOutput, UprightFrame
 
 
 class KeypointOutput:
-    """`~/skeletons_2d`, and `~/debug_image` while somebody looks."""
+    """`~/skeletons_2d`, and `~/debug_image` while it has subscribers."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -32,7 +34,7 @@ class KeypointOutput:
         self._debug = DebugImage(node)
 
     def publish(self, people: list[Person] | list[TrackedKeypoints], header: Header, image_bgr: np.ndarray) -> None:
-        """Publish what was found in an image, under its own header."""
+        """Publish the keypoints of an image, under its header."""
         height, width = image_bgr.shape[:2]
         self._publisher.publish(skeletons_2d_to_msg(people, header, width, height))
         self._debug.publish(image_bgr, people, header)
@@ -56,32 +58,50 @@ class DescriptionOutput:
         self._node.destroy_publisher(self._publisher)
 
 
+def body_prefix(node: Node, camera: str = "") -> str:
+    """What leads the ids of a node's bodies, so that no two cameras share one: `robot_left_` of `/robot/left/pose_node`.
+
+    A node that has its usual name and no namespace leads with nothing: its bodies are `p1`, `p2`.
+
+    Args:
+        camera: name of one of several cameras of the node.
+    """
+    name = node.get_name()
+    parts = (*node.get_namespace().split("/"), "" if name in ("pose_node", "lifter_node") else name, *camera.split("/"))
+    return re.sub("__+", "_", "".join(f"{part}_" for part in parts if part))
+
+
 class SkeletonOutput:
     """`~/skeletons` in the camera's frame or another one, TF frames and ROS4HRI bodies where asked for."""
 
-    def __init__(self, node: Node, diagnostics: Diagnostics, p: SkeletonParameters, prefix: str = "") -> None:
+    def __init__(self, node: Node, diagnostics: Diagnostics, p: SkeletonParameters, camera: str = "") -> None:
         """Make the publishers.
 
         Args:
             p: the node's parameters.
-            prefix: leads the topic's name.
+            camera: name of one of several cameras of the node; leads the topic's name and the bodies' ids.
         Raises:
             ImportError: a package that a parameter needs is not installed.
         """
         self._node, self._diagnostics = node, diagnostics
-        self._condition = f"TF {prefix}".strip(" /")
+        self._condition = f"TF {camera}".strip()
+        bodies = body_prefix(node, camera)
         self._publisher = node.create_publisher(
-            Skeleton3DArray, f"~/{prefix}skeletons", RESULTS,
+            Skeleton3DArray, f"~/{camera}/skeletons" if camera else "~/skeletons", RESULTS,
             qos_overriding_options=QoSOverridingOptions.with_default_policies())
         self._target: TargetFrame | None = None
-        self._others: list[TfOutput | HriOutput] = []
+        self._upright: UprightFrame | None = None
+        self._tf: TfOutput | None = None
+        self._hri: HriOutput | None = None
         try:
             if p.target_frame:
                 self._target = TargetFrame(node, p.target_frame)
-            self._tf = TfOutput(node) if p.publish_tf else None
-            self._others += [self._tf] if self._tf else []
-            self._hri = HriOutput(node) if p.publish_hri else None
-            self._others += [self._hri] if self._hri else []
+            if p.upright_frame:
+                self._upright = UprightFrame(node, f"{camera}_{p.upright_frame}" if camera else p.upright_frame)
+            if p.publish_tf:
+                self._tf = TfOutput(node, bodies)
+            if p.publish_hri:
+                self._hri = HriOutput(node, bodies)
         except ImportError:
             self.close()
             raise
@@ -97,6 +117,8 @@ class SkeletonOutput:
             camera: that saw them.
             image_bgr: the image of that moment, where it is at hand.
         """
+        if self._upright is not None:
+            self._upright.publish(header)
         if self._hri is not None:
             self._hri.publish(people, header, image_bgr, camera)
         if self._target is not None:
@@ -110,7 +132,7 @@ class SkeletonOutput:
 
     def close(self) -> None:
         """Destroy the publishers."""
-        for output in (self._target, *self._others):
+        for output in (self._target, self._upright, self._tf, self._hri):
             if output is not None:
                 output.close()
         self._node.destroy_publisher(self._publisher)

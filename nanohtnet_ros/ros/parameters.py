@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import Field, dataclass, fields, replace
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import rclpy
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
-from rclpy.exceptions import InvalidParameterValueException
 from rclpy.node import Node
 
 from nanohtnet_ros.config import EstimatorSettings, LiftingSettings, TrackingSettings
 from nanohtnet_ros.core.camera import DEFAULT_HORIZONTAL_FOV_DEG
-from nanohtnet_ros.core.settings import Settings, constraint_of, default_of, setting
+from nanohtnet_ros.core.settings import Settings, constraint_of, default_of, did_you_mean, setting
 from nanohtnet_ros.errors import UserError
 
 
@@ -46,6 +45,8 @@ class SkeletonParameters(Settings):
     depth_tolerance_s: float = setting(
         0.05, "largest time between an image and its depth image, seconds", 0.0, 1.0)
     target_frame: str = setting("", "frame that skeletons are transformed to by TF; empty: the camera's")
+    upright_frame: str = setting(
+        "", "frame to broadcast at the camera: its optical axes turned to x ahead, z up, for RViz; empty: none")
     publish_tf: bool = setting(False, "broadcast a frame body_<id> for each person and one for each joint")
     publish_hri: bool = setting(False, "publish people as ROS4HRI bodies under /humans/bodies (needs hri_msgs)")
 
@@ -66,6 +67,13 @@ class LifterNodeParameters(SkeletonParameters, LiftingSettings, PipelineNodePara
 
     cameras: tuple[str, ...] = setting(
         ("",), "name of each camera, which leads its topics; a single camera needs none")
+
+    def __post_init__(self) -> None:
+        """Check every value, and that cameras can be told apart."""
+        super().__post_init__()
+        if not self.cameras or len(set(self.cameras)) != len(self.cameras):
+            raise UserError(
+                f"cameras is {list(self.cameras)}, expected one or more names that differ; a single camera's may be ''")
 
 
 @dataclass(frozen=True)
@@ -97,18 +105,26 @@ NODES: dict[str, type[Settings]] = {
     "pose_node": PoseNodeParameters, "detector_node": DetectorNodeParameters, "lifter_node": LifterNodeParameters,
     "marker_node": MarkerNodeParameters, "video_node": VideoNodeParameters}
 
+ROS_PARAMETERS = {"use_sim_time", "start_type_description_service"}
+"""Parameters that every ROS node has."""
+
 START_AGAIN = "it is read when the node starts: start the node with it"
 
 S = TypeVar("S", bound=Settings)
 
 
-def descriptor(entry: Field) -> ParameterDescriptor:
-    """What `ros2 param describe` shows of a setting."""
+def descriptor(entry: Field, fixed: str) -> ParameterDescriptor:
+    """What `ros2 param describe` shows of a setting.
+
+    Args:
+        fixed: when a setting that is not live can change.
+    """
     known, default = constraint_of(entry), default_of(entry)
     constraints = [f"one of {', '.join(map(str, known.choices))}"] if known.choices else []
-    constraints += [] if known.live else ["changes while the node is unconfigured only"]
+    constraints += [] if known.live else [fixed]
     # Floats also take whole numbers, as `ros2 param set` gives them; `Settings` checks the type.
     described = ParameterDescriptor(
+        type=rclpy.Parameter.Type.from_parameter_value(as_parameter(default)).value,
         description=known.description, additional_constraints="; ".join(constraints),
         dynamic_typing=isinstance(default, float))
     if known.low is None or known.high is None:
@@ -121,6 +137,25 @@ def descriptor(entry: Field) -> ParameterDescriptor:
     return described
 
 
+def as_parameter(value: Any) -> Any:
+    """A setting's value as ROS takes it."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def unknown_parameters(given: Iterable[str], kind: type[Settings]) -> list[str]:
+    """A sentence for each name that none of our nodes has; one file may hold the parameters of all of them.
+
+    Args:
+        given: names that a node was started with.
+        kind: the node's own.
+    """
+    own = [entry.name for entry in fields(kind)]
+    known = {entry.name for other in (kind, *NODES.values()) for entry in fields(other)} | ROS_PARAMETERS
+    return [
+        f"parameter '{name}' is unknown and ignored{did_you_mean(name, own)}" for name in given
+        if name not in known and not name.startswith(("qos_overrides.", "diagnostic_updater."))]
+
+
 class NodeParameters(Generic[S]):
     """A node's parameters: declared from a dataclass of settings, checked at every change.
 
@@ -130,7 +165,7 @@ class NodeParameters(Generic[S]):
 
     def __init__(
         self, node: Node, kind: type[S], locked: Callable[[], str | None] = lambda: START_AGAIN,
-        changed: Callable[[S], None] = lambda values: None,
+        changed: Callable[[S], None] = lambda values: None, fixed: str = "read when the node starts",
     ) -> None:
         """Declare a node's parameters.
 
@@ -138,20 +173,22 @@ class NodeParameters(Generic[S]):
             kind: which.
             locked: why parameters that are not live cannot change at this moment, or None if they can.
             changed: called with all new values once a change has passed; a UserError of its own refuses it.
+            fixed: when parameters that are not live can change, for their description.
         Raises:
-            rclpy.exceptions.ParameterException: a value that the node was started with cannot be taken.
+            UserError: a value that the node was started with cannot be taken.
         """
         self._entries = {entry.name: entry for entry in fields(kind)}
         self._locked, self._changed = locked, changed
         given = {}
         for name, entry in self._entries.items():
-            default = default_of(entry)
-            default = list(default) if isinstance(default, tuple) else default
-            given[name] = node.declare_parameter(name, default, descriptor(entry)).value
-            try:
-                kind(**{name: given[name]})
-            except UserError as error:
-                raise InvalidParameterValueException(name, given[name], str(error)) from error
+            # Type and range come after our own check, whose message names the value and what was expected.
+            any_value = ParameterDescriptor(dynamic_typing=True)
+            given[name] = node.declare_parameter(name, as_parameter(default_of(entry)), any_value).value
+            kind(**{name: given[name]})
+            node.set_descriptor(name, descriptor(entry, fixed))
+        # rclpy tells of unknown parameters nowhere else.
+        for sentence in unknown_parameters(getattr(node, "_parameter_overrides", ()), kind):
+            node.get_logger().warning(sentence)
         self.values: S = kind(**given)
         node.add_on_set_parameters_callback(self._on_set)
 

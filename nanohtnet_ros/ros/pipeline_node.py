@@ -110,11 +110,12 @@ class PipelineNode(LifecycleNode, Generic[P]):
         self._outputs: list[Closable] = []
         self._last_track_id = 0
         self._log_handler = NodeLogHandler(self)
-        self.settings: NodeParameters[P] = NodeParameters(self, kind, self._why_locked, self._on_settings)
         self.counts = dict.fromkeys(("inputs", "dropped", "refused", "stale", "failed", "outputs"), 0)
         self.input_rate, self.output_rate = Rate(), Rate()
         self.times = StageTimes()
         self.diagnostics = Diagnostics(self, self._refresh_diagnostics)
+        self.settings: NodeParameters[P] = NodeParameters(
+            self, kind, self._why_locked, self._on_settings, "changes while the node is unconfigured only")
         self._enable_service = self.create_service(SetBool, "~/enable", self._on_enable)
         self._reset_service = self.create_service(Trigger, "~/reset", self._on_reset)
         self._change_state = self._service_change_state.callback  # rclpy's own

@@ -7,30 +7,35 @@ from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from nanohtnet_ros.core.joint_frames import frame_name, joint_frames
+from nanohtnet_ros.core.joint_frames import body_id, frame_name, joint_frames
 from nanohtnet_ros.core.poses import Person
 from nanohtnet_ros.core.skeleton import Joint
 from nanohtnet_ros.ros.messages import stamp_ns
 from nanohtnet_ros.ros.optional import import_for
-from nanohtnet_ros.ros.qos import TF
+from nanohtnet_ros.ros.qos import LATCHED, TF
 
 WARN_EVERY_S = 5.0
 
+UPRIGHT_FROM_OPTICAL_XYZW = np.array((0.5, -0.5, 0.5, 0.5))
+"""Orientation, in optical axes (right, down, ahead), of a frame with x ahead, y to the left, z up."""
 
-def person_transforms(person: Person, header: Header) -> list[TransformStamped]:
-    """The body's frame under the header's, and a frame under the body's for every joint that was found.
+
+def person_transforms(person: Person, header: Header, prefix: str = "") -> list[TransformStamped]:
+    """The body's frame under the header's, and a frame under the body's for each detected joint.
 
     Args:
-        person: somebody whose root is known, in the header's frame.
+        person: a person whose root is known, in the header's frame.
+        prefix: of the body's id.
     """
     frames = joint_frames(person.joints_rel_m)
-    body = frame_name(Joint.HIP, person.track_id)
+    name = body_id(person.track_id, prefix)
+    body = frame_name(Joint.HIP, name)
     transforms = [_transform(header, body, person.root_m, frames.body_xyzw)]
     in_body = Header(stamp=header.stamp, frame_id=body)
     for joint in np.flatnonzero(np.isfinite(frames.positions_m).all(axis=1)):
         if joint != Joint.HIP:
-            name = frame_name(joint, person.track_id)
-            transforms.append(_transform(in_body, name, frames.positions_m[joint], frames.orientations_xyzw[joint]))
+            transforms.append(_transform(
+                in_body, frame_name(joint, name), frames.positions_m[joint], frames.orientations_xyzw[joint]))
     return transforms
 
 
@@ -43,12 +48,15 @@ def _transform(header: Header, child: str, position_m: np.ndarray, xyzw: np.ndar
 class TfOutput:
     """Publishes people's frames on /tf; people without a root have none."""
 
-    def __init__(self, node: Node) -> None:
-        """Publish from now on.
+    def __init__(self, node: Node, prefix: str = "") -> None:
+        """Make the publisher.
 
+        Args:
+            prefix: of the bodies' ids.
         Raises:
             ImportError: tf2_msgs is not installed.
         """
+        self._prefix = prefix
         self._message = import_for("publish_tf", "tf2_msgs.msg", "tf2-msgs").TFMessage
         self._node = node
         self._publisher = node.create_publisher(self._message, "/tf", TF)
@@ -73,8 +81,44 @@ class TfOutput:
         placed = [person for person in people if person.root_m is not None and person.track_id not in self._sent]
         self._sent.update(person.track_id for person in placed)
         if placed:
-            self._publisher.publish(self._message(transforms=[t for p in placed for t in person_transforms(p, header)]))
+            self._publisher.publish(self._message(
+                transforms=[t for p in placed for t in person_transforms(p, header, self._prefix)]))
 
     def close(self) -> None:
         """Stop publishing; listeners keep the frames until they expire."""
+        self._node.destroy_publisher(self._publisher)
+
+
+class UprightFrame:
+    """A static frame at the camera with z up, so that RViz shows people upright whatever frames the driver publishes.
+
+    It hangs below the camera's frame, which may have another parent. Up is the image's, since gravity is not known.
+    """
+
+    def __init__(self, node: Node, name: str) -> None:
+        """Make the publisher.
+
+        Args:
+            name: of the frame.
+        Raises:
+            ImportError: tf2_msgs is not installed.
+        """
+        self._message = import_for("upright_frame", "tf2_msgs.msg", "tf2-msgs").TFMessage
+        self._node, self._name, self._parent = node, name, ""
+        self._publisher = node.create_publisher(self._message, "/tf_static", LATCHED)
+
+    def publish(self, header: Header) -> None:
+        """Broadcast the frame once its parent is known, and again if that changes.
+
+        Args:
+            header: of the camera.
+        """
+        if header.frame_id in (self._parent, self._name):
+            return
+        self._parent = header.frame_id
+        self._publisher.publish(self._message(
+            transforms=[_transform(header, self._name, np.zeros(3), UPRIGHT_FROM_OPTICAL_XYZW)]))
+
+    def close(self) -> None:
+        """Destroy the publisher."""
         self._node.destroy_publisher(self._publisher)

@@ -29,8 +29,8 @@ def test_every_joint_has_its_own_name():
     assert len(set(REP_155_NAMES)) == len(H36M_17) == len(REP_155_NAMES)
     for joint in (j for limb in H36M_LIMBS for j in limb):
         assert REP_155_NAMES[joint] == H36M_17.joint_names[joint]
-    assert frame_name(JOINT["hip"], 12) == "body_p12" and frame_name(JOINT["l_wrist"], 12) == "l_wrist_p12"
-    assert not body_id(3)[0].isdigit()
+    assert frame_name(JOINT["hip"], "p12") == "body_p12" and frame_name(JOINT["l_wrist"], "p12") == "l_wrist_p12"
+    assert not body_id(3)[0].isdigit() and body_id(3, "left_") == "left_p3"
 
 
 def test_who_stands_and_looks_at_the_camera_has_x_towards_it_and_z_up():

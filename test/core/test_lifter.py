@@ -76,9 +76,19 @@ def test_bad_cards_are_refused(tmp_path, changes, message):
 def test_a_card_that_is_not_there_or_no_json(tmp_path):
     with pytest.raises(FileNotFoundError, match="nanohtnet export"):
         ModelCard.load(tmp_path / "none.json")
+    with pytest.raises(FileNotFoundError, match="no model card at .*none.json: export"):
+        ModelCard.of(tmp_path / "none.onnx")
     (tmp_path / "x.json").write_text("{")
     with pytest.raises(ValueError, match="no model card"):
         ModelCard.load(tmp_path / "x.json")
+
+
+def test_the_card_of_a_linked_network_lies_beside_the_network(tmp_path):
+    expected = card(tmp_path)
+    link = tmp_path / "elsewhere" / "mine.onnx"
+    link.parent.mkdir()
+    link.symlink_to(tmp_path / "card.onnx")
+    assert ModelCard.of(link) == ModelCard.of(tmp_path / "card.onnx") == expected
 
 
 def test_network_and_card_must_belong_together(tmp_path):

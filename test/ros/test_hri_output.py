@@ -49,6 +49,20 @@ def body(peer, wait_for, output, make_person, camera):
     return listen
 
 
+def test_a_prefix_tells_cameras_apart(peer, wait_for, make_person, camera):
+    output = HriOutput(peer.node, "left_")
+    tracked = peer.listen("/humans/bodies/tracked", hri_msgs.IdsList)
+
+    def heard() -> bool:
+        output.publish([make_person(1)], header(5), None, camera)
+        return bool(tracked)
+
+    wait_for(heard, "the ids")
+    assert tracked[-1].ids == ["left_p1"]
+    wait_for(lambda: peer.node.count_publishers("/humans/bodies/left_p1/joint_states") == 1, "the body's topic")
+    output.close()
+
+
 def test_a_body_has_all_its_topics(output, body, make_person, camera):
     person = make_person(1, missing=(0, 13))
     heard = body("p1", lambda: output.publish([person], header(5), PICTURE, camera))

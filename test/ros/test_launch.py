@@ -1,13 +1,19 @@
 """The launch files under the real launch and launch_ros."""
 
+import os
+import re
+import signal
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 launch = pytest.importorskip("launch", reason="launch is not on PyPI; it comes with ROS from apt")
 pytest.importorskip("launch_ros", reason="launch_ros is not on PyPI; it comes with ROS from apt")
 
+from ament_index_python.packages import get_packages_with_prefixes
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
@@ -20,7 +26,7 @@ from nanohtnet_ros.runtime.model_store import detector_dir
 LAUNCH = Path(__file__).resolve().parents[2] / "launch"
 POSE_ARGUMENTS = {
     "namespace", "node_name", "params_file", "image_topic", "camera_info_topic", "depth_topic", "image_transport",
-    "use_sim_time", "use_rviz", "log_level", "autostart"}
+    "use_sim_time", "use_rviz", "fixed_frame", "log_level", "autostart", "respawn"}
 ARGUMENTS = {
     "pose": POSE_ARGUMENTS,
     "split": POSE_ARGUMENTS - {"node_name"},
@@ -30,6 +36,7 @@ ARGUMENTS = {
 TWO_INCLUDES = """
 from launch import LaunchDescription
 from launch.actions import IncludeLaunchDescription
+from ament_index_python.packages import get_packages_with_prefixes
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
 def generate_launch_description():
@@ -133,9 +140,99 @@ def test_arguments_that_are_given_override_the_params_file(run, parameters, tmp_
     assert parameters("/robot/pose_node", "autostart", "use_sim_time", "max_people") == [False, False, 3]
 
 
-def test_a_params_file_without_the_nodes_name_is_said(run, processes):
+def test_our_params_file_fits_any_name(run, processes):
     process = run("pose", {"/eye", "/eye_markers"}, "node_name:=eye", "autostart:=false")
-    assert "pose.yaml has no section /**/eye" in processes.log_of(process)
+    assert "has no section" not in processes.log_of(process) and "unknown" not in processes.log_of(process)
+
+
+def test_what_would_be_ignored_in_silence_is_said(run, processes, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("/**/pose_node:\n  ros__parameters: {max_people: 3}\n/**:\n  ros__parameters: {max_peple: 3}\n")
+    process = run(
+        "pose", {"/eye", "/eye_markers"}, "node_name:=eye", "autostart:=false", "image_topik:=/camera", "mine:=1",
+        f"params_file:={file}")
+    log = processes.log_of(process)
+    assert "launch argument 'image_topik' is unknown and ignored: do you mean 'image_topic'?" in log
+    assert "'mine'" not in log  # may be an argument of a launch file that includes ours
+    assert "parameter 'max_peple' is unknown and ignored: do you mean 'max_people'?" in log
+    file.write_text("/**/pose_node:\n  ros__parameters: {max_people: 3}\n")
+    process = run("pose", {"/ear", "/ear_markers", "/eye", "/eye_markers"}, "node_name:=ear", "autostart:=false",
+                  f"params_file:={file}")
+    assert "mine.yaml has no section /**/ear" in processes.log_of(process)
+
+
+@pytest.mark.parametrize("arguments", [("person_height_m: 9",), ("threads: [1, two]",)])
+def test_the_launch_ends_where_a_node_cannot_start(processes, tmp_path, arguments):
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"/**:\n  ros__parameters: {{{arguments[0]}}}\n")
+    process = processes.start(
+        str(Path(__file__).with_name("launch_file.py")), str(LAUNCH / "pose.launch.py"), f"params_file:={file}")
+    assert process.wait(timeout=60) == 1
+    log = processes.log_of(process)
+    assert "cannot start: " in log and "so the launch ends" in log and "Traceback" not in log
+
+
+def test_respawn_starts_a_node_again(run, processes, peer, wait_for):
+    process = run("pose", {"/pose_node", "/marker_node"}, "autostart:=false", "respawn:=true")
+    started = re.compile(r"\[marker_node-\d\]: process started with pid \[(\d+)\]")
+    os.kill(int(started.findall(processes.log_of(process))[0]), signal.SIGKILL)
+    wait_for(lambda: len(started.findall(processes.log_of(process))) == 2, "the second start")
+    assert process.poll() is None
+
+
+FAKE_RVIZ = """#!{python}
+import pathlib, sys, time
+pathlib.Path({out!r}).write_text("\\n".join(sys.argv))
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def rviz(tmp_path, monkeypatch):
+    """A package rviz2 that writes its arguments to the file that is returned."""
+    prefix, out = tmp_path / "fake", tmp_path / "rviz_arguments"
+    (prefix / "share" / "ament_index" / "resource_index" / "packages").mkdir(parents=True)
+    (prefix / "share" / "ament_index" / "resource_index" / "packages" / "rviz2").touch()
+    executable = prefix / "lib" / "rviz2" / "rviz2"
+    executable.parent.mkdir(parents=True)
+    executable.write_text(FAKE_RVIZ.format(python=sys.executable, out=str(out)))
+    executable.chmod(0o755)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"{prefix}{os.pathsep}{os.environ['AMENT_PREFIX_PATH']}")
+    return out
+
+
+@pytest.mark.parametrize(("arguments", "frame", "upright", "image"), [
+    (("namespace:=left",), "left_camera_upright", "left_camera_upright", "image"),
+    (("namespace:=left", "fixed_frame:=map"), "map", "", "image"),
+    (("namespace:=left", "image_transport:=compressed"), "left_camera_upright", "left_camera_upright",
+     "image/compressed"),
+    (("namespace:=left", "params_file:={compressed}"), "left_camera_upright", "left_camera_upright",
+     "image/compressed"),
+])
+def test_rviz_shows_the_right_frame_and_image(
+        run, parameters, rviz, wait_for, tmp_path, arguments, frame, upright, image):
+    """And the node broadcasts that frame, so that people stand with any camera."""
+    file = tmp_path / "compressed.yaml"
+    file.write_text(
+        "/**:\n  ros__parameters: {image_transport: raw}\n"
+        "left:\n  pose_node:\n    ros__parameters: {image_transport: compressed}\n"
+        "/right/pose_node:\n  ros__parameters: {image_transport: raw}\n")
+    run("pose", {"/left/pose_node", "/left/marker_node"}, "use_rviz:=true", "autostart:=false",
+        "image_topic:=/camera/image_raw", *(a.format(compressed=file) for a in arguments))
+    wait_for(lambda: rviz.is_file() and "-d" in rviz.read_text(), "RViz")
+    given = rviz.read_text().splitlines()
+    view = yaml.safe_load(Path(given[given.index("-d") + 1]).read_text())["Visualization Manager"]
+    assert view["Global Options"]["Fixed Frame"] == frame
+    assert image in [d["Topic"]["Value"] for d in view["Displays"] if "Topic" in d]
+    assert {"image:=/camera/image_raw", "image/compressed:=/camera/image_raw/compressed"} <= set(given)
+    assert parameters("/left/pose_node", "upright_frame") == [upright]
+
+
+def test_without_rviz_everything_else_runs(run, processes):
+    if "rviz2" in get_packages_with_prefixes():
+        pytest.skip("rviz2 is installed")
+    process = run("pose", {"/pose_node", "/marker_node"}, "use_rviz:=true", "autostart:=false")
+    assert "RViz is not installed" in processes.log_of(process) and "-rviz2" in processes.log_of(process)
 
 
 def test_transport_and_depth_reach_the_node(run, parameters, peer, wait_for, detector):
@@ -174,8 +271,14 @@ def test_the_demo_shows_somebody(run, peer, wait_for, detector):
     ("image_transport:=theora", "Valid options are: ['', 'raw', 'compressed']"),
     ("autostart:=perhaps", "Cannot convert value 'perhaps' to '<class 'bool'>'"),
     ("params_file:=/nowhere/mine.yaml", "No such file or directory: '/nowhere/mine.yaml'"),
+    ("params_file:={tmp}/broken.yaml", "broken.yaml cannot be read: mapping values are not allowed here"),
+    ("params_file:={tmp}/empty.yaml", "empty.yaml holds no parameters, expected node names above"),
+    ("respawn:=often", "Valid options are: ['true', 'false'"),
 ])
-def test_wrong_values_start_nothing_and_are_named(processes, argument, says):
+def test_wrong_values_start_nothing_and_are_named(processes, tmp_path, argument, says):
+    (tmp_path / "broken.yaml").write_text("/**:\n  ros__parameters: a: b\n")
+    (tmp_path / "empty.yaml").write_text("threads: 3\n")
+    argument = argument.format(tmp=tmp_path)
     process = processes.start(
         str(Path(__file__).with_name("launch_file.py")), str(LAUNCH / "pose.launch.py"), argument)
     assert process.wait(timeout=60) == 1

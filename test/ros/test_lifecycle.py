@@ -91,12 +91,9 @@ def test_an_activation_that_fails_says_why(start_pose, peer):
 
 
 def test_a_camera_without_a_valid_name_is_a_failed_configuration(start_node):
-    for cameras, says in (("[left, left]", "expected names that differ"), ("[right-left]", "right-left")):
-        node = start_node("lifter_node", cameras=cameras)
-        node.says("models: cannot load", says)
-        assert node.state() == "unconfigured"
-        node.process.terminate()
-        node.process.wait()
+    node = start_node("lifter_node", cameras="[right-left]")
+    node.says("models: cannot load", "right-left")
+    assert node.state() == "unconfigured"
 
 
 @pytest.mark.slow

@@ -4,11 +4,16 @@ import pytest
 rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 from builtin_interfaces.msg import Time
+from scipy.spatial.transform import Rotation
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from nanohtnet_ros.core.poses import Person
+from nanohtnet_ros.core.skeleton import Joint
+from nanohtnet_ros.core.transforms import move_person
+from nanohtnet_ros.ros.marker_node import LABEL_HEIGHT_M, TRUNK, skeleton_markers
 from nanohtnet_ros.ros.messages import skeletons_to_msg
+from nanohtnet_ros.ros.parameters import MarkerNodeParameters
 
 from factories import STANDING_M
 
@@ -68,3 +73,20 @@ def test_markers_show_bones_joints_and_confidence_and_go_with_the_person(show, p
     # Somebody whose place is not known is not drawn anywhere; what was shown of them goes.
     assert {(m.id, m.action) for m in show(person(2, root=None))} == {(2, Marker.DELETE)}
     assert show() == []
+
+
+@pytest.mark.parametrize(("missing", "top"), [((), Joint.HEAD), ((Joint.HEAD,), Joint.NECK), ((Joint.HIP,), Joint.HEAD)])
+@pytest.mark.parametrize("up", ["optical", "z up"])
+def test_the_label_stands_above_the_head_in_any_frame(person, up, missing, top):
+    rotation = np.eye(3) if up == "optical" else np.array(((0, 0, 1), (-1, 0, 0), (0, -1, 0)))
+    standing = move_person(person(1, missing=missing), Rotation.from_matrix(rotation).as_quat(), np.zeros(3))
+    (skeleton,) = skeletons_to_msg([standing], HEADER).skeletons
+    label = skeleton_markers(skeleton, HEADER, MarkerNodeParameters())[2].pose.position
+    above = np.array((label.x, label.y, label.z)) - rotation @ (STANDING_M[top] + ROOT)
+    np.testing.assert_allclose(above, rotation @ (0, -LABEL_HEIGHT_M, 0), atol=0.06)  # the head is a little ahead
+
+
+def test_a_person_without_trunk_is_labelled_at_the_root(person):
+    (skeleton,) = skeletons_to_msg([person(1, missing=TRUNK)], HEADER).skeletons
+    label = skeleton_markers(skeleton, HEADER, MarkerNodeParameters())[2].pose.position
+    np.testing.assert_allclose((label.x, label.y, label.z), ROOT)

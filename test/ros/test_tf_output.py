@@ -8,7 +8,8 @@ from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 
 from nanohtnet_ros.core.joint_frames import REP_155_NAMES
-from nanohtnet_ros.ros.tf_output import TfOutput
+from nanohtnet_ros.ros.qos import LATCHED
+from nanohtnet_ros.ros.tf_output import TfOutput, UprightFrame, person_transforms
 
 from factories import STANDING_M, xyzw_to_rotation
 
@@ -68,6 +69,31 @@ def test_a_stamp_is_sent_once_per_person(output, make_person, wait_for):
     sent = [sorted({t.child_frame_id for t in m.transforms if t.child_frame_id.startswith("body")})
             for m in output.heard]
     assert sent == [["body_p1"], ["body_p2"], ["body_p1"]]
+
+
+def test_a_prefix_tells_cameras_apart(make_person):
+    transforms = person_transforms(make_person(1), header(5), "left_")
+    assert {t.child_frame_id for t in transforms} == {f"{name}_left_p1" for name in REP_155_NAMES}
+    assert {t.header.frame_id for t in transforms} == {"camera_optical_frame", "body_left_p1"}
+
+
+def test_the_upright_frame_has_z_up_below_the_cameras_own(peer, wait_for):
+    """Below it, since a driver's own tree may have a parent for the camera; again where the camera's frame changes."""
+    frame = UprightFrame(peer.node, "camera_upright")
+    heard = peer.listen("/tf_static", tf2_msgs.TFMessage, LATCHED)
+    frame.publish(header(5, ""))
+    for _ in range(3):
+        frame.publish(header(6))
+    wait_for(lambda: heard, "the frame")
+    frame.publish(header(7, "other_camera"))
+    wait_for(lambda: len(heard) >= 2, "the frame below the other camera")
+    assert [(m.transforms[0].header.frame_id, m.transforms[0].child_frame_id) for m in heard] == [
+        ("camera_optical_frame", "camera_upright"), ("other_camera", "camera_upright")]
+    optical_from_upright = rotation(heard[0].transforms[0])
+    np.testing.assert_allclose(optical_from_upright @ (0, 0, 1), (0, -1, 0), atol=1e-9)  # up
+    np.testing.assert_allclose(optical_from_upright @ (1, 0, 0), (0, 0, 1), atol=1e-9)  # ahead
+    np.testing.assert_allclose(position(heard[0].transforms[0]), 0)
+    frame.close()
 
 
 def test_without_a_parent_there_are_no_frames(output, make_person, wait_for):

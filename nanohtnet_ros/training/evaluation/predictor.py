@@ -72,7 +72,7 @@ class LiftingNetwork:
 
     @classmethod
     def _from_onnx(cls, path: Path, device: str, threads: int) -> LiftingNetwork:
-        card = ModelCard.load(path.with_suffix(".json"))
+        card = ModelCard.of(path)
         session = open_session(path, device, threads)
         expected = (card.window_length, len(H36M_17), 2)
         if tuple(session.input_shape[1:]) != expected:
