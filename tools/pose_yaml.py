@@ -14,9 +14,9 @@ from nanohtnet_ros.ros.parameters import NODES, as_parameter
 FILE = Path(__file__).resolve().parent.parent / "config" / "pose.yaml"
 HEAD = """\
 # Parameters of this package's nodes at their defaults; made by tools/parameters_table.py from the code.
-# One section for all nodes and namespaces; each node takes the parameters that it has. A section of one camera's node, as
-# /left/pose_node, may follow: its values win. Do not give this file to other packages' nodes: their `model` or `threads`
-# is another one.
+# One section for all nodes and namespaces; each node takes the parameters that it has. A section of one camera's node
+# (/left/pose_node) may follow: its values win. Do not give this file to other packages' nodes, whose `model` or
+# `threads` mean something else.
 # live: may change at any time (ros2 param set); the others while the node is unconfigured.
 /**:
   ros__parameters:

@@ -97,6 +97,7 @@ class MarkerNode(Node):
 
 
 def main(args: list[str] | None = None) -> None:
+    """Run the node's process."""
     spin(MarkerNode, args)
 
 

@@ -59,9 +59,9 @@ class DescriptionOutput:
 
 
 def body_prefix(node: Node, camera: str = "") -> str:
-    """What leads the ids of a node's bodies, so that no two cameras share one: `robot_left_` of `/robot/left/pose_node`.
+    """Prefix of a node's bodies' ids, so that no two cameras share one: `robot_left_` for `/robot/left/pose_node`.
 
-    A node that has its usual name and no namespace leads with nothing: its bodies are `p1`, `p2`.
+    It is empty for a node with its usual name and no namespace: its bodies are `p1`, `p2`.
 
     Args:
         camera: name of one of several cameras of the node.

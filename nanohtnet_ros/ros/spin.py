@@ -16,9 +16,9 @@ from nanohtnet_ros.errors import UserError
 def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
     """Start ROS, make a node, spin it until the process is told to end, and clean up.
 
-    What the user can mend, a parameter's value for example, ends the process with one line and exit code 1. An exception
-    in a callback is logged and the node lives on; rclpy raises one for a request of a lifecycle
-    transition that the state does not allow, for example.
+    What the user can mend, a parameter's value for example, ends the process with one line and exit code 1. An
+    exception in a callback is logged and the node lives on; rclpy raises one for a request of a lifecycle transition
+    that the state does not allow, for example.
     """
     try:
         rclpy.init(args=args)
