@@ -10,10 +10,10 @@ from typing import Any
 
 import yaml
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix, get_package_share_directory
-from launch import LaunchContext
 from launch.action import Action
 from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
 from launch.events.process import ProcessExited
+from launch.launch_context import LaunchContext
 from launch.logging import get_logger, launch_config
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node

@@ -196,12 +196,18 @@ class PipelineNode(LifecycleNode, Generic[P]):
         self._inputs.append(source)
         return source
 
+    @property
+    def _loaded(self) -> Processor:
+        """The processor, which is there while the node is configured."""
+        assert self._processor is not None
+        return self._processor
+
     def _open(self) -> bool:
         """Subscribe and work; where that cannot be done, say why."""
         self.diagnostics.clear("input")
         self._worker = NewestWorker(self._work)
         try:
-            self._subscribed = self._processor.subscribe(self.settings.values)
+            self._subscribed = self._loaded.subscribe(self.settings.values)
         except Exception as error:  # a QoS override that is no policy, for example
             self._close()
             self.diagnostics.set("input", ERROR, f"cannot subscribe: {error}")
@@ -213,7 +219,7 @@ class PipelineNode(LifecycleNode, Generic[P]):
         if self._worker is not None:
             self.counts["dropped"] += self._worker.stop()
             self._worker = None
-            self._processor.reset()
+            self._loaded.reset()
         for source in self._inputs:
             source.close()
         self._inputs = []
@@ -244,7 +250,7 @@ class PipelineNode(LifecycleNode, Generic[P]):
     def _work(self, items: dict[str, Any]) -> None:
         try:
             with self._lock, self.times.stage("total"):
-                outputs = self._processor.process(items, self._subscribed)
+                outputs = self._loaded.process(items, self._subscribed)
         except StaleFrameError as error:
             self._refuse("stale", "stamps", WARN, str(error))
         except ImageError as error:
@@ -255,7 +261,7 @@ class PipelineNode(LifecycleNode, Generic[P]):
             self._refuse("failed", "processing", ERROR, f"{type(error).__name__}: {error}")
             self.get_logger().error(traceback.format_exc(), throttle_duration_sec=10.0)
             with self._lock:
-                self._processor.reset()
+                self._loaded.reset()
         else:
             self.diagnostics.set("stamps", OK, "monotonic")
             self.diagnostics.set("processing", OK, "ok")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from rclpy.clock import JumpThreshold
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -59,7 +60,8 @@ class TargetFrame:
             return people, header
         self.problem = None
         q, t = target_from_source.rotation, target_from_source.translation
-        moved = [move_person(person, (q.x, q.y, q.z, q.w), (t.x, t.y, t.z)) for person in people]
+        rotation, translation = np.array((q.x, q.y, q.z, q.w)), np.array((t.x, t.y, t.z))
+        moved = [move_person(person, rotation, translation) for person in people]
         return moved, Header(stamp=header.stamp, frame_id=self._target_frame)
 
     def _look_up(self, header: Header):

@@ -24,9 +24,11 @@ def person_transforms(person: Person, header: Header, prefix: str = "") -> list[
     """The body's frame under the header's, and a frame under the body's for each detected joint.
 
     Args:
-        person: a person whose root is known, in the header's frame.
+        person: in the header's frame; without a known root there are no frames.
         prefix: of the body's id.
     """
+    if person.root_m is None:
+        return []
     frames = joint_frames(person.joints_rel_m)
     name = body_id(person.track_id, prefix)
     body = frame_name(Joint.HIP, name)
