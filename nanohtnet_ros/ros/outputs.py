@@ -17,7 +17,7 @@ from nanohtnet_ros.ros.debug_image import DebugImage
 from nanohtnet_ros.ros.diagnostics import OK, WARN, Diagnostics
 from nanohtnet_ros.ros.hri_output import HriOutput
 from nanohtnet_ros.ros.messages import description_to_msg, skeletons_2d_to_msg, skeletons_to_msg
-from nanohtnet_ros.ros.parameters import SkeletonParameters
+from nanohtnet_ros.ros.parameters import LifterNodeParameters, PoseNodeParameters
 from nanohtnet_ros.ros.qos import LATCHED, RESULTS
 from nanohtnet_ros.ros.target_frame import TargetFrame
 from nanohtnet_ros.ros.tf_output import TfOutput, UprightFrame
@@ -74,7 +74,9 @@ def body_prefix(node: Node, camera: str = "") -> str:
 class SkeletonOutput:
     """`~/skeletons` in the camera's frame or another one, TF frames and ROS4HRI bodies where asked for."""
 
-    def __init__(self, node: Node, diagnostics: Diagnostics, p: SkeletonParameters, camera: str = "") -> None:
+    def __init__(
+        self, node: Node, diagnostics: Diagnostics, p: PoseNodeParameters | LifterNodeParameters, camera: str = ""
+    ) -> None:
         """Make the publishers.
 
         Args:
@@ -97,7 +99,8 @@ class SkeletonOutput:
             if p.target_frame:
                 self._target = TargetFrame(node, p.target_frame)
             if p.upright_frame:
-                self._upright = UprightFrame(node, f"{camera}_{p.upright_frame}" if camera else p.upright_frame)
+                self._upright = UprightFrame(
+                    node, f"{camera}_{p.upright_frame}" if camera else p.upright_frame, p.image_rotation)
             if p.publish_tf:
                 self._tf = TfOutput(node, bodies)
             if p.publish_hri:

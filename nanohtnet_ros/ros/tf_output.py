@@ -9,15 +9,17 @@ from std_msgs.msg import Header
 
 from nanohtnet_ros.core.joint_frames import body_id, frame_name, joint_frames
 from nanohtnet_ros.core.poses import Person
+from nanohtnet_ros.core.rotation import upright_from_optical
 from nanohtnet_ros.core.skeleton import Joint
+from nanohtnet_ros.core.transforms import rotation_to_xyzw
 from nanohtnet_ros.ros.messages import stamp_ns
 from nanohtnet_ros.ros.optional import import_for
 from nanohtnet_ros.ros.qos import LATCHED, TF
 
 WARN_EVERY_S = 5.0
 
-UPRIGHT_FROM_OPTICAL_XYZW = np.array((0.5, -0.5, 0.5, 0.5))
-"""Orientation, in optical axes (right, down, ahead), of a frame with x ahead, y to the left, z up."""
+OPTICAL_FROM_BODY_AXES = np.array(((0, -1, 0), (0, 0, -1), (1, 0, 0)), np.float64)
+"""REP 103's axes, x ahead, y to the left, z up, in optical ones: right, down, ahead."""
 
 
 def person_transforms(person: Person, header: Header, prefix: str = "") -> list[TransformStamped]:
@@ -94,19 +96,21 @@ class TfOutput:
 class UprightFrame:
     """A static frame at the camera with z up, so that RViz shows people upright whatever frames the driver publishes.
 
-    It hangs below the camera's frame, which may have another parent. Up is the image's, since gravity is not known.
+    It is a child of the camera's frame, which may have another parent. Up is the image's, since gravity is not known.
     """
 
-    def __init__(self, node: Node, name: str) -> None:
+    def __init__(self, node: Node, name: str, image_rotation: int = 0) -> None:
         """Make the publisher.
 
         Args:
             name: of the frame.
+            image_rotation: the parameter of that name, degrees.
         Raises:
             ImportError: tf2_msgs is not installed.
         """
         self._message = import_for("upright_frame", "tf2_msgs.msg", "tf2-msgs").TFMessage
         self._node, self._name, self._parent = node, name, ""
+        self._xyzw = rotation_to_xyzw(upright_from_optical(image_rotation).T @ OPTICAL_FROM_BODY_AXES)
         self._publisher = node.create_publisher(self._message, "/tf_static", LATCHED)
 
     def publish(self, header: Header) -> None:
@@ -119,7 +123,7 @@ class UprightFrame:
             return
         self._parent = header.frame_id
         self._publisher.publish(self._message(
-            transforms=[_transform(header, self._name, np.zeros(3), UPRIGHT_FROM_OPTICAL_XYZW)]))
+            transforms=[_transform(header, self._name, np.zeros(3), self._xyzw)]))
 
     def close(self) -> None:
         """Destroy the publisher."""

@@ -77,9 +77,11 @@ def test_a_prefix_tells_cameras_apart(make_person):
     assert {t.header.frame_id for t in transforms} == {"camera_optical_frame", "body_left_p1"}
 
 
-def test_the_upright_frame_has_z_up_below_the_cameras_own(peer, wait_for):
+@pytest.mark.parametrize(("image_rotation", "up"), [
+    (0, (0, -1, 0)), (90, (-1, 0, 0)), (180, (0, 1, 0)), (270, (1, 0, 0))])
+def test_the_upright_frame_has_z_up_below_the_cameras_own(peer, wait_for, image_rotation, up):
     """Below it, since a driver's own tree may have a parent for the camera; again where the camera's frame changes."""
-    frame = UprightFrame(peer.node, "camera_upright")
+    frame = UprightFrame(peer.node, "camera_upright", image_rotation)
     heard = peer.listen("/tf_static", tf2_msgs.TFMessage, LATCHED)
     frame.publish(header(5, ""))
     for _ in range(3):
@@ -90,7 +92,7 @@ def test_the_upright_frame_has_z_up_below_the_cameras_own(peer, wait_for):
     assert [(m.transforms[0].header.frame_id, m.transforms[0].child_frame_id) for m in heard] == [
         ("camera_optical_frame", "camera_upright"), ("other_camera", "camera_upright")]
     optical_from_upright = rotation(heard[0].transforms[0])
-    np.testing.assert_allclose(optical_from_upright @ (0, 0, 1), (0, -1, 0), atol=1e-9)  # up
+    np.testing.assert_allclose(optical_from_upright @ (0, 0, 1), up, atol=1e-9)
     np.testing.assert_allclose(optical_from_upright @ (1, 0, 0), (0, 0, 1), atol=1e-9)  # ahead
     np.testing.assert_allclose(position(heard[0].transforms[0]), 0)
     frame.close()
