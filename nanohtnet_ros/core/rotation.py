@@ -39,11 +39,11 @@ class RotatedDetector:
         """Forget what earlier images taught."""
         self._detector.reset()
 
-    def detect(self, image_bgr: np.ndarray) -> list[Keypoints]:
+    def detect(self, image_bgr: np.ndarray, stamp_ns: int) -> list[Keypoints]:
         """Find people; see `Detector.detect`."""
         height, width = image_bgr.shape[:2]
         turn = upright_from_optical(self._degrees)[:2, :2]
         corner = np.minimum(turn @ (width - 1, height - 1), 0.0)  # of the turned image, about the first pixel
-        people = self._detector.detect(cv2.rotate(image_bgr, CODES[self._degrees]))
+        people = self._detector.detect(cv2.rotate(image_bgr, CODES[self._degrees]), stamp_ns)
         return [
             Keypoints(((person.xy_px + corner) @ turn).astype(np.float32), person.confidence) for person in people]

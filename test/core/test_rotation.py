@@ -17,7 +17,7 @@ class BrightSpot:
 
     family = runtime = "fake"
 
-    def detect(self, image_bgr: np.ndarray) -> list[Keypoints]:
+    def detect(self, image_bgr: np.ndarray, stamp_ns: int) -> list[Keypoints]:
         self.shape = image_bgr.shape
         y, x = np.unravel_index(image_bgr[..., 0].argmax(), image_bgr.shape[:2])
         return [Keypoints(np.tile(np.float32((x, y)), (17, 1)), np.ones(17, np.float32))]
@@ -31,7 +31,7 @@ def test_keypoints_are_in_the_image_as_it_came(degrees):
     image = np.zeros((48, 64, 3), np.uint8)
     image[7, 30] = 255
     inner = BrightSpot()
-    (person,) = RotatedDetector(inner, degrees).detect(image)
+    (person,) = RotatedDetector(inner, degrees).detect(image, 1)
     np.testing.assert_array_equal(person.xy_px[0], (30, 7))
     assert inner.shape[:2] == ((48, 64) if degrees == 180 else (64, 48))
 
