@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
+import inspect
+import re
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 from nanohtnet_ros import __version__
 from nanohtnet_ros.errors import UserError
@@ -39,6 +46,51 @@ def respelled(words: str, option: str) -> str:
     return SPELLINGS.get((words, name), name) + equals + value
 
 
+def simple_parser(command: Callable, prog: str) -> argparse.ArgumentParser | None:
+    """A parser for a command whose parameters are single values, as those that a robot needs.
+
+    Commands with recipes need jsonargparse, which ROS's distributions do not have.
+
+    Args:
+        command: a function with a Google docstring; parameters without a default are positional.
+        prog: what the user types to get it.
+    Returns:
+        The parser, or None where a parameter is more than a value.
+    """
+    summary, _, rest = (inspect.getdoc(command) or "").partition("\nArgs:\n")
+    described = dict(re.findall(r"^ {4}(\w+): ((?:.|\n {8})*)", rest, re.MULTILINE))
+    parser = argparse.ArgumentParser(
+        prog, description=summary, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
+    hints = get_type_hints(command)
+    for name, parameter in inspect.signature(command).parameters.items():
+        kind = next((kind for kind in get_args(hints.get(name)) if kind is not NoneType), hints.get(name))
+        if kind not in VALUES or parameter.kind is parameter.VAR_KEYWORD:
+            return None
+        text = " ".join(described.get(name, "").split()).replace("%", "%%")
+        if parameter.default is parameter.empty:
+            parser.add_argument(name, type=VALUES[kind], help=text)
+        else:
+            known = "" if parameter.default in (None, "") else f" (default: {parameter.default})"
+            parser.add_argument(
+                f"--{name}", type=VALUES[kind], default=parameter.default, metavar=kind.__name__, help=text + known)
+    return parser
+
+
+def true_or_false(text: str) -> bool:
+    """A switch's value.
+
+    Raises:
+        ValueError: it is neither true nor false.
+    """
+    if text.lower() not in ("true", "yes", "false", "no"):
+        raise ValueError(text)
+    return text.lower() in ("true", "yes")
+
+
+VALUES: dict[Any, Callable[[str], Any]] = {str: str, int: int, float: float, Path: Path, bool: true_or_false}
+"""Types of single values, and what makes them of text."""
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command.
 
@@ -55,12 +107,15 @@ def main(argv: list[str] | None = None) -> int:
         print(usage(), file=sys.stdout if asked else sys.stderr)
         return 0 if asked else 2
     module, function = COMMANDS[words][0].split(":")
+    prog, options = f"nanohtnet {words}", [respelled(words, option) for option in argv[len(words.split()):]]
     try:
-        from jsonargparse import auto_cli
-
         command = getattr(importlib.import_module(module), function)
-        options = [respelled(words, option) for option in argv[len(words.split()):]]
-        auto_cli(command, args=options, prog=f"nanohtnet {words}", allow_abbrev=False)
+        if parser := simple_parser(command, prog):
+            command(**vars(parser.parse_args(options)))
+        else:
+            from jsonargparse import auto_cli
+
+            auto_cli(command, args=options, prog=prog, allow_abbrev=False)
     except ModuleNotFoundError as error:
         print(f"nanohtnet {words}: {error}: install it, or the extra of this package that holds it (train, viz, onnx)",
               file=sys.stderr)
