@@ -100,8 +100,8 @@ class _Body:
 class HriOutput:
     """Publishes who is tracked, and per body `roi`, `cropped`, `skeleton2d` and `joint_states`.
 
-    The angles of `joint_states` are those of the package human_description's model. A robot_state_publisher that reads
-    them makes frames of the same names as `TfOutput`: one of the two is enough.
+    The angles of `joint_states` are those of the package human_description's model. A robot_state_publisher makes the
+    joints' frames of them, by the names that `TfOutput` gives its own: only one of the two may broadcast them.
     """
 
     def __init__(self, node: Node, prefix: str = "") -> None:

@@ -101,10 +101,10 @@ class SkeletonOutput:
             if p.upright_frame:
                 self._upright = UprightFrame(
                     node, f"{camera}_{p.upright_frame}" if camera else p.upright_frame, p.image_rotation)
-            if p.publish_tf:
-                self._tf = TfOutput(node, bodies)
             if p.publish_hri:
                 self._hri = HriOutput(node, bodies)
+            if p.publish_tf or p.publish_hri:  # a ROS4HRI body has a frame; its joint_states give those of the joints
+                self._tf = TfOutput(node, bodies, joints=p.publish_tf)
         except ImportError:
             self.close()
             raise

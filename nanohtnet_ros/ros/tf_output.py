@@ -22,12 +22,15 @@ OPTICAL_FROM_BODY_AXES = np.array(((0, -1, 0), (0, 0, -1), (1, 0, 0)), np.float6
 """REP 103's axes, x ahead, y to the left, z up, in optical ones: right, down, ahead."""
 
 
-def person_transforms(person: Person, header: Header, prefix: str = "") -> list[TransformStamped]:
+def person_transforms(
+    person: Person, header: Header, prefix: str = "", joints: bool = True
+) -> list[TransformStamped]:
     """The body's frame under the header's, and a frame under the body's for each detected joint.
 
     Args:
         person: in the header's frame; without a known root there are no frames.
         prefix: of the body's id.
+        joints: false for the body's frame alone.
     """
     if person.root_m is None:
         return []
@@ -35,6 +38,8 @@ def person_transforms(person: Person, header: Header, prefix: str = "") -> list[
     name = body_id(person.track_id, prefix)
     body = frame_name(Joint.HIP, name)
     transforms = [_transform(header, body, person.root_m, frames.body_xyzw)]
+    if not joints:
+        return transforms
     in_body = Header(stamp=header.stamp, frame_id=body)
     for joint in np.flatnonzero(np.isfinite(frames.positions_m).all(axis=1)):
         if joint != Joint.HIP:
@@ -52,16 +57,17 @@ def _transform(header: Header, child: str, position_m: np.ndarray, xyzw: np.ndar
 class TfOutput:
     """Publishes people's frames on /tf; people without a root have none."""
 
-    def __init__(self, node: Node, prefix: str = "") -> None:
+    def __init__(self, node: Node, prefix: str = "", joints: bool = True) -> None:
         """Make the publisher.
 
         Args:
             prefix: of the bodies' ids.
+            joints: false for the bodies' frames alone.
         Raises:
             ImportError: tf2_msgs is not installed.
         """
-        self._prefix = prefix
-        self._message = import_for("publish_tf", "tf2_msgs.msg", "tf2-msgs").TFMessage
+        self._prefix, self._joints = prefix, joints
+        self._message = import_for("publish_tf" if joints else "publish_hri", "tf2_msgs.msg", "tf2-msgs").TFMessage
         self._node = node
         self._publisher = node.create_publisher(self._message, "/tf", TF)
         self._last_ns: int | None = None
@@ -86,7 +92,7 @@ class TfOutput:
         self._sent.update(person.track_id for person in placed)
         if placed:
             self._publisher.publish(self._message(
-                transforms=[t for p in placed for t in person_transforms(p, header, self._prefix)]))
+                transforms=[t for p in placed for t in person_transforms(p, header, self._prefix, self._joints)]))
 
     def close(self) -> None:
         """Stop publishing; listeners keep the frames until they expire."""

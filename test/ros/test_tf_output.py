@@ -77,6 +77,10 @@ def test_a_prefix_tells_cameras_apart(make_person):
     assert {t.header.frame_id for t in transforms} == {"camera_optical_frame", "body_left_p1"}
 
 
+def test_a_body_alone_has_one_frame(make_person):
+    assert [t.child_frame_id for t in person_transforms(make_person(1), header(5), joints=False)] == ["body_p1"]
+
+
 @pytest.mark.parametrize(("image_rotation", "up"), [
     (0, (0, -1, 0)), (90, (-1, 0, 0)), (180, (0, 1, 0)), (270, (1, 0, 0))])
 def test_the_upright_frame_has_z_up_below_the_cameras_own(peer, wait_for, image_rotation, up):
