@@ -1,13 +1,13 @@
 """A video through the whole pipeline: video_node, pose_node, marker_node, RViz."""
 
 from launch import LaunchDescription
-from launch.actions import IncludeLaunchDescription
+from launch.actions import IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from nanohtnet_ros.ros.launching import BOOLS, SHARE, Argument, declared, fail_with
+from nanohtnet_ros.ros.launching import BOOLS, SHARE, Argument, declared, fail_with, warn_of_unknown
 from nanohtnet_ros.samples.clips import CLIPS_DIR
 
 ARGUMENTS = {
@@ -30,6 +30,7 @@ def generate_launch_description():
     video = {name: ParameterValue(LaunchConfiguration(name), value_type=kind) for name, kind in TYPES.items()}
     return LaunchDescription([
         *declared(ARGUMENTS),
+        OpaqueFunction(function=lambda context: warn_of_unknown(context, ARGUMENTS)),
         IncludeLaunchDescription(pose, launch_arguments=given.items()),
         Node(
             package="nanohtnet_ros", executable="video_node", name="video_node",

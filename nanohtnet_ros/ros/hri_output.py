@@ -19,7 +19,7 @@ from nanohtnet_ros.ros.optional import import_for
 from nanohtnet_ros.ros.qos import RESULTS
 
 BODIES = "/humans/bodies"
-KEEP_S = 2.0  # a body's topics outlive its last sight by this, so that a short occlusion does not end them
+KEEP_S = 2.0  # a body's topics stay this long after its last detection so that a short occlusion does not end them
 MARGIN = 0.1  # of a region of interest around the joints, in heights or widths: hands, feet and hair lie outside
 
 # What hri_msgs/Skeleton2D has of our joints; its eyes and ears are not among them.

@@ -26,6 +26,8 @@ from nanohtnet_ros.ros.fastdds import profile_environment
 SHARE = Path(get_package_share_directory("nanohtnet_ros"))
 AS_IN_FILE = "empty: as params_file says"
 RESPAWN_DELAY_S = 2.0
+IN_OTHER_FILES = {"source", "camera_info_file", "loop", "speed", "first", "second"}
+"""Arguments of demo.launch.py and two_cameras.launch.py, which include pose.launch.py."""
 LOGGER = get_logger("nanohtnet_ros")
 
 
@@ -68,6 +70,16 @@ ARGUMENTS = {
 }
 
 
+def warn_of_unknown(context: LaunchContext, arguments: dict[str, Argument]) -> None:
+    """Log arguments that are spelt nearly as one of a file's; launch ignores what no file declares.
+
+    Those that are near to none may be those of a launch file that includes ours.
+    """
+    for name in sorted(set(context.launch_configurations) - set(ARGUMENTS) - IN_OTHER_FILES):
+        if near := did_you_mean(name, arguments):
+            LOGGER.warning(f"launch argument '{name}' is not known{near}")
+
+
 def declared(arguments: dict[str, Argument] = ARGUMENTS) -> list[Action]:
     """Actions that come before all nodes: the arguments, and Fast DDS's profile."""
     actions: list[Action] = [
@@ -103,7 +115,7 @@ class Arguments:
         """
         self.values = {name: LaunchConfiguration(name).perform(context) for name in arguments}
         self._params = read_params(Path(self.values["params_file"]))
-        self._others = set(context.launch_configurations) - set(arguments)
+        warn_of_unknown(context, arguments)
         image = self.values["image_topic"]
         self.camera = [
             ("image", image), ("image/compressed", f"{image}/compressed"),
@@ -184,15 +196,7 @@ class Arguments:
         return next((s[parameter] for s in reversed(self.sections(name)) if parameter in s), None)
 
     def warn(self, name: str) -> None:
-        """Log what ROS and launch would ignore in silence.
-
-        Args:
-            name: of a node that takes the params_file.
-        """
-        # An argument that is near to none of ours may be another launch file's.
-        for other in sorted(self._others):
-            if near := did_you_mean(other, self.values):
-                LOGGER.warning(f"launch argument '{other}' is unknown and ignored{near}")
+        """Log where the params_file has no section for a node; ROS would ignore it in silence."""
         if not self.sections(name):
             LOGGER.warning(
                 f"{self.values['params_file']} has no section /**/{name}, so {name} has its parameters' defaults")

@@ -152,7 +152,7 @@ def test_what_would_be_ignored_in_silence_is_said(run, processes, tmp_path):
         "pose", {"/eye", "/eye_markers"}, "node_name:=eye", "autostart:=false", "image_topik:=/camera", "mine:=1",
         f"params_file:={file}")
     log = processes.log_of(process)
-    assert "launch argument 'image_topik' is unknown and ignored: do you mean 'image_topic'?" in log
+    assert "launch argument 'image_topik' is not known: do you mean 'image_topic'?" in log
     assert "'mine'" not in log  # may be an argument of a launch file that includes ours
     assert "parameter 'max_peple' is unknown and ignored: do you mean 'max_people'?" in log
     file.write_text("/**/pose_node:\n  ros__parameters: {max_people: 3}\n")
@@ -260,10 +260,15 @@ def test_detector_and_lifter_in_processes_of_their_own(run, parameters, peer, st
     assert parameters("/left/detector_node", "image_transport") == ["compressed"]
 
 
-def test_the_demo_shows_somebody(run, peer, wait_for, detector):
+def test_the_demo_shows_a_person(run, processes, peer, wait_for, detector):
     skeletons = peer.listen("/show/pose_node/skeletons", Skeleton3DArray)
-    run("demo", {"/show/video_node", "/show/pose_node", "/show/marker_node"}, "namespace:=show", "use_rviz:=false")
+    process = run(
+        "demo", {"/show/video_node", "/show/pose_node", "/show/marker_node"}, "namespace:=show", "use_rviz:=false",
+        "sourc:=0")
     wait_for(lambda: any(msg.skeletons for msg in skeletons), "a person")
+    log = processes.log_of(process)
+    assert [line.partition("launch argument ")[2] for line in log.splitlines() if "launch argument" in line] == [
+        "'sourc' is not known: do you mean 'source'?"]
 
 
 @pytest.mark.parametrize(("argument", "says"), [

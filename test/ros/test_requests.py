@@ -33,6 +33,15 @@ def test_enable_stops_and_goes_on_with_people_of_its_own(pose, peer, picture, wa
     assert [s.track_id for s in pose.send_and_wait(image(picture, 1000.04)).skeletons] == [2]
 
 
+def test_an_input_is_not_said_to_come_before_it_has(start_pose, processes):
+    pose = start_pose(connect=False, stale_after_s="3600.0")
+    pose.says("input=nothing yet on /image")
+    pose.connect()
+    pose.says("input=comes on /image")
+    log = processes.log_of(pose.process)
+    assert log.count("comes on /image") == 1 and "nothing yet" not in log
+
+
 def test_what_was_disabled_stays_so_over_the_lifecycle(pose, peer, wait_for):
     disable = SetBool.Request(data=False)
     assert pose.call("enable", SetBool, disable).success
