@@ -63,7 +63,7 @@ def simple_parser(command: Callable, prog: str) -> argparse.ArgumentParser | Non
         prog, description=summary, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
     hints = get_type_hints(command)
     for name, parameter in inspect.signature(command).parameters.items():
-        kind = next((kind for kind in get_args(hints.get(name)) if kind is not NoneType), hints.get(name))
+        kind: Any = next((kind for kind in get_args(hints.get(name)) if kind is not NoneType), hints.get(name))
         if kind not in VALUES or parameter.kind is parameter.VAR_KEYWORD:
             return None
         text = " ".join(described.get(name, "").split()).replace("%", "%%")

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -156,6 +157,17 @@ def test_the_parameter_file_holds_every_parameter_at_its_default(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "tools"))
     current = importlib.import_module("pose_yaml").content()
     assert (ROOT / "config" / "pose.yaml").read_text() == current, "write it anew: python tools/parameters_table.py"
+
+
+def test_the_manifest_asks_for_apt_packages_alone():
+    """What only pip has is in requirements/robot.txt, and the set-up pins it."""
+    assert "-pip</" not in (ROOT / "package.xml").read_text()
+    names = [re.split(r"[<>=;]", line)[0] for line in (ROOT / "requirements" / "robot.txt").read_text().splitlines()]
+    robot = {name.strip() for name in names if name.strip() and not name.startswith("#")}
+    assert {"ai-edge-litert", "onnxruntime"} <= robot
+    for pins in ("runtime", "system-ros"):
+        pinned = {line.split("==")[0] for line in (ROOT / "requirements" / f"{pins}.txt").read_text().splitlines()}
+        assert robot <= pinned
 
 
 def test_rviz_file_is_yaml_and_shows_our_topics():

@@ -54,6 +54,15 @@ def _transform(header: Header, child: str, position_m: np.ndarray, xyzw: np.ndar
         translation=Vector3(x=x, y=y, z=z), rotation=Quaternion(x=qx, y=qy, z=qz, w=qw)))
 
 
+def has_frame(node: Node, header: Header) -> bool:
+    """Whether there is a frame to place people under; a warning says so where there is none."""
+    if not header.frame_id:
+        node.get_logger().warning(
+            "the images' header has no frame_id, so TF and RViz cannot place people: set it in the camera driver",
+            throttle_duration_sec=WARN_EVERY_S)
+    return bool(header.frame_id)
+
+
 class TfOutput:
     """Publishes people's frames on /tf; people without a root have none."""
 
@@ -80,10 +89,7 @@ class TfOutput:
             people: with roots and axes of the header's frame.
             header: the stamp of the image, and the frame that bodies are placed in.
         """
-        if not header.frame_id:
-            self._node.get_logger().warning(
-                "publish_tf: the images' header has no frame_id to place people under: set it in the camera driver",
-                throttle_duration_sec=WARN_EVERY_S)
+        if not has_frame(self._node, header):
             return
         if stamp_ns(header) != self._last_ns:
             self._last_ns = stamp_ns(header)
@@ -125,7 +131,7 @@ class UprightFrame:
         Args:
             header: of the camera.
         """
-        if header.frame_id in (self._parent, self._name):
+        if not has_frame(self._node, header) or header.frame_id in (self._parent, self._name):
             return
         self._parent = header.frame_id
         self._publisher.publish(self._message(
