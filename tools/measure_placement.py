@@ -134,7 +134,7 @@ class Placer:
             z = None
             if self._case.thickness is not None:
                 z = root_depth(depths[self._case.thickness], joints, person.keypoints.xy_px, person.confidence)
-            root = place_root(joints, self._camera.tangents(person.keypoints.xy_px), person.confidence, z)
+            root = place_root(joints, self._camera.rays(person.keypoints.xy_px), person.confidence, z)
             root = smoother.root(root, stamp_ns)
             result.frames.append(frame)
             result.hips_tangents.append(self._camera.tangents(person.keypoints.xy_px)[0])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from nanohtnet_ros.core.lens import Lens
 from nanohtnet_ros.errors import UserError
 
 FOCAL_NORM = 2.29
@@ -17,10 +19,10 @@ FOCAL_NORM = 2.29
 DEFAULT_HORIZONTAL_FOV_DEG = 60.0
 """Assumed without a calibration: between a webcam's 55 and a phone's 70 degrees."""
 
-# OpenCV's own limit, five iterations, leaves a tenth of a pixel and more at the edges of wide lenses.
-UNDISTORT_UNTIL = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 50, 1e-9)
+MAX_ASPECT_CHANGE = 0.01
 
-DISTORTION_MODELS = ("", "plumb_bob", "rational_polynomial", "equidistant")
+WIDEST_DEG = 80.0
+"""Image coordinates end here, seen from the optical axis: the tangent is 5.7 there and infinite at 90 degrees."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,9 @@ class Camera:
         width, height: image size, pixels.
         fx, fy: focal lengths, pixels.
         cx, cy: principal point, pixels; (0, 0) is the centre of the top-left pixel.
-        distortion_model: as in `sensor_msgs/CameraInfo`: plumb_bob, rational_polynomial or equidistant.
-        distortion: its coefficients, empty for none.
+        distortion_model: as in `sensor_msgs/CameraInfo`: plumb_bob, rational_polynomial or equidistant (fisheye);
+            other usual names are taken for these, see `Lens`.
+        distortion: its coefficients, empty where all are zero.
         calibrated: false where the intrinsics are only an assumed field of view.
     """
 
@@ -55,39 +58,45 @@ class Camera:
                 f"fx, fy, cx, cy are {self.fx}, {self.fy}, {self.cx}, {self.cy}, expected finite numbers and positive "
                 "focal lengths: the camera is not calibrated, run camera_calibration or fill in its camera info file"
             )
-        if self.distortion_model not in DISTORTION_MODELS:
-            raise UserError(
-                f"distortion model is '{self.distortion_model}', expected one of {', '.join(DISTORTION_MODELS[1:])}")
-        if self.distortion_model == "equidistant" and len(self.distortion) not in (0, 4):
-            raise UserError(f"the equidistant model has {len(self.distortion)} coefficients, expected 4")
-        if self.distortion_model != "equidistant" and len(self.distortion) not in (0, 4, 5, 8, 12, 14):
-            raise UserError(
-                f"the {self.distortion_model or 'plumb_bob'} model has {len(self.distortion)} coefficients, "
-                "expected 4, 5, 8, 12 or 14")
+        lens = Lens(self.distortion_model, tuple(self.distortion))
+        object.__setattr__(self, "distortion_model", lens.model)
+        object.__setattr__(self, "distortion", lens.coefficients)
+
+    @classmethod
+    def from_matrices(
+        cls, width: int, height: int, k: Sequence[float], distortion_model: str = "plumb_bob",
+        d: Sequence[float] = (), p: Sequence[float] = (),
+    ) -> Camera:
+        """A camera by the fields of `sensor_msgs/CameraInfo`.
+
+        Args:
+            k: (9,) intrinsic matrix, row by row.
+            d: coefficients of the distortion.
+            p: (12,) projection matrix of the rectified image. It counts where k is all zeros: the image is then taken
+                for a rectified one.
+        Raises:
+            UserError: it is not calibrated (zeros) or of an unknown model; the message says what to do.
+        """
+        if not any(k) and any(p):
+            k, distortion_model, d = (p[0], 0.0, p[2], 0.0, p[5], p[6]), "plumb_bob", ()
+        return cls(
+            width, height, float(k[0]), float(k[4]), float(k[2]), float(k[5]), distortion_model,
+            tuple(float(number) for number in d))
 
     @classmethod
     def from_yaml(cls, path: Path | str) -> Camera:
-        """Read a calibration file as camera_calibration writes it.
+        """Read a calibration file as camera_calibration, OpenCV or Kalibr saves it.
 
         Raises:
-            UserError: the file is missing, is no YAML, or lacks a field; the message says which.
+            UserError: the file is missing, is no YAML, lacks a field, or holds what cannot be; the message says which.
         """
-        import yaml
+        from nanohtnet_ros.core.calibration_file import read_calibration
 
+        fields = read_calibration(path)
         try:
-            content = yaml.safe_load(Path(path).expanduser().read_text())
-            k = content["camera_matrix"]["data"]
-            return cls(
-                width=int(content["image_width"]), height=int(content["image_height"]),
-                fx=float(k[0]), fy=float(k[4]), cx=float(k[2]), cy=float(k[5]),
-                distortion_model=str(content["distortion_model"]),
-                distortion=tuple(float(d) for d in content["distortion_coefficients"]["data"]))
-        except (OSError, yaml.YAMLError) as error:
-            raise UserError(f"calibration {path} cannot be read: {error}") from error
-        except (KeyError, TypeError, IndexError) as error:
-            raise UserError(
-                f"calibration {path} lacks {error}: expected image_width, image_height, camera_matrix, "
-                "distortion_model and distortion_coefficients, as camera_calibration saves them") from error
+            return cls.from_matrices(**fields)
+        except UserError as error:
+            raise UserError(f"calibration {path}: {error}") from error
 
     @classmethod
     def from_field_of_view(
@@ -98,7 +107,7 @@ class Camera:
         Args:
             horizontal_fov_deg: along the image's longer side: whoever holds a phone upright has the same lens.
         Raises:
-            ValueError: the angle is not between 1 and 179 degrees.
+            UserError: the angle is not between 1 and 179 degrees.
         """
         if not 1.0 <= horizontal_fov_deg <= 179.0:
             raise UserError(f"horizontal field of view is {horizontal_fov_deg} degrees, expected 1 to 179")
@@ -114,62 +123,102 @@ class Camera:
         """The same camera at another resolution, for drivers that publish one calibration for all of them.
 
         Raises:
-            ValueError: the aspect ratio differs by more than 1 %, so the image is a crop and not a scaled one.
+            UserError: the aspect ratio differs by more than 1 %, so the image is a crop and not a scaled one.
         """
         if (width, height) == (self.width, self.height):
             return self
         sx, sy = width / self.width, height / self.height
-        if abs(sx / sy - 1.0) > 0.01:
+        if not abs(sx / sy - 1.0) <= MAX_ASPECT_CHANGE:
             raise UserError(
                 f"images are {width}x{height} but the calibration is for {self.width}x{self.height}: "
                 "calibrate at the resolution in use"
             )
-        return Camera(
-            width, height, self.fx * sx, self.fy * sy, (self.cx + 0.5) * sx - 0.5, (self.cy + 0.5) * sy - 0.5,
-            self.distortion_model, self.distortion, self.calibrated)
+        return replace(
+            self, width=width, height=height, fx=self.fx * sx, fy=self.fy * sy,
+            cx=(self.cx + 0.5) * sx - 0.5, cy=(self.cy + 0.5) * sy - 0.5)
 
-    def tangents(self, xy_px: np.ndarray) -> np.ndarray:
-        """Undistort pixels to tangents of the viewing angles: x/z and y/z in optical axes.
+    def cropped(self, x_px: int, y_px: int, width: int, height: int) -> Camera:
+        """The same camera where only a part of the image is sent.
 
         Args:
-            xy_px: (..., 2); NaN stays NaN.
-        Returns:
-            (..., 2) float64.
+            x_px, y_px: top-left pixel of the part.
+            width, height: of the part.
+        Raises:
+            UserError: the part does not lie within the image.
         """
-        xy_px = np.asarray(xy_px, np.float64)
-        if not any(self.distortion) and self.distortion_model != "equidistant":
-            return (xy_px - (self.cx, self.cy)) / (self.fx, self.fy)
-        out = np.full(xy_px.shape, np.nan)
-        seen = np.isfinite(xy_px).all(axis=-1)
-        if seen.any():
-            points, distortion = xy_px[seen].reshape(-1, 1, 2), np.array(self.distortion or (0.0,) * 4)
-            if self.distortion_model == "equidistant":
-                out[seen] = cv2.fisheye.undistortPoints(points, self.matrix, distortion)[:, 0]
-            else:
-                out[seen] = cv2.undistortPointsIter(
-                    points, self.matrix, distortion, np.eye(3), np.eye(3), UNDISTORT_UNTIL)[:, 0]
-        return out
+        if min(x_px, y_px) < 0 or not (0 < width <= self.width - x_px and 0 < height <= self.height - y_px):
+            raise UserError(
+                f"the part of {width}x{height} pixels at ({x_px}, {y_px}) does not lie within the calibrated image of "
+                f"{self.width}x{self.height}: the driver must give roi in pixels of the calibrated image")
+        return replace(self, width=width, height=height, cx=self.cx - x_px, cy=self.cy - y_px)
+
+    def binned(self, x: int, y: int) -> Camera:
+        """The same camera where x by y pixels are merged into one, each axis on its own.
+
+        The principal point moves as in image_geometry: cx / x, without the half pixel of `scaled_to`.
+
+        Raises:
+            UserError: not a single pixel is left.
+        """
+        if not (0 < x <= self.width and 0 < y <= self.height):
+            raise UserError(f"binning is {x}x{y}, expected 1 up to the image's {self.width}x{self.height} pixels")
+        return replace(
+            self, width=self.width // x, height=self.height // y, fx=self.fx / x, fy=self.fy / y, cx=self.cx / x,
+            cy=self.cy / y)
+
+    def shift_px(self, other: Camera) -> float:
+        """How far pixels move, at most over the image, when this camera is replaced by another one.
+
+        Returns:
+            Pixels; infinite where the images have different sizes.
+        """
+        if (self.width, self.height) != (other.width, other.height):
+            return math.inf
+        x, y = np.meshgrid(np.linspace(0, self.width - 1, 5), np.linspace(0, self.height - 1, 5))
+        xy_px = np.stack((x, y), axis=-1)
+        shift = np.linalg.norm(other.project(self.rays(xy_px)) - xy_px, axis=-1)
+        return float(np.nanmax(shift)) if np.isfinite(shift).any() else math.inf
+
+    def rays(self, xy_px: np.ndarray) -> np.ndarray:
+        """Viewing rays of pixels, undistorted.
+
+        Args:
+            xy_px: (..., 2); NaN where missing.
+        Returns:
+            (..., 3) float64 unit vectors in optical axes; NaN where missing, and for pixels where no light comes
+            through the lens as it is modelled: outside its circle, or where the polynomial has no inverse.
+        """
+        return self._lens.undistort((np.asarray(xy_px, np.float64) - (self.cx, self.cy)) / (self.fx, self.fy))
+
+    def tangents(self, xy_px: np.ndarray) -> np.ndarray:
+        """Undistort pixels to x/z and y/z in optical axes.
+
+        Args:
+            xy_px: (..., 2); NaN where missing.
+        Returns:
+            (..., 2) float64; NaN where `rays` are, and more than `WIDEST_DEG` off the optical axis.
+        """
+        return rays_to_tangents(self.rays(xy_px))
 
     def normalise(self, xy_px: np.ndarray) -> np.ndarray:
         """(..., 2) pixels to the network's coordinates: undistorted tangents times `FOCAL_NORM`, float32."""
         return (FOCAL_NORM * self.tangents(xy_px)).astype(np.float32)
 
     def project(self, joints_cam_m: np.ndarray) -> np.ndarray:
-        """(..., 3) points in optical axes, metres, to (..., 2) float64 pixels; NaN for points behind the camera."""
-        joints = np.asarray(joints_cam_m, np.float64)
-        out = np.full((*joints.shape[:-1], 2), np.nan)
-        ahead = np.isfinite(joints).all(axis=-1) & (joints[..., 2] > 1e-6)
-        if not ahead.any():
-            return out
-        points = joints[ahead].reshape(-1, 1, 3)
-        zero, distortion = np.zeros(3), np.array(self.distortion or (0.0,) * 4)
-        if self.distortion_model == "equidistant":
-            out[ahead] = cv2.fisheye.projectPoints(points, zero, zero, self.matrix, distortion)[0][:, 0]
-        else:
-            out[ahead] = cv2.projectPoints(points, zero, zero, self.matrix, distortion)[0][:, 0]
-        return out
+        """(..., 3) points in optical axes to (..., 2) float64 pixels; NaN where the lens does not see them."""
+        return self._lens.distort(np.asarray(joints_cam_m, np.float64)) * (self.fx, self.fy) + (self.cx, self.cy)
 
     def denormalise(self, keypoints_norm: np.ndarray) -> np.ndarray:
         """(..., 2) the network's coordinates back to pixels; the inverse of `normalise`."""
         tangents = np.asarray(keypoints_norm, np.float64) / FOCAL_NORM
         return self.project(np.concatenate((tangents, np.ones_like(tangents[..., :1])), axis=-1))
+
+    @cached_property
+    def _lens(self) -> Lens:
+        return Lens(self.distortion_model, self.distortion)
+
+
+def rays_to_tangents(rays: np.ndarray) -> np.ndarray:
+    """(..., 3) unit vectors to (..., 2) x/z and y/z; NaN more than `WIDEST_DEG` off the optical axis."""
+    ahead = rays[..., 2:] >= math.cos(math.radians(WIDEST_DEG))
+    return np.where(ahead, rays[..., :2] / np.where(ahead, rays[..., 2:], 1.0), np.nan)

@@ -42,12 +42,15 @@ class Pipeline:
         Args:
             image_bgr: (H, W, 3) uint8.
             stamp_ns: when it was taken, nanoseconds.
-            camera: its intrinsics, at the image's size.
+            camera: its intrinsics; those of another resolution are scaled.
             depth_m: (H, W) float32 depth image aligned with it, metres, NaN where unknown; or None.
         Returns:
             People in this frame; with a look-ahead, in the one so long before it (`lifter.delay_ns`).
         Raises:
             StaleFrameError: the stamp repeats or lies a little before the last one.
+            UserError: the camera's image has another shape.
         """
+        height, width = image_bgr.shape[:2]
+        camera = camera.scaled_to(width, height)
         self.tracked = self.tracker.step(image_bgr, stamp_ns)
         return self.lifter.step(self.tracked, stamp_ns, camera, depth_m)

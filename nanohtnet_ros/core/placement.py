@@ -5,34 +5,39 @@ from __future__ import annotations
 import numpy as np
 
 MIN_JOINTS = 6
+PLANE_UNTIL_COS = 0.17  # of 80 degrees from the optical axis: x/z and y/z are infinite at 90
 NEAREST_M, FARTHEST_M = 0.3, 50.0
 
 
 def place_root(
-    joints_rel_m: np.ndarray, tangents: np.ndarray, weight: np.ndarray, root_depth_m: float | None = None
+    joints_rel_m: np.ndarray, rays: np.ndarray, weight: np.ndarray, root_depth_m: float | None = None
 ) -> np.ndarray | None:
     """Find the root's position that projects a root-relative pose onto its keypoints.
 
-    Every joint j with keypoint (u, v) gives two equations that are linear in the root (X, Y, Z):
+    Every joint j with ray (u, v, 1) gives two equations that are linear in the root (X, Y, Z):
     `X - u Z = u z_j - x_j` and `Y - v Z = v z_j - y_j`; they are solved by weighted least squares.
-    Where Z was measured, only X and Y are.
+    Where Z was measured, only X and Y are. Where a ray is more than 80 degrees off the optical axis, as a fisheye
+    lens's may be, distances from the rays are made least instead.
 
     Args:
         joints_rel_m: (17, 3) root-relative, optical axes.
-        tangents: (17, 2) undistorted keypoints, x/z and y/z.
+        rays: (17, 3) undistorted viewing rays of the keypoints, optical axes, of any length; NaN where missing.
         weight: (17,) weight of each joint's equations.
         root_depth_m: the root's Z where it is known from elsewhere, as from a depth image.
     Returns:
-        (3,) root in the camera frame, metres; None where fewer than six joints are known, or Z is not between 0.3 and
-        50 m in front of the camera.
+        (3,) root in the camera frame, metres; None where fewer than six joints are known, or the root is not between
+        0.3 and 50 m away (Z, or the distance where rays are that far off the axis).
     """
-    usable = np.isfinite(joints_rel_m).all(axis=1) & np.isfinite(tangents).all(axis=1) & (weight > 0)
+    usable = np.isfinite(joints_rel_m).all(axis=1) & np.isfinite(rays).all(axis=1) & (weight > 0)
     if usable.sum() < MIN_JOINTS:
         return None
-    joints, uv, w = joints_rel_m[usable].astype(np.float64), tangents[usable].astype(np.float64), weight[usable]
-    # Normal equations of sum w (X - u Z - a)^2 + w (Y - v Z - b)^2; X and Y follow from Z by weighted means.
-    right = uv * joints[:, 2:] - joints[:, :2]  # (n, 2): a, b
+    joints, rays, w = joints_rel_m[usable].astype(np.float64), rays[usable].astype(np.float64), weight[usable]
     w = w / w.sum()
+    if (rays[:, 2] <= PLANE_UNTIL_COS * np.linalg.norm(rays, axis=1)).any():
+        return _place_on_rays(joints, rays, w, root_depth_m)
+    # Normal equations of sum w (X - u Z - a)^2 + w (Y - v Z - b)^2; X and Y follow from Z by weighted means.
+    uv = rays[:, :2] / rays[:, 2:]
+    right = uv * joints[:, 2:] - joints[:, :2]  # (n, 2): a, b
     uv_mean, right_mean = w @ uv, w @ right
     z = root_depth_m if root_depth_m is not None else _solve_depth(uv - uv_mean, right - right_mean, w)
     if not NEAREST_M <= z <= FARTHEST_M:
@@ -44,3 +49,21 @@ def _solve_depth(uv: np.ndarray, right: np.ndarray, w: np.ndarray) -> float:
     """Z of the normal equations, of (n, 2) keypoints and right sides about their means; NaN where any would do."""
     spread = (w[:, None] * uv**2).sum()
     return -(w[:, None] * uv * right).sum() / spread if spread >= 1e-9 else np.nan
+
+
+def _place_on_rays(
+    joints: np.ndarray, rays: np.ndarray, w: np.ndarray, root_depth_m: float | None
+) -> np.ndarray | None:
+    """The root that makes the weighted squares of the joints' distances from their rays, of any direction, least."""
+    rays = rays / np.linalg.norm(rays, axis=1, keepdims=True)
+    across = np.eye(3) - rays[:, :, None] * rays[:, None, :]  # (n, 3, 3), takes off what lies along the ray
+    left = np.einsum("n,nij->ij", w, across)
+    right = -np.einsum("n,nij,nj->i", w, across, joints)
+    if root_depth_m is not None:
+        root = np.array([*np.linalg.solve(left[:2, :2], right[:2] - left[:2, 2] * root_depth_m), root_depth_m])
+    elif np.linalg.eigvalsh(left)[0] < 1e-9:  # all rays are one: any distance would do
+        return None
+    else:
+        root = np.linalg.solve(left, right)
+    ahead = float(root @ (w @ rays)) > 0
+    return root if ahead and NEAREST_M <= np.linalg.norm(root) <= FARTHEST_M else None

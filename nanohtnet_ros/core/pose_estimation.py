@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.smoothing import SmoothingConfig, TrackSmoother
 from nanohtnet_ros.core.stamped_buffer import StampedBuffer, keypoints_at
 from nanohtnet_ros.core.timing import StageTimes
+from nanohtnet_ros.core.turned_view import AHEAD, change_view, keypoints_in, view_of
 from nanohtnet_ros.core.visibility import completed, supported
 from nanohtnet_ros.core.window import MAX_GAP_S, NS_PER_S, WindowBuffer
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL
@@ -28,6 +30,10 @@ ONLY_CAMERA = "camera"
 
 HELD_NS = 300_000_000
 """A keypoint that the detector misses is not made up before it has been away for so long."""
+
+MAX_SHIFT = 0.01
+"""A calibration that moves pixels by more than this share of the image's diagonal, from one frame to the next, is
+another camera's. Windows hold viewing rays, so less, as of an autofocus lens, is taken over and nothing restarts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,16 +86,17 @@ class _Track:
     smoother: TrackSmoother
     sides: SideKeeper = field(default_factory=SideKeeper)
     seen_ns: np.ndarray = field(default_factory=lambda: np.zeros(len(H36M_17), np.int64))  # each joint
+    view_from_camera: np.ndarray = field(default_factory=lambda: AHEAD)  # (3, 3) that the window is seen in
     last_ns: int = 0
 
 
 @dataclass
 class _View:
-    """What is remembered of one camera."""
+    """What is remembered of one camera; `frames` without people."""
 
     camera: Camera
     last_ns: int
-    depths: StampedBuffer[np.ndarray | None]
+    frames: StampedBuffer[Frame]
     tracks: dict[int, _Track] = field(default_factory=dict)
 
 
@@ -138,14 +145,19 @@ class Lifter:
             frames: by the camera's name. A stamp before the camera's last one restarts its windows.
         Returns:
             By the same names, one person for each of the frame's, in their order; with a look-ahead, without those
-            who were not seen yet at that moment.
+            who were not seen yet at that moment; without those none of whose keypoints the lens can have
+            seen.
         """
         with self.times.stage("lift"):
-            seen = [(name, frame, person) for name, frame in frames.items() for person in frame.people]
+            seen = [
+                (name, frame, _within_lens(person, frame.camera)) for name, frame in frames.items()
+                for person in frame.people]
             for name, frame in frames.items():
                 self._enter(name, frame)
             shown = []
             for name, frame, person in seen:
+                if not person.keypoints.valid.any():
+                    continue
                 track = self._advance(name, frame, person)
                 keypoints = keypoints_at(track.keypoints, frame.stamp_ns - self.delay_ns)
                 if keypoints is not None:
@@ -160,10 +172,10 @@ class Lifter:
     def _enter(self, name: str, frame: Frame) -> None:
         """Bring what is remembered of a camera up to a frame: forget who is gone, and all after a jump or change."""
         view = self._views.get(name)
-        if view is None or frame.stamp_ns <= view.last_ns or frame.camera != view.camera:
+        if view is None or frame.stamp_ns <= view.last_ns or _is_another(frame.camera, view.camera):
             view = self._views[name] = _View(frame.camera, frame.stamp_ns, StampedBuffer(self.delay_ns))
-        view.last_ns = frame.stamp_ns
-        view.depths.push(frame.stamp_ns, frame.depth_m)
+        view.camera, view.last_ns = frame.camera, frame.stamp_ns
+        view.frames.push(frame.stamp_ns, replace(frame, people=[]))
         limit_ns = int(self.config.max_gap_s * NS_PER_S)
         view.tracks = {i: track for i, track in view.tracks.items() if frame.stamp_ns - track.last_ns <= limit_ns}
 
@@ -185,7 +197,13 @@ class Lifter:
             track.smoother = TrackSmoother(self.config.smoothing)
         keypoints, known = keypoints.ordered(order), known[order]
         upright = upright_from_optical(self.config.image_rotation)
-        points = frame.camera.normalise(keypoints.xy_px) @ upright[:2, :2].T
+        rays = frame.camera.rays(keypoints.xy_px)
+        view_from_camera = view_of(rays, track.view_from_camera)
+        if view_from_camera is not track.view_from_camera:
+            turn = upright @ view_from_camera @ track.view_from_camera.T @ upright.T
+            track.window.change(lambda keypoints_norm: change_view(keypoints_norm, turn))
+            track.view_from_camera = view_from_camera
+        points = keypoints_in(rays, view_from_camera) @ upright[:2, :2].T
         track.seen_ns[known] = frame.stamp_ns
         missed = ~keypoints.valid & (frame.stamp_ns - track.seen_ns <= HELD_NS)  # the window bridges them
         track.window.push(frame.stamp_ns, np.where(missed[:, None], np.nan, completed(points, known)))
@@ -197,14 +215,30 @@ class Lifter:
         keypoints, confidence, stamp_ns = person.keypoints, person.keypoints.confidence, pose.stamp_ns
         if pose.error_m is not None:
             confidence = confidence * confidence_of_error(pose.error_m)
-        joints = pose.joints_rel_m @ upright_from_optical(self.config.image_rotation).astype(np.float32)
+        joints = pose.joints_rel_m @ (upright_from_optical(self.config.image_rotation) @ track.view_from_camera)
+        joints = joints.astype(np.float32)
         joints = hips_to_centres(joints, self.config.hips_ahead_m)
         joints = track.smoother.joints(joints, confidence, stamp_ns)
         if self.config.person_height_m is not None:
             joints = scale_to_height(joints, self.config.person_height_m, track.smoother.mean_height_m)
-        depth_m = view.depths.nearest(stamp_ns)
+        frame = view.frames.nearest(stamp_ns)
+        depth_m, camera = (None, view.camera) if frame is None else (frame.depth_m, frame.camera)
         depth = None if depth_m is None else root_depth(depth_m, joints, keypoints.xy_px, confidence)
-        root = place_root(joints, view.camera.tangents(keypoints.xy_px), confidence, depth)
+        root = place_root(joints, camera.rays(keypoints.xy_px), confidence, depth)
         root = track.smoother.root(root, stamp_ns)
         joints = np.where(keypoints.valid[:, None], joints, np.nan).astype(np.float32)
         return Person(person.track_id, person.age_s, keypoints, joints, confidence, root)
+
+
+def _within_lens(person: TrackedKeypoints, camera: Camera) -> TrackedKeypoints:
+    """A person without the keypoints where no light comes through the lens as it is calibrated."""
+    keypoints = person.keypoints
+    seen = np.isfinite(camera.rays(keypoints.xy_px)).all(axis=-1)
+    if (seen == keypoints.valid).all():
+        return person
+    return replace(person, keypoints=Keypoints(keypoints.xy_px, np.where(seen, keypoints.confidence, 0.0)))
+
+
+def _is_another(camera: Camera, before: Camera) -> bool:
+    """Whether a camera's calibration has changed so much that what was seen before it is of no use."""
+    return camera != before and before.shift_px(camera) > MAX_SHIFT * math.hypot(camera.width, camera.height)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,6 +77,10 @@ class WindowBuffer:
     def reorder(self, order: np.ndarray) -> None:
         """Put all frames' joints in another order, (17,), as where left and right turn out to have been exchanged."""
         self._frames = deque((stamp_ns, keypoints[order]) for stamp_ns, keypoints in self._frames)
+
+    def change(self, change: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Put every frame's (17, 2) keypoints through a function, as where the view of them turns."""
+        self._frames = deque((stamp_ns, change(keypoints)) for stamp_ns, keypoints in self._frames)
 
     def window(self) -> Window:
         """Cut the window that ends at the newest frame.

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from nanohtnet_ros.core.camera import FOCAL_NORM, Camera
+from nanohtnet_ros.errors import UserError
 
 LENSES = {
     "ideal": ("plumb_bob", ()),
@@ -63,6 +64,55 @@ def test_scaled_camera_sees_the_same_rays():
     np.testing.assert_allclose((half.project(points) + 0.5) * 2 - 0.5, camera.project(points), atol=1e-6)
     with pytest.raises(ValueError, match="calibrate at the resolution"):
         camera.scaled_to(640, 360)
+
+
+def test_a_crop_keeps_the_focal_length_and_the_rays():
+    camera, part = make("plumb_bob"), make("plumb_bob").cropped(100, 60, 480, 360)
+    assert (part.width, part.height, part.fx, part.fy, part.cx, part.cy) == (480, 360, 420.0, 430.0, 210.0, 190.0)
+    pixels = np.array(((100.0, 60.0), (300.0, 200.0)))
+    np.testing.assert_allclose(part.rays(pixels - (100, 60)), camera.rays(pixels), atol=1e-12)
+
+
+@pytest.mark.parametrize("part", [(-1, 0, 10, 10), (0, 0, 641, 10), (200, 0, 441, 480), (0, 0, 0, 480)])
+def test_a_crop_beyond_the_image_is_refused(part):
+    with pytest.raises(UserError, match="does not lie within the calibrated image of 640x480"):
+        make("ideal").cropped(*part)
+
+
+def test_binning_counts_for_each_axis_on_its_own():
+    camera = make("ideal").binned(2, 1)
+    assert (camera.width, camera.height, camera.fx, camera.fy) == (320, 480, 210.0, 430.0)
+    assert (camera.cx, camera.cy) == (155.0, 250.0)  # image_geometry's rule
+    for x, y in ((0, 1), (1, 481), (-1, 2)):
+        with pytest.raises(UserError, match="binning"):
+            make("ideal").binned(x, y)
+
+
+def test_the_projection_matrix_counts_where_k_is_zero():
+    p = (500.0, 0.0, 320.0, 0.0, 0.0, 510.0, 240.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    camera = Camera.from_matrices(640, 480, (0.0,) * 9, "", (0.1,) * 5, p)
+    assert camera == Camera(640, 480, 500.0, 510.0, 320.0, 240.0)
+    k = (600.0, 0.0, 300.0, 0.0, 610.0, 200.0, 0.0, 0.0, 1.0)
+    assert Camera.from_matrices(640, 480, k, "", (), p).fx == 600.0
+    with pytest.raises(UserError, match="not calibrated"):
+        Camera.from_matrices(640, 480, (0.0,) * 9)
+
+
+def test_how_far_a_change_moves_pixels():
+    camera = make("ideal")
+    assert camera.shift_px(camera) == pytest.approx(0.0, abs=1e-9)
+    other = Camera(640, 480, 424.2, 430.0, 310.0, 250.0)
+    assert camera.shift_px(other) == pytest.approx(0.01 * 329)  # the right edge
+    assert camera.shift_px(make("plumb_bob")) > 10 and camera.shift_px(camera.binned(2, 2)) == np.inf
+
+
+def test_beyond_80_degrees_there_are_rays_but_no_image_coordinates():
+    camera = Camera(1000, 1000, 300.0, 300.0, 499.5, 499.5, "equidistant")
+    pixels = 499.5 + 300.0 * np.radians(np.array(((70.0, 0.0), (81.0, 0.0), (95.0, 0.0), (-95.0, 0.0))))
+    np.testing.assert_allclose(
+        np.degrees(np.arctan2(camera.rays(pixels)[:, 0], camera.rays(pixels)[:, 2])), (70, 81, 95, -95))
+    assert np.isnan(camera.normalise(pixels)).all(axis=-1).tolist() == [False, True, True, True]
+    np.testing.assert_allclose(camera.project(camera.rays(pixels)), pixels)
 
 
 @pytest.mark.parametrize(("change", "message"), [

@@ -12,6 +12,7 @@ from nanohtnet_ros.core.skeleton import H36M_17, Joint
 from nanohtnet_ros.core.smoothing import SmoothingConfig
 from nanohtnet_ros.core.tracker import Tracker
 from nanohtnet_ros.core.window import NS_PER_S
+from nanohtnet_ros.errors import UserError
 
 from factories import STANDING_M, FakeSession, ScriptedDetector
 
@@ -113,6 +114,64 @@ def test_another_calibration_restarts_the_window_another_size_everything(make_ke
     assert person.track_id == 1 and np.ptp(session.batches[-1][0, :, 0, 0]) == 0.0
     (person,) = pipeline.step(IMAGE[:240, :320], ns(1.04), Camera(320, 240, 300.0, 300.0, 159.5, 119.5))
     assert person.track_id == 2 and detector.resets == 1
+
+
+@pytest.mark.parametrize("focal_px", [600.0 + 1e-9, 601.0, 603.0])
+def test_a_lens_that_focuses_restarts_nothing(make_keypoints, camera, focal_px):
+    """Its calibration changes from frame to frame: the window is the same as of one that does not."""
+    fixed, session, _ = make([[make_keypoints((0.1 * i, 0, 3))] for i in range(6)])
+    focusing, other_session, _ = make([[make_keypoints((0.1 * i, 0, 3))] for i in range(6)])
+    breathing = Camera(640, 480, focal_px, focal_px, camera.cx, camera.cy)
+    for i in range(6):
+        fixed.step(IMAGE, ns(1 + i / 50), camera)
+        focusing.step(IMAGE, ns(1 + i / 50), (camera, breathing)[i % 2])
+    assert np.ptp(other_session.batches[-1][0, :, 0, 0]) > 0.1
+    np.testing.assert_allclose(other_session.batches[-1], session.batches[-1], atol=0.02)
+
+
+def test_a_calibration_of_another_resolution_is_scaled_and_of_another_shape_refused(make_keypoints, camera):
+    pipeline, _, _ = make([[make_keypoints((0.5, 0.1, 4.0))]] * 2)
+    double = Camera(1280, 960, 1200.0, 1200.0, 639.5, 479.5)
+    (person,) = pipeline.step(IMAGE, ns(1.0), double)
+    np.testing.assert_allclose(person.root_m, (0.5, 0.1, 4.0), atol=1e-3)
+    with pytest.raises(UserError, match="calibration is for 640x360"):
+        pipeline.step(IMAGE, ns(1.1), Camera(640, 360, 600.0, 600.0, 319.5, 179.5))
+
+
+FISHEYE = Camera(640, 480, 150.0, 150.0, 319.5, 239.5, "equidistant")
+
+
+@pytest.mark.parametrize("root", [(1.0, 0.0, 3.0), (3.0, 0.1, 0.2), (-3.0, 0.2, -0.4)])
+def test_people_anywhere_in_a_fisheye_get_pose_and_place(root):
+    pipeline, session, _ = make([[Keypoints(FISHEYE.project(STANDING_M + root), np.ones(17))]])
+    (person,) = pipeline.step(IMAGE, ns(1.0), FISHEYE)
+    assert np.isfinite(session.batches[0]).all() and np.abs(session.batches[0]).max() < 2.29 * 5.7
+    view = pipeline.lifter._views[ONLY_CAMERA].tracks[1].view_from_camera
+    np.testing.assert_allclose(person.joints_rel_m @ view.T, STANDING_M, atol=1e-6)  # the network's answer, turned back
+
+
+def test_a_person_who_walks_past_a_fisheye_is_turned_to_within_one_window():
+    roots = [(0.5 * i, 0.0, 0.6) for i in range(5, 12)]
+    pipeline, session, _ = make([[Keypoints(FISHEYE.project(STANDING_M + root), np.ones(17))] for root in roots])
+    for i in range(len(roots)):
+        (person,) = pipeline.step(IMAGE, ns(1 + i / 50), FISHEYE)
+    assert person.track_id == 1 and not np.array_equal(
+        pipeline.lifter._views[ONLY_CAMERA].tracks[1].view_from_camera, np.eye(3))
+    x = session.batches[-1][0, -len(roots):, 0, 0]
+    assert np.isfinite(session.batches[-1]).all() and (np.abs(np.diff(x)) > 0.02).all()  # all frames, none restarted
+
+
+def test_keypoints_where_the_lens_sees_nothing_are_missing(make_keypoints):
+    lens = Camera(640, 480, 420.0, 420.0, 319.5, 239.5, "plumb_bob", (-0.4, 0.0, 0.0, 0.0))
+    xy_px = lens.project(STANDING_M + (0.0, 0.0, 3.0))
+    xy_px[13] = (5.0, 5.0)  # the corner, where the polynomial has folded back
+    pipeline, session, _ = make([[Keypoints(xy_px, np.ones(17))], [Keypoints(np.full((17, 2), 2.0), np.ones(17))]])
+    (person,) = pipeline.step(IMAGE, ns(1.0), lens)
+    assert np.isnan(person.joints_rel_m[13]).all() and person.confidence[13] == 0
+    assert np.isfinite(np.delete(person.joints_rel_m, 13, axis=0)).all()
+    np.testing.assert_allclose(person.root_m, (0, 0, 3), atol=1e-3)
+    assert np.abs(session.batches[0]).max() < 2.0
+    assert pipeline.step(IMAGE, ns(1.02), lens) == []
 
 
 def test_stage_times_are_kept(make_keypoints, camera):

@@ -8,62 +8,76 @@ from factories import STANDING_M
 ROOTS = [(0.0, 0.0, 2.0), (1.5, -0.3, 6.0), (-2.0, 0.4, 3.0)]
 
 
-def tangents(root) -> np.ndarray:
+def rays(root) -> np.ndarray:
     joints = STANDING_M + np.asarray(root)
-    return joints[:, :2] / joints[:, 2:]
+    return joints / np.linalg.norm(joints, axis=1, keepdims=True)
 
 
 @pytest.mark.parametrize("root", ROOTS)
 def test_exact_keypoints_give_the_exact_root(root):
-    np.testing.assert_allclose(place_root(STANDING_M, tangents(root), np.ones(17)), root, atol=1e-5)
+    np.testing.assert_allclose(place_root(STANDING_M, rays(root), np.ones(17)), root, atol=1e-5)
 
 
 @pytest.mark.parametrize("root", ROOTS)
 def test_a_pose_twice_as_large_stands_twice_as_far(root):
-    np.testing.assert_allclose(place_root(2 * STANDING_M, tangents(root), np.ones(17)), 2 * np.array(root), atol=1e-4)
+    np.testing.assert_allclose(place_root(2 * STANDING_M, rays(root), np.ones(17)), 2 * np.array(root), atol=1e-4)
 
 
 def test_a_joint_without_confidence_does_not_count():
-    uv = tangents(ROOTS[0])
-    uv[13] += 0.5
+    seen = rays(ROOTS[0])
+    seen[13] += (0.5, 0.5, 0.0)
     weight = np.ones(17)
     weight[13] = 0.0
-    np.testing.assert_allclose(place_root(STANDING_M, uv, weight), ROOTS[0], atol=1e-5)
+    np.testing.assert_allclose(place_root(STANDING_M, seen, weight), ROOTS[0], atol=1e-5)
     weight[13] = 1e-4
-    assert np.linalg.norm(place_root(STANDING_M, uv, weight) - ROOTS[0]) < 0.01
+    assert np.linalg.norm(place_root(STANDING_M, seen, weight) - ROOTS[0]) < 0.01
 
 
 def test_depth_is_not_invented():
-    uv = tangents(ROOTS[0])
+    seen = rays(ROOTS[0])
     few = np.where(np.arange(17) < 5, 1.0, 0.0)
-    assert place_root(STANDING_M, uv, few) is None
-    assert place_root(STANDING_M, np.full((17, 2), np.nan), np.ones(17)) is None
-    assert place_root(STANDING_M, np.zeros((17, 2)), np.ones(17)) is None  # all in one point: any depth fits
-    assert place_root(STANDING_M, -uv, np.ones(17)) is None  # behind the camera
-    assert place_root(STANDING_M, tangents((0, 0, 200.0)), np.ones(17)) is None
+    assert place_root(STANDING_M, seen, few) is None
+    assert place_root(STANDING_M, np.full((17, 3), np.nan), np.ones(17)) is None
+    assert place_root(STANDING_M, np.tile((0.0, 0.0, 1.0), (17, 1)), np.ones(17)) is None  # any depth fits
+    assert place_root(STANDING_M, -seen, np.ones(17)) is None  # behind the camera
+    assert place_root(STANDING_M, rays((0, 0, 200.0)), np.ones(17)) is None
 
 
 @pytest.mark.parametrize("root", ROOTS)
 def test_a_measured_depth_gives_the_place_beside_it(root):
-    np.testing.assert_allclose(place_root(STANDING_M, tangents(root), np.ones(17), root[2]), root, atol=1e-5)
+    np.testing.assert_allclose(place_root(STANDING_M, rays(root), np.ones(17), root[2]), root, atol=1e-5)
 
 
 @pytest.mark.parametrize("root", ROOTS)
 def test_a_measured_depth_replaces_the_solved_one(root):
-    farther = place_root(1.1 * STANDING_M, tangents(root), np.ones(17), 1.1 * root[2])
+    farther = place_root(1.1 * STANDING_M, rays(root), np.ones(17), 1.1 * root[2])
     np.testing.assert_allclose(farther, 1.1 * np.array(root), atol=1e-5)
-    assert place_root(STANDING_M, tangents(root), np.ones(17), 4.5)[2] == 4.5
+    assert place_root(STANDING_M, rays(root), np.ones(17), 4.5)[2] == 4.5
 
 
 def test_a_measured_depth_places_a_person_who_is_one_point():
-    np.testing.assert_allclose(place_root(0 * STANDING_M, np.full((17, 2), 0.5), np.ones(17), 4.0), (2.0, 2.0, 4.0))
+    seen = np.tile((0.5, 0.5, 1.0), (17, 1))
+    np.testing.assert_allclose(place_root(0 * STANDING_M, seen, np.ones(17), 4.0), (2.0, 2.0, 4.0))
 
 
 @pytest.mark.parametrize("depth", [0.0, -2.0, 80.0, np.nan, np.inf])
 def test_a_measured_depth_that_cannot_be_gives_no_place(depth):
-    assert place_root(STANDING_M, tangents(ROOTS[0]), np.ones(17), depth) is None
+    assert place_root(STANDING_M, rays(ROOTS[0]), np.ones(17), depth) is None
 
 
 def test_a_measured_depth_needs_joints_too():
     few = np.where(np.arange(17) < 5, 1.0, 0.0)
-    assert place_root(STANDING_M, tangents(ROOTS[0]), few, 2.0) is None
+    assert place_root(STANDING_M, rays(ROOTS[0]), few, 2.0) is None
+
+
+@pytest.mark.parametrize("root", [(3.0, 0.1, 0.2), (-2.0, 0.3, -0.5), (0.5, 0.2, -3.0)])
+def test_rays_of_a_fisheye_place_people_beside_and_behind(root):
+    np.testing.assert_allclose(place_root(STANDING_M, rays(root), np.ones(17)), root, atol=1e-5)
+    np.testing.assert_allclose(place_root(STANDING_M, rays(root), np.ones(17), root[2]), root, atol=1e-5)
+
+
+def test_beside_a_fisheye_depth_is_not_invented_either():
+    seen = rays((3.0, 0.1, 0.2))
+    assert place_root(STANDING_M, np.tile((1.0, 0.0, 0.0), (17, 1)), np.ones(17)) is None  # any distance fits
+    assert place_root(STANDING_M, -seen, np.ones(17)) is None
+    assert place_root(STANDING_M, rays((200.0, 0.0, 0.0)), np.ones(17)) is None

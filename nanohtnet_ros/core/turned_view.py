@@ -1,0 +1,49 @@
+"""A camera turned towards one person, for people at the edge of a fisheye lens.
+
+The network takes x/z and y/z, which end at 80 degrees from the optical axis and are wrong beyond 90. A camera that
+only turns sees along the same rays: such a person is seen by a virtual one that looks at them, and their pose is
+turned back.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nanohtnet_ros.core.camera import FOCAL_NORM, rays_to_tangents
+
+AHEAD = np.eye(3)
+"""Of a virtual camera that looks where the camera itself does."""
+
+
+def view_of(rays: np.ndarray, view_from_camera: np.ndarray) -> np.ndarray:
+    """The view to see a person in: the one at hand while it holds all of them, else one that looks at them.
+
+    Args:
+        rays: (17, 3) unit vectors in the camera's optical axes, NaN where missing.
+        view_from_camera: (3, 3) rotation.
+    Returns:
+        (3, 3) rotation.
+    """
+    seen = rays[np.isfinite(rays).all(axis=1)]
+    if np.isfinite(rays_to_tangents(seen @ view_from_camera.T)).all():
+        return view_from_camera
+    axis = seen.mean(axis=0)
+    axis /= max(float(np.linalg.norm(axis)), 1e-9)
+    if axis[2] < -1.0 + 1e-6:  # straight behind: half a turn about the vertical
+        return np.diag((-1.0, 1.0, -1.0))
+    x, y, z = axis  # the shortest turn that brings it onto (0, 0, 1)
+    return np.array((
+        (1.0 - x * x / (1.0 + z), -x * y / (1.0 + z), -x),
+        (-x * y / (1.0 + z), 1.0 - y * y / (1.0 + z), -y),
+        (x, y, z)))
+
+
+def keypoints_in(rays: np.ndarray, view_from_camera: np.ndarray) -> np.ndarray:
+    """The network's coordinates of rays in a view: (..., 3) unit vectors to (..., 2) float32."""
+    return (FOCAL_NORM * rays_to_tangents(rays @ view_from_camera.T)).astype(np.float32)
+
+
+def change_view(keypoints_norm: np.ndarray, new_from_old: np.ndarray) -> np.ndarray:
+    """(..., 2) the network's coordinates in one view to those in another."""
+    rays = np.concatenate((keypoints_norm / FOCAL_NORM, np.ones_like(keypoints_norm[..., :1])), axis=-1)
+    return keypoints_in(rays / np.linalg.norm(rays, axis=-1, keepdims=True), new_from_old)
