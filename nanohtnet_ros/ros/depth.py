@@ -13,12 +13,19 @@ from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.ros.images import ImageError, check_size, rows_of
 from nanohtnet_ros.ros.messages import stamp_ns
 
-# Encoding -> NumPy type without its byte order, and metres per unit, by REP 118.
-ENCODINGS = {"16UC1": ("u2", 0.001), "32FC1": ("f4", 1.0)}
+# Encoding -> NumPy type without its byte order, and metres per unit, by REP 118; mono16 is what some drivers write for
+# 16UC1.
+ENCODINGS = {"16UC1": ("u2", 0.001), "mono16": ("u2", 0.001), "32FC1": ("f4", 1.0)}
+
+KEPT_S = 2.0
+"""Longer than a slow detector takes for an image: lifter_node gets keypoints so long after the depth image."""
+
+KEPT_BYTES = 256_000_000
+"""Of memory at most: 280 images of 640x480 in 16UC1, 4.6 s at 60 Hz; 72 of 1280x720 in 32FC1."""
 
 
 def depth_from_msg(msg: Image) -> np.ndarray:
-    """Convert a depth image: 16UC1 in millimetres or 32FC1 in metres, by its encoding.
+    """Convert a depth image: 16UC1 (or mono16) in millimetres or 32FC1 in metres, by its encoding.
 
     Rows may be padded (`step`), bytes may be big-endian.
 
@@ -32,8 +39,8 @@ def depth_from_msg(msg: Image) -> np.ndarray:
             f"a depth image's encoding is '{msg.encoding}', expected 16UC1 (millimetres) or 32FC1 (metres): "
             "subscribe to the camera's raw depth topic, not to a coloured or compressed one")
     check_size(msg)
-    kind, unit_m = ENCODINGS[msg.encoding]
-    kind = np.dtype(f"{'>' if msg.is_bigendian else '<'}{kind}")
+    number, unit_m = ENCODINGS[msg.encoding]
+    kind = np.dtype(f"{'>' if msg.is_bigendian else '<'}{number}")
     raw = np.ascontiguousarray(rows_of(msg, msg.width * kind.itemsize, msg.height)).view(kind)
     depth_m = raw.astype(np.float32) * np.float32(unit_m)
     depth_m[~(np.isfinite(depth_m) & (depth_m > 0))] = np.nan
@@ -41,24 +48,28 @@ def depth_from_msg(msg: Image) -> np.ndarray:
 
 
 class DepthBuffer:
-    """The last depth images, to find the one that was taken with a colour image.
+    """The depth images of the last seconds, to find the one that was taken with a colour image.
 
     Messages are kept as they came and converted when used. They may be pushed in one thread and asked for in another.
     """
 
-    def __init__(self, tolerance_s: float = 0.05, kept: int = 8) -> None:
+    def __init__(self, tolerance_s: float = 0.05, kept_s: float = KEPT_S, kept_bytes: int = KEPT_BYTES) -> None:
         """Start empty.
 
         Args:
             tolerance_s: most time between a colour image and its depth image.
-            kept: messages at most.
+            kept_s: how long messages are kept, by their stamps.
+            kept_bytes: of messages at most; the newest is kept whatever its size.
         Raises:
-            ValueError: the tolerance is negative, or nothing would be kept.
+            UserError: a number is negative.
         """
-        if not tolerance_s >= 0 or kept < 1:
-            raise UserError(f"tolerance_s is {tolerance_s} and kept {kept}, expected at least 0 and at least 1")
-        self._tolerance_ns = int(tolerance_s * NS_PER_S)
-        self._messages: deque[Image] = deque(maxlen=kept)
+        if not tolerance_s >= 0 or not kept_s >= 0 or kept_bytes < 0:
+            raise UserError(
+                f"tolerance_s is {tolerance_s}, kept_s {kept_s}, kept_bytes {kept_bytes}, expected at least 0")
+        self._tolerance_ns, self._kept_ns, self._kept_bytes = (
+            int(tolerance_s * NS_PER_S), int(kept_s * NS_PER_S), kept_bytes)
+        self._messages: deque[Image] = deque()
+        self._bytes = 0
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -67,10 +78,16 @@ class DepthBuffer:
 
     def push(self, msg: Image) -> None:
         """Add a message; one that is older than the last shows that time has jumped, and only it is kept."""
+        stamp = stamp_ns(msg.header)
         with self._lock:
-            if self._messages and stamp_ns(msg.header) < stamp_ns(self._messages[-1].header):
+            if self._messages and stamp < stamp_ns(self._messages[-1].header):
                 self._messages.clear()
+                self._bytes = 0
             self._messages.append(msg)
+            self._bytes += len(msg.data)
+            while len(self._messages) > 1 and (
+                    self._bytes > self._kept_bytes or stamp_ns(self._messages[0].header) < stamp - self._kept_ns):
+                self._bytes -= len(self._messages.popleft().data)
 
     def nearest(self, image_stamp_ns: int, image_size: tuple[int, int] | None = None) -> np.ndarray | None:
         """The depth image whose stamp is nearest to a colour image's.

@@ -6,7 +6,7 @@ from typing import Any
 
 from nanohtnet_ros.core.timing import StageTimes
 from nanohtnet_ros.estimator import Networks, open_tracker
-from nanohtnet_ros.ros.images import CONVERTER
+from nanohtnet_ros.ros.images import converter_name
 from nanohtnet_ros.ros.inputs import ImageInput
 from nanohtnet_ros.ros.messages import stamp_ns
 from nanohtnet_ros.ros.outputs import KeypointOutput
@@ -23,7 +23,7 @@ class DetectorProcessor(Processor[DetectorNodeParameters, ImageInput]):
         self._node = node
         self._tracker = open_tracker(p, node.keep_output(Networks(p)), node.next_track_id)
         self._output = node.keep_output(KeypointOutput(node))
-        self.title = f"{self._tracker.title}; images by {CONVERTER}"
+        self.title = f"{self._tracker.title}; images by {converter_name()}"
 
     def apply(self, p: DetectorNodeParameters) -> None:
         self._tracker.apply(p.tracker, p.max_gap_s)

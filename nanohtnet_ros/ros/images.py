@@ -7,23 +7,14 @@ import contextlib
 import io
 import re
 import sys
+from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
 from nanohtnet_ros.errors import UserError
-
-# The binary of cv_bridge breaks, in several ways and with pages on stderr, beside a NumPy it was not built for.
-try:
-    with contextlib.redirect_stderr(io.StringIO()):
-        from cv_bridge import CvBridge
-
-        CvBridge().imgmsg_to_cv2(CvBridge().cv2_to_imgmsg(np.zeros((1, 1, 3), np.uint8), "rgb8"), "bgr8")
-    CONVERTER = "cv_bridge"
-except Exception:
-    CvBridge = None
-    CONVERTER = "rosbags-image"
 
 # Encodings that name a layout but no colours, and what cameras mean by them; and newer names of the same layout.
 ALIASES = {
@@ -44,6 +35,9 @@ MEASUREMENTS = re.compile(r"(16U|8S|16S|32S|32F|64F)(C1)?")
 """Encodings of depth, disparity and other single numbers."""
 
 BIG_ENDIAN = int(sys.byteorder == "big")  # this machine
+PIXEL_BITS = (10, 12, 14, 16)
+"""Of cameras whose pixels come in 16 bits; most leave the upper ones empty."""
+
 JPEG_START, JPEG_SCAN, JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
 
 
@@ -51,74 +45,138 @@ class ImageError(UserError):
     """A message that holds no usable image."""
 
 
-def image_from_msg(msg: Image) -> np.ndarray:
-    """Convert an image message of any common encoding.
+@lru_cache(maxsize=1)
+def cv_bridge() -> Any | None:
+    """A CvBridge, or None where it is not installed or does not work.
 
-    Rows may be padded (`step`), values may be big-endian; 16 bits become 8.
-
-    Returns:
-        (H, W, 3) uint8, BGR. It may share the message's memory.
-    Raises:
-        ImageError: the encoding is unknown, or size, step and data do not fit together; the message says which.
+    Its binary breaks, in several ways and with pages on stderr, beside a NumPy that it was not built for.
     """
-    check_size(msg)
-    encoding = ALIASES.get(msg.encoding, msg.encoding)
     try:
-        if encoding in PLANES:
-            rows = rows_of(msg, msg.width, msg.height * 3 // 2)
-            return cv2.cvtColor(np.ascontiguousarray(rows), PLANES[encoding])
-        tight = _tight(msg, encoding)
-        bgr = _by_cv_bridge(tight) if CvBridge else _by_rosbags(tight)
-    except ImageError:
-        raise
-    except Exception as error:  # the converters' own classes, and OpenCV's
-        raise ImageError(f"an image of encoding '{msg.encoding}' cannot be converted to bgr8: {error}") from error
-    if bgr.shape != (msg.height, msg.width, 3):
-        expected = (msg.height, msg.width, 3)
-        raise ImageError(f"an image of encoding '{msg.encoding}' became {bgr.shape}, expected {expected}")
-    return bgr
+        with contextlib.redirect_stderr(io.StringIO()):
+            from cv_bridge import CvBridge
+
+            bridge = CvBridge()
+            bridge.imgmsg_to_cv2(bridge.cv2_to_imgmsg(np.zeros((1, 1, 3), np.uint8), "rgb8"), "bgr8")
+        return bridge
+    except Exception:
+        return None
+
+
+def converter_name() -> str:
+    """What converts images, as shown to users."""
+    return "cv_bridge" if cv_bridge() else "rosbags-image"
+
+
+class ImageReader:
+    """Images of one camera to arrays.
+
+    Attributes:
+        bits: how many bits pixels are taken for that come in 16, or 0 where none have come: of 10, 12, 14 and 16 the
+            fewest that hold the brightest pixel so far. The format does not say it, and of 12 bits taken for 16 a
+            black image comes.
+    """
+
+    def __init__(self) -> None:
+        self.bits = 0
+
+    def raw(self, msg: Image) -> np.ndarray:
+        """Convert an image message of any common encoding.
+
+        Rows may be padded (`step`), values may be big-endian; 16 bits become 8.
+
+        Returns:
+            (H, W, 3) uint8, BGR. It may share the message's memory.
+        Raises:
+            ImageError: the encoding is unknown, or size, step and data do not fit together; the message says which.
+        """
+        check_size(msg)
+        encoding = ALIASES.get(msg.encoding, msg.encoding)
+        try:
+            if encoding in PLANES:
+                rows = rows_of(msg, msg.width, msg.height * 3 // 2)
+                return cv2.cvtColor(np.ascontiguousarray(rows), PLANES[encoding])
+            tight = self._brightened(_tight(msg, encoding))
+            bridge = cv_bridge()
+            bgr = bridge.imgmsg_to_cv2(tight, "bgr8") if bridge else _by_rosbags(tight)
+        except ImageError:
+            raise
+        except Exception as error:  # the converters' own classes, and OpenCV's
+            raise ImageError(f"an image of encoding '{msg.encoding}' cannot be converted to bgr8: {error}") from error
+        if bgr.shape != (msg.height, msg.width, 3):
+            expected = (msg.height, msg.width, 3)
+            raise ImageError(f"an image of encoding '{msg.encoding}' became {bgr.shape}, expected {expected}")
+        return bgr
+
+    def compressed(self, msg: CompressedImage) -> np.ndarray:
+        """Decode what image_transport's `compressed` plugin, or a camera, publishes: JPEG, PNG, TIFF and others.
+
+        The plugin's `format` is "ORIGINAL; CODEC compressed STORED", as in "rgb8; jpeg compressed bgr8". Colours are
+        turned to BGR before they are stored, so that an ordinary decoder finds them, whatever the original was. STORED
+        is empty where PNG and TIFF keep a grey image or a Bayer mosaic as it is. (From the definition of
+        sensor_msgs/CompressedImage and the source of compressed_image_transport, Humble to Rolling.)
+
+        Returns:
+            (H, W, 3) uint8, BGR; 16 bits become 8. A photo's note on its orientation is ignored: the camera's
+            calibration is that of the pixels as they are stored.
+        Raises:
+            ImageError: it is depth, or empty, truncated or of a kind that OpenCV does not decode; the message says
+                which.
+        """
+        original, _, codec = (part.strip() for part in msg.format.partition(";"))
+        if "compressedDepth" in msg.format or MEASUREMENTS.fullmatch(original):
+            raise ImageError(
+                f"format '{msg.format}' is depth, expected colours or grey: "
+                "take the colour camera's '.../compressed' topic")
+        data = bytes(msg.data)
+        if not data:
+            raise ImageError(f"a compressed image of format '{msg.format}' has 0 bytes: check the camera driver")
+        if data.startswith(JPEG_START) and data.rfind(JPEG_END) < data.rfind(JPEG_SCAN):
+            # Some versions of OpenCV show the upper part, others nothing.
+            raise ImageError(
+                f"a JPEG image of {len(data)} bytes ends before its end marker: it was cut off on its way or by the "
+                "driver")
+        stored = codec.partition("compressed")[2].strip()
+        mosaic = original.startswith("bayer_") and not stored
+        colours = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+        try:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED if mosaic else colours)
+        except cv2.error as error:
+            raise ImageError(f"a compressed image of format '{msg.format}' cannot be decoded: {error}") from error
+        if image is None:
+            raise ImageError(
+                f"{len(data)} bytes of format '{msg.format}' are no whole image that OpenCV decodes: "
+                "set the camera driver or image_transport to jpeg or png")
+        if mosaic and image.ndim == 2:
+            return self.raw(_to_msg(image, original))
+        if image.dtype == np.uint16:
+            image = self.raw(_to_msg(image, "bgr16"))
+        if image.dtype != np.uint8:
+            raise ImageError(
+                f"a compressed image of format '{msg.format}' holds {image.dtype} numbers, expected 8 or 16 bits: "
+                "take the colour camera's '.../compressed' topic")
+        return cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if stored.startswith("rgb") else image
+
+    def _brightened(self, tight: Image) -> Image:
+        """16-bit pixels that use all of the 16 bits."""
+        kind, channels = LAYOUTS[tight.encoding]
+        if kind.itemsize == 1:
+            return tight
+        pixels = np.frombuffer(tight.data, np.uint16, tight.height * tight.width * channels)
+        used = int(pixels.max()).bit_length()
+        self.bits = max(self.bits, next(bits for bits in PIXEL_BITS if used <= bits))
+        if self.bits == 16:
+            return tight
+        return _to_msg((pixels << (16 - self.bits)).reshape(tight.height, tight.width, -1), tight.encoding)
+
+
+def image_from_msg(msg: Image) -> np.ndarray:
+    """Convert a single image message; arguments, returns and errors as of `ImageReader.raw`."""
+    return ImageReader().raw(msg)
 
 
 def image_from_compressed(msg: CompressedImage) -> np.ndarray:
-    """Decode what image_transport's `compressed` plugin, or a camera, publishes: JPEG, PNG, TIFF and others.
-
-    The plugin's `format` is "ORIGINAL; CODEC compressed STORED", as in "rgb8; jpeg compressed bgr8". Colours are
-    turned to BGR before they are stored, so that an ordinary decoder finds them, whatever the original was. STORED is
-    empty where PNG and TIFF keep a grey image or a Bayer mosaic as it is. (From the definition of
-    sensor_msgs/CompressedImage and the source of compressed_image_transport, Humble to Rolling.)
-
-    Returns:
-        (H, W, 3) uint8, BGR; 16 bits become 8. A photo's note on its orientation is ignored: the camera's calibration
-        is that of the pixels as they are stored.
-    Raises:
-        ImageError: it is depth, or empty, truncated or of a kind that OpenCV does not decode; the message says which.
-    """
-    original, _, codec = (part.strip() for part in msg.format.partition(";"))
-    if "compressedDepth" in msg.format or MEASUREMENTS.fullmatch(original):
-        raise ImageError(
-            f"format '{msg.format}' is depth, expected colours or grey: "
-            "take the colour camera's '.../compressed' topic")
-    data = bytes(msg.data)
-    if not data:
-        raise ImageError(f"a compressed image of format '{msg.format}' has 0 bytes: check the camera driver")
-    if data.startswith(JPEG_START) and data.rfind(JPEG_END) < data.rfind(JPEG_SCAN):
-        # Some versions of OpenCV show the upper part, others nothing.
-        raise ImageError(
-            f"a JPEG image of {len(data)} bytes ends before its end marker: it was cut off on its way or by the driver")
-    stored = codec.partition("compressed")[2].strip()
-    mosaic = original.startswith("bayer_") and not stored
-    flags = cv2.IMREAD_UNCHANGED if mosaic else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error as error:
-        raise ImageError(f"a compressed image of format '{msg.format}' cannot be decoded: {error}") from error
-    if image is None:
-        raise ImageError(
-            f"{len(data)} bytes of format '{msg.format}' are no whole image that OpenCV decodes: "
-            "set the camera driver or image_transport to jpeg or png")
-    if mosaic and image.ndim == 2:
-        return image_from_msg(_to_msg(image, original))
-    return cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if stored.startswith("rgb") else image
+    """Decode a single compressed image; arguments, returns and errors as of `ImageReader.compressed`."""
+    return ImageReader().compressed(msg)
 
 
 def image_to_msg(image_bgr: np.ndarray) -> Image:
@@ -162,8 +220,9 @@ def rows_of(msg: Image, row_bytes: int, rows: int) -> np.ndarray:
 
 
 def _tight(msg: Image, encoding: str) -> Image:
-    """The message without padding and in this machine's byte order: cv_bridge shears rows whose padding is no whole
-    pixel, and rosbags-image knows no padding.
+    """The message without padding and in this machine's byte order.
+
+    cv_bridge shears rows whose padding is no whole pixel, and rosbags-image knows no padding.
     """
     if MEASUREMENTS.fullmatch(encoding):
         raise ImageError(f"encoding '{msg.encoding}' is depth or another measurement: take the camera's colour topic")
@@ -180,10 +239,6 @@ def _tight(msg: Image, encoding: str) -> Image:
     tight = Image(height=msg.height, width=msg.width, encoding=encoding, is_bigendian=BIG_ENDIAN, step=msg.step)
     tight._data = msg.data  # by its setter the data would be copied
     return tight
-
-
-def _by_cv_bridge(tight: Image) -> np.ndarray:
-    return CvBridge().imgmsg_to_cv2(tight, "bgr8")
 
 
 def _by_rosbags(tight: Image) -> np.ndarray:

@@ -1,24 +1,26 @@
-"""Subscriptions to cameras and keypoints, watched over."""
+"""Subscriptions to cameras and keypoints, monitored."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
 import numpy as np
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible, qos_policy_name_from_kind
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.core.poses import TrackedKeypoints
+from nanohtnet_ros.core.window import MAX_GAP_S, NS_PER_S
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.msg import Skeleton2DArray
 from nanohtnet_ros.ros.depth import DepthBuffer
 from nanohtnet_ros.ros.diagnostics import ERROR, OK, WARN, Diagnostics
-from nanohtnet_ros.ros.images import ImageError, image_from_compressed, image_from_msg
-from nanohtnet_ros.ros.messages import camera_from_msg, tracked_from_msg
-from nanohtnet_ros.ros.qos import NEWEST_IMAGE, RESULTS
+from nanohtnet_ros.ros.images import ImageError, ImageReader
+from nanohtnet_ros.ros.messages import camera_of_image, stamp_ns, tracked_from_msg
+from nanohtnet_ros.ros.qos import LATCHED, NEWEST_IMAGE, OVERRIDABLE, RESULTS, copy_of
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks
@@ -26,8 +28,51 @@ except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
 
+JUMP_NS = int(MAX_GAP_S * NS_PER_S)
+"""Stamps that step back by more are a jump in time; by less, a stale frame, which the pipeline refuses by itself."""
+
+JUMPS_FOR_S = 60.0
+"""How long a jump in time stays a warning."""
+
+UNKNOWN_NODE = "_NODE_NAME_UNKNOWN_"
+"""What rmw calls a node of which only the publisher, by UDP multicast, is known."""
+
+OTHER_USER = (
+    "its node's data does not arrive: on one machine Fast DDS passes data through /dev/shm, which other users' "
+    "processes, as of root in a container, cannot open. Run camera and this node as one user; or set "
+    "FASTDDS_BUILTIN_TRANSPORTS=UDPv4 for both, without FASTRTPS_DEFAULT_PROFILES_FILE and "
+    "ROS_AUTOMATIC_DISCOVERY_RANGE")
+
+
+class PublisherWatch:
+    """Warns where more than one publisher feeds an input that is made for one."""
+
+    def __init__(self, node: Node, diagnostics: Diagnostics, topic: str, condition: str) -> None:
+        self._node, self._diagnostics, self.topic = node, diagnostics, topic
+        self._condition = f"publishers of {condition}"
+        self._many = False
+
+    def refresh(self) -> list[str]:
+        """Bring the condition up to date; returns the publishing nodes' names."""
+        publishers = self._node.get_publishers_info_by_topic(self.topic)
+        names = sorted(f"{p.node_namespace.rstrip('/')}/{p.node_name}" for p in publishers)
+        if len(names) > 1:
+            self._diagnostics.set(
+                self._condition, WARN,
+                f"{len(names)} on {self.topic}, {' and '.join(names)}: stop all but one, or remap; their images and "
+                "stamps are taken for one camera's")
+        elif self._many:
+            self._diagnostics.set(self._condition, OK, f"one on {self.topic}")
+        self._many = len(names) > 1
+        return names
+
+    def close(self) -> None:
+        """Forget the condition."""
+        self._diagnostics.clear(self._condition)
+
+
 class WatchedInput:
-    """A subscription that notices silence and publishers that it cannot hear."""
+    """A subscription that notices silence, publishers that it cannot hear or that are too many, and jumps in time."""
 
     def __init__(
         self, node: Node, diagnostics: Diagnostics, kind: type, topic: str, callback: Callable, remedy: str,
@@ -36,47 +81,70 @@ class WatchedInput:
         """Subscribe.
 
         Args:
+            node: the node that subscribes.
+            diagnostics: the node's.
+            kind: of message; it has a header.
+            topic: its name.
+            callback: takes each message.
             remedy: what to do where nothing comes.
+            qos: of the subscription; parameters can override it.
             condition: name of its condition in the diagnostics.
         """
         self._node, self._diagnostics, self._remedy, self._condition = node, diagnostics, remedy, condition
-        self._qos_condition = f"QoS of {condition}"
+        self._qos_condition, self._time_condition = f"QoS of {condition}", f"time of {condition}"
         self._callback = callback
         self._last_s = time.monotonic()
         self._heard = False
         self._incompatible: str | None = None
+        self._stamp_ns: int | None = None
+        self._jumps, self._jumped_s, self._jump_s = 0, -math.inf, 0.0
         self._subscription = node.create_subscription(
-            kind, topic, self._on_message, qos,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            kind, topic, self._on_message, copy_of(qos), qos_overriding_options=OVERRIDABLE,
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible))
         self.topic = self._subscription.topic_name
-        self._figure = f"seconds since {self.topic}"
+        self._publishers = PublisherWatch(node, diagnostics, self.topic, condition)
+        self._figures = (f"seconds since {self.topic}", f"jumps of time on {self.topic}")
 
     def close(self) -> None:
         """Unsubscribe."""
         self._node.destroy_subscription(self._subscription)
-        self._diagnostics.clear(self._condition)
-        self._diagnostics.clear(self._qos_condition)
-        self._diagnostics.figures.pop(self._figure, None)
+        for condition in (self._condition, self._qos_condition, self._time_condition):
+            self._diagnostics.clear(condition)
+        self._publishers.close()
+        for figure in self._figures:
+            self._diagnostics.figures.pop(figure, None)
 
     def refresh(self, stale_after_s: float) -> None:
         """Bring the conditions up to date."""
-        silent_s = time.monotonic() - self._last_s
-        self._diagnostics.figures[self._figure] = f"{silent_s:.1f}"
+        now_s = time.monotonic()
+        silent_s, publishers = now_s - self._last_s, self._publishers.refresh()
+        self._diagnostics.figures.update(zip(self._figures, (f"{silent_s:.1f}", self._jumps), strict=True))
         if silent_s > stale_after_s:
-            publishers = self._node.count_publishers(self.topic)
+            unknown = any(name.endswith(UNKNOWN_NODE) for name in publishers)
             self._diagnostics.set(
                 self._condition, WARN,
-                f"nothing on {self.topic} for more than {stale_after_s:g} s, {publishers} publishers: {self._remedy}")
+                f"nothing on {self.topic} for more than {stale_after_s:g} s, {len(publishers)} publishers: "
+                f"{OTHER_USER if unknown else self._remedy}")
         else:
             self._diagnostics.set(
                 self._condition, OK, f"{'comes on' if self._heard else 'nothing yet on'} {self.topic}", self._heard)
         if self._incompatible and not self._unheard():
             self._incompatible = None
             self._diagnostics.set(self._qos_condition, OK, "all publishers are heard")
+        if now_s - self._jumped_s <= JUMPS_FOR_S:
+            self._diagnostics.set(
+                self._time_condition, WARN,
+                f"stamps on {self.topic} went back {self._jumps} times, last by {self._jump_s:.3f} s, and everything "
+                "restarts each time: a bag that loops does that, and so do two publishers")
+        elif self._jumps:
+            self._diagnostics.set(self._time_condition, OK, f"no jump for more than {JUMPS_FOR_S:g} s")
 
     def _on_message(self, msg) -> None:
         self._last_s, self._heard = time.monotonic(), True
+        stamp, last = stamp_ns(msg.header), self._stamp_ns
+        if last is not None and stamp < last - JUMP_NS:
+            self._jumps, self._jumped_s, self._jump_s = self._jumps + 1, self._last_s, (last - stamp) / NS_PER_S
+        self._stamp_ns = stamp
         self._callback(msg)
 
     def _on_incompatible(self, event) -> None:
@@ -97,21 +165,35 @@ class CalibrationInput:
     """A camera's intrinsics as its `camera_info` says them, or an assumed field of view."""
 
     def __init__(self, node: Node, diagnostics: Diagnostics, prefix: str = "") -> None:
-        """Subscribe to `<prefix>camera_info`."""
+        """Subscribe to `<prefix>camera_info`.
+
+        A subscription that hears every publisher does not get what was latched before it came, and one that gets that
+        does not hear publishers that latch nothing: there are two, unless a parameter overrides the durability.
+        """
         self._node, self._diagnostics = node, diagnostics
         self._condition = f"calibration {prefix}".strip(" /")
         self._msg: CameraInfo | None = None
-        self._subscription = node.create_subscription(
-            CameraInfo, f"{prefix}camera_info", self._on_camera_info, NEWEST_IMAGE,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies())
+        self._camera: Camera | None = None  # as last time, with what it has worked out of its lens
+        topic = f"{prefix}camera_info"
+        self._subscriptions = [node.create_subscription(
+            CameraInfo, topic, self._on_camera_info, copy_of(NEWEST_IMAGE), qos_overriding_options=OVERRIDABLE)]
+        if self._subscriptions[0].qos_profile.durability != LATCHED.durability:
+            deaf = SubscriptionEventCallbacks(incompatible_qos=lambda event: None)
+            self._subscriptions.append(
+                node.create_subscription(CameraInfo, topic, self._on_camera_info, LATCHED, event_callbacks=deaf))
+        self.topic = self._subscriptions[0].topic_name
+        self._publishers = PublisherWatch(node, diagnostics, self.topic, self._condition)
 
     def close(self) -> None:
         """Unsubscribe."""
-        self._node.destroy_subscription(self._subscription)
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
         self._diagnostics.clear(self._condition)
+        self._publishers.close()
 
     def refresh(self, stale_after_s: float) -> None:
-        """Nothing to watch: a calibration may come once."""
+        """Look for further publishers; silence is none to warn of, a calibration may come once."""
+        self._publishers.refresh()
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
         self._msg = msg
@@ -120,13 +202,15 @@ class CalibrationInput:
         """The camera that took an image of this size: as calibrated, or with the assumed field of view, said so."""
         remedy = f"a horizontal field of view of {fov_deg:g} degrees is assumed, so poses lean"
         if self._msg is None:
-            sentence = f"no CameraInfo on {self._subscription.topic_name}: {remedy}"
+            sentence = f"no CameraInfo on {self.topic}: {remedy}"
         else:
             try:
-                camera = camera_from_msg(self._msg).scaled_to(width, height)
+                camera = camera_of_image(self._msg, width, height)
+                if camera != self._camera:
+                    self._camera = camera
                 self._diagnostics.set(self._condition, OK, f"{camera.width}x{camera.height}, fx {camera.fx:.1f} px")
-                return camera
-            except ValueError as error:
+                return self._camera
+            except UserError as error:
                 sentence = f"{error}; until then {remedy}"
         self._diagnostics.set(self._condition, WARN, sentence)
         return Camera.from_field_of_view(width, height, fov_deg)
@@ -139,6 +223,9 @@ class DepthInput(WatchedInput):
         """Subscribe to `<prefix>depth`.
 
         Args:
+            node: the node that subscribes.
+            diagnostics: the node's.
+            prefix: leads the topic's name.
             tolerance_s: most time between an image and its depth image.
         """
         self._buffer = DepthBuffer(tolerance_s)
@@ -149,6 +236,7 @@ class DepthInput(WatchedInput):
             condition=f"depth {prefix}".strip(" /"))
 
     def close(self) -> None:
+        """Unsubscribe."""
         super().close()
         self._diagnostics.clear(self._depth_condition)
 
@@ -194,6 +282,7 @@ class KeypointInput(WatchedInput):
         return tracked_from_msg(msg)
 
     def close(self) -> None:
+        """Unsubscribe."""
         super().close()
         self._diagnostics.clear(self._keypoints_condition)
 
@@ -204,6 +293,7 @@ class ImageInput(WatchedInput):
     def __init__(self, node: Node, diagnostics: Diagnostics, transport: str, callback: Callable) -> None:
         """Subscribe to `image`, or to `image/compressed` beside it."""
         self._compressed = transport == "compressed"
+        self._reader = ImageReader()
         topic = node.resolve_topic_name("image") + "/compressed" if self._compressed else "image"
         kind = CompressedImage if self._compressed else Image
         super().__init__(node, diagnostics, kind, topic, callback, "start the camera or remap 'image'")
@@ -214,11 +304,14 @@ class ImageInput(WatchedInput):
         Raises:
             ImageError: it holds no usable image.
         """
-        image = image_from_compressed(msg) if self._compressed else image_from_msg(msg)
-        encoding = msg.format if self._compressed else msg.encoding
-        self._diagnostics.set("image", OK, f"{image.shape[1]}x{image.shape[0]} {encoding}")
+        image = self._reader.compressed(msg) if self._compressed else self._reader.raw(msg)
+        said = f"{image.shape[1]}x{image.shape[0]} {msg.format if self._compressed else msg.encoding}"
+        if self._reader.bits:
+            said += f", taken for {self._reader.bits} bits by its brightest pixel so far"
+        self._diagnostics.set("image", OK, said)
         return image
 
     def close(self) -> None:
+        """Unsubscribe."""
         super().close()
         self._diagnostics.clear("image")

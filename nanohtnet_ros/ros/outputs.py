@@ -6,7 +6,6 @@ import re
 
 import numpy as np
 from rclpy.node import Node
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from std_msgs.msg import Header
 
 from nanohtnet_ros.core.camera import Camera
@@ -18,7 +17,7 @@ from nanohtnet_ros.ros.diagnostics import OK, WARN, Diagnostics
 from nanohtnet_ros.ros.hri_output import HriOutput
 from nanohtnet_ros.ros.messages import description_to_msg, skeletons_2d_to_msg, skeletons_to_msg
 from nanohtnet_ros.ros.parameters import LifterNodeParameters, PoseNodeParameters
-from nanohtnet_ros.ros.qos import LATCHED, RESULTS
+from nanohtnet_ros.ros.qos import LATCHED, OVERRIDABLE, RESULTS, copy_of
 from nanohtnet_ros.ros.target_frame import TargetFrame
 from nanohtnet_ros.ros.tf_output import TfOutput, UprightFrame
 
@@ -29,8 +28,7 @@ class KeypointOutput:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._publisher = node.create_publisher(
-            Skeleton2DArray, "~/skeletons_2d", RESULTS,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies())
+            Skeleton2DArray, "~/skeletons_2d", copy_of(RESULTS), qos_overriding_options=OVERRIDABLE)
         self._debug = DebugImage(node)
 
     def publish(self, people: list[Person] | list[TrackedKeypoints], header: Header, image_bgr: np.ndarray) -> None:
@@ -89,8 +87,8 @@ class SkeletonOutput:
         self._condition = f"TF {camera}".strip()
         bodies = body_prefix(node, camera)
         self._publisher = node.create_publisher(
-            Skeleton3DArray, f"~/{camera}/skeletons" if camera else "~/skeletons", RESULTS,
-            qos_overriding_options=QoSOverridingOptions.with_default_policies())
+            Skeleton3DArray, f"~/{camera}/skeletons" if camera else "~/skeletons", copy_of(RESULTS),
+            qos_overriding_options=OVERRIDABLE)
         self._target: TargetFrame | None = None
         self._upright: UprightFrame | None = None
         self._tf: TfOutput | None = None

@@ -7,7 +7,7 @@ from typing import Any
 
 from nanohtnet_ros.core.timing import StageTimes
 from nanohtnet_ros.estimator import PoseEstimator
-from nanohtnet_ros.ros.images import CONVERTER
+from nanohtnet_ros.ros.images import converter_name
 from nanohtnet_ros.ros.inputs import CalibrationInput, DepthInput, ImageInput
 from nanohtnet_ros.ros.messages import header_before, stamp_ns
 from nanohtnet_ros.ros.outputs import DescriptionOutput, KeypointOutput, SkeletonOutput
@@ -36,7 +36,7 @@ class PoseProcessor(Processor[PoseNodeParameters, PoseInputs]):
         node.keep_output(DescriptionOutput(node, network))
         self._keypoint_output = node.keep_output(KeypointOutput(node))
         self._skeleton_output = node.keep_output(SkeletonOutput(node, node.diagnostics, p))
-        self.title = f"{network.title}; {self._estimator.tracker.title}; images by {CONVERTER}"
+        self.title = f"{network.title}; {self._estimator.tracker.title}; images by {converter_name()}"
 
     def apply(self, p: PoseNodeParameters) -> None:
         self._estimator.apply(p)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from rclpy.qos import QoSDurabilityPolicy, QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
+import copy
+
+from rclpy.qos import QoSDurabilityPolicy, QoSHistoryPolicy, QoSPolicyKind, QoSProfile, QoSReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
 
 NEWEST_IMAGE = QoSProfile(
     history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT)
@@ -21,3 +24,12 @@ LATCHED = QoSProfile(
 
 TF = QoSProfile(history=QoSHistoryPolicy.KEEP_LAST, depth=100, reliability=QoSReliabilityPolicy.RELIABLE)
 """Frames, as tf2's own broadcaster sends them."""
+
+OVERRIDABLE = QoSOverridingOptions(
+    (QoSPolicyKind.HISTORY, QoSPolicyKind.DEPTH, QoSPolicyKind.RELIABILITY, QoSPolicyKind.DURABILITY))
+"""Parameters `qos_overrides.TOPIC.subscription.POLICY`, or `publisher`, change these; give a `copy_of` the profile."""
+
+
+def copy_of(qos: QoSProfile) -> QoSProfile:
+    """A profile for one subscription or publisher: rclpy writes the overriding values into what it is given."""
+    return copy.copy(qos)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import random
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from nanohtnet_ros.ros.images import image_to_msg
+from nanohtnet_ros.ros.images import ALIASES, LAYOUTS, PLANES, image_to_msg
 from nanohtnet_ros.samples.clips import CLIPS_DIR
 
 FRAME_ID = "head_camera_optical_frame"
@@ -56,3 +57,14 @@ def frames_of(clip: str, count: int) -> list[np.ndarray]:
     frames = [video.read()[1] for _ in range(count)]
     assert all(frame is not None for frame in frames)
     return frames
+
+
+def random_image(chance: random.Random) -> Image:
+    """An image message with anything in its fields, more often something that nearly fits."""
+    encodings = (*LAYOUTS, *ALIASES, *PLANES, "16UC1", "32FC1", "", "h264", "bayer", "8UC2")
+    width, height = (chance.choice((0, 1, 2, 3, 7, 64, 2**16, 2**32 - 1)) for _ in range(2))
+    step = chance.choice((0, 1, width, 2 * width, 3 * width, 6 * width, 2**32 - 1)) % 2**32
+    size = chance.choice((0, 1, step * height, step * height + 1, step * height * 3 // 2))
+    return Image(
+        width=width, height=height, step=step, encoding=chance.choice(encodings),
+        is_bigendian=chance.choice((0, 1, 255)), data=array.array("B", chance.randbytes(min(size, 50_000))))

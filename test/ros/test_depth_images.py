@@ -91,12 +91,32 @@ def test_the_nearest_by_stamp_within_the_tolerance():
     assert buffer.nearest(ns(0.9)) is None
 
 
-def test_only_so_many_are_kept():
-    buffer = DepthBuffer(kept=3)
+def test_a_slow_detector_finds_the_depth_of_a_60_hz_camera():
+    """By count, eight of them, it was gone after 0.13 s."""
+    buffer = DepthBuffer()
+    for i in range(600):
+        buffer.push(message(np.full((2, 2), 1.0 + i / 60, np.float32), stamp_s=100.0 + i / 60))
+    for age_s in (0.0, 0.2, 0.5, 1.0, 1.9):
+        newest_s = 100.0 + 599 / 60
+        assert buffer.nearest(ns(newest_s - age_s))[0, 0] == pytest.approx(newest_s - age_s - 99.0, abs=0.01)
+    assert buffer.nearest(ns(newest_s - 2.2)) is None and len(buffer) == 121
+
+
+def test_memory_is_bounded():
+    buffer, one = DepthBuffer(kept_s=100.0, kept_bytes=300), len(message().data)
     for i in range(10):
-        buffer.push(message(stamp_s=1.0 + i))
-    assert len(buffer) == 3
-    assert buffer.nearest(ns(7.0)) is None and buffer.nearest(ns(8.0)) is not None
+        buffer.push(message(stamp_s=1.0 + i / 10))
+    assert len(buffer) == 300 // one
+    assert buffer.nearest(ns(1.9)) is not None and buffer.nearest(ns(1.0)) is None
+    buffer = DepthBuffer(kept_bytes=0)
+    buffer.push(message(stamp_s=1.0))
+    assert buffer.nearest(ns(1.0)) is not None
+
+
+def test_mono16_on_the_depth_topic_is_depth_in_millimetres():
+    msg = message()
+    msg.encoding = "mono16"
+    np.testing.assert_allclose(depth_from_msg(msg), DEPTH_M, atol=1e-6)
 
 
 def test_a_jump_back_in_time_empties_it():
@@ -122,9 +142,9 @@ def test_depth_of_another_size_is_refused():
         buffer.nearest(ns(1.0), (640, 480))
 
 
-@pytest.mark.parametrize("wrong", [{"tolerance_s": -0.1}, {"tolerance_s": np.nan}, {"kept": 0}])
+@pytest.mark.parametrize("wrong", [{"tolerance_s": -0.1}, {"tolerance_s": np.nan}, {"kept_s": -1.0}])
 def test_a_buffer_that_could_find_nothing_is_refused(wrong):
-    with pytest.raises(ValueError, match="expected at least 0 and at least 1"):
+    with pytest.raises(ValueError, match="expected at least 0"):
         DepthBuffer(**wrong)
 
 
@@ -144,4 +164,4 @@ def test_one_thread_pushes_while_another_asks():
     asking.start()
     pushing.join()
     asking.join()
-    assert not failures and len(buffer) == 8
+    assert not failures and len(buffer) == 201

@@ -1,4 +1,5 @@
 import array
+import random
 
 import cv2
 import numpy as np
@@ -12,7 +13,10 @@ from hypothesis import strategies as st
 from sensor_msgs.msg import CompressedImage, Image
 
 from nanohtnet_ros.ros import images
-from nanohtnet_ros.ros.images import ImageError, image_from_compressed, image_from_msg, image_to_msg
+from nanohtnet_ros.ros.depth import depth_from_msg
+from nanohtnet_ros.ros.images import ImageError, ImageReader, image_from_compressed, image_from_msg, image_to_msg
+
+from streams import random_image
 
 COLOURS = np.random.default_rng(0).integers(0, 255, (6, 8, 3), np.uint8)
 BGR = cv2.resize(COLOURS, (64, 48), interpolation=cv2.INTER_NEAREST)
@@ -96,6 +100,34 @@ def test_any_message_gives_a_picture_or_says_why_not(data, height, width, step, 
 def test_16_bits_are_rounded_to_8():
     levels = np.array([[0, 128, 129, 256, 257, 65534, 65535]], np.uint16)
     assert image_from_msg(message(levels, "mono16"))[0, :, 0].tolist() == [0, 0, 1, 1, 1, 255, 255]
+
+
+@pytest.mark.parametrize("big_endian", [False, True])
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+@pytest.mark.parametrize("encoding", ["mono16", "bgr16"])
+def test_cameras_of_fewer_bits_are_not_black(encoding, bits, big_endian):
+    pixels = ENCODED[encoding] >> (16 - bits)
+    assert pixels.max() >= 1 << (bits - 1)
+    out = image_from_msg(message(pixels, encoding, padding=6, big_endian=big_endian))
+    expected = image_from_msg(message(ENCODED[encoding], encoding)).astype(int)
+    assert np.abs(out - expected).max() <= 1
+
+
+def test_a_stream_does_not_flicker_with_its_brightest_pixel():
+    reader, grey = ImageReader(), np.full((4, 4), 200, np.uint16)
+    assert reader.bits == 0
+    assert reader.raw(message(grey, "mono16"))[0, 0, 0] == 50 and reader.bits == 10
+    assert reader.raw(message(grey * 20, "mono16"))[0, 0, 0] == 249 and reader.bits == 12  # a lamp
+    assert reader.raw(message(grey, "mono16"))[0, 0, 0] == 12 and reader.bits == 12
+    assert reader.raw(message(grey * 300, "mono16"))[0, 0, 0] == 233 and reader.bits == 16
+    assert reader.raw(message(BGR, "bgr8")).shape == BGR.shape and reader.bits == 16
+
+
+def test_compressed_pixels_of_12_bits():
+    pixels = GREY.astype(np.uint16) * 257 >> 4
+    reader = ImageReader()
+    out = reader.compressed(compressed(pixels, "mono16; png compressed ", ".png"))
+    assert reader.bits == 12 and np.abs(out.astype(int) - GREY[..., None]).max() <= 1
 
 
 FLAT_BGR = (40, 120, 200)
@@ -255,11 +287,45 @@ def test_bad_compressed_images_are_refused_with_what_is_wrong(msg, says):
         image_from_compressed(msg)
 
 
-@pytest.mark.skipif(images.CvBridge is None, reason="cv_bridge is not installed or does not import cleanly")
+@pytest.mark.skipif(images.cv_bridge() is None, reason="cv_bridge is not installed or does not import cleanly")
 @pytest.mark.parametrize("encoding", images.LAYOUTS)
 def test_both_converters_give_the_same_pixels(encoding):
     pytest.importorskip("rosbags.image", reason="rosbags-image is not installed")
     dtype, channels = images.LAYOUTS[encoding]
     values = np.random.default_rng(1).integers(0, np.iinfo(dtype).max, (48, 64, channels), endpoint=True, dtype=dtype)
     tight = images._tight(message(values, encoding, padding=7), encoding)
-    np.testing.assert_array_equal(images._by_cv_bridge(tight), images._by_rosbags(tight))
+    np.testing.assert_array_equal(images.cv_bridge().imgmsg_to_cv2(tight, "bgr8"), images._by_rosbags(tight))
+
+
+def test_fuzzed_images_are_converted_or_refused_with_a_reason():
+    chance, converted = random.Random(0), 0
+    for _ in range(1500):
+        msg = random_image(chance)
+        for convert in (image_from_msg, depth_from_msg):
+            try:
+                out = convert(msg)
+            except ImageError as error:
+                assert str(error)
+            else:
+                converted += 1
+                assert out.shape[:2] == (msg.height, msg.width)
+    assert converted > 50
+
+
+@pytest.mark.parametrize("extension", [".jpg", ".png", ".tiff", ".bmp", ".webp"])
+def test_fuzzed_compressed_images_are_decoded_or_refused_with_a_reason(extension):
+    chance, whole = random.Random(0), bytes(compressed(SMOOTH, "", extension).data)
+    formats = ("jpeg", "rgb8; jpeg compressed bgr8", "bayer_rggb8; png compressed ", "mono16; png compressed", "", ";;")
+    for _ in range(150):
+        data = bytearray(whole)
+        for _ in range(chance.choice((0, 1, 3, 20))):
+            at = chance.randrange(len(data)) if chance.random() < 0.7 else chance.randrange(64)
+            data[at] = chance.randrange(256)
+        msg = CompressedImage(
+            format=chance.choice(formats), data=array.array("B", data[:chance.choice((len(data), len(data) // 2, 9))]))
+        try:
+            out = image_from_compressed(msg)
+        except ImageError as error:
+            assert str(error)
+        else:
+            assert out.dtype == np.uint8 and out.ndim == 3 and out.shape[2] == 3

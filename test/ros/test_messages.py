@@ -1,3 +1,6 @@
+import math
+import random
+
 import numpy as np
 import pytest
 
@@ -6,14 +9,16 @@ pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 from builtin_interfaces.msg import Time
 from nanohtnet_ros.msg import Skeleton2D, Skeleton2DArray, Skeleton3D, Skeleton3DArray
 from rclpy.serialization import deserialize_message, serialize_message
-from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import CameraInfo, RegionOfInterest
 from std_msgs.msg import Header
 
 from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.core.poses import Person
 from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.ros.messages import (
     camera_from_msg,
+    camera_of_image,
     camera_to_msg,
     joints_from_msg,
     keypoints_from_msg,
@@ -79,9 +84,102 @@ def test_nobody_is_an_empty_array(camera):
 @pytest.mark.parametrize("camera", [
     Camera(640, 480, 600.0, 601.0, 320.0, 241.0, "plumb_bob", (0.1, -0.2, 0.001, 0.002, 0.05)),
     Camera(640, 480, 300.0, 300.0, 320.0, 241.0, "equidistant", (0.1, -0.02, 0.001, 0.002)),
+    Camera(640, 480, 300.0, 300.0, 320.0, 241.0, "equidistant"),
+    Camera(640, 480, 300.0, 300.0, 320.0, 241.0),
 ])
 def test_camera_info_and_back(camera):
     assert camera_from_msg(over_the_wire(camera_to_msg(camera))) == camera
+
+
+CALIBRATED = Camera(640, 480, 600.0, 601.0, 320.0, 241.0, "plumb_bob", (0.1, -0.2, 0.001, 0.002, 0.05))
+
+
+def info(**changes) -> CameraInfo:
+    msg = camera_to_msg(CALIBRATED)
+    for name, value in changes.items():
+        setattr(msg, name, value)
+    return msg
+
+
+def roi(x: int, y: int, width: int, height: int) -> RegionOfInterest:
+    return RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height)
+
+
+@pytest.mark.parametrize(("msg", "size", "expected"), [
+    (info(), (640, 480), CALIBRATED),
+    (info(), (320, 240), CALIBRATED.scaled_to(320, 240)),
+    (info(roi=roi(0, 0, 640, 480)), (640, 480), CALIBRATED),
+    (info(roi=roi(80, 60, 480, 360)), (480, 360), CALIBRATED.cropped(80, 60, 480, 360)),  # of the same shape
+    (info(roi=roi(0, 120, 640, 240)), (640, 240), CALIBRATED.cropped(0, 120, 640, 240)),
+    (info(roi=roi(0, 120, 640, 240)), (640, 241), CALIBRATED.cropped(0, 120, 640, 240).scaled_to(640, 241)),
+    (info(binning_x=2, binning_y=2), (320, 240), CALIBRATED.binned(2, 2)),
+    (info(binning_x=2, binning_y=1), (320, 480), CALIBRATED.binned(2, 1)),
+    (info(binning_x=0, binning_y=4), (640, 120), CALIBRATED.binned(1, 4)),
+    (info(roi=roi(80, 60, 480, 360), binning_x=2, binning_y=3), (240, 120),
+     CALIBRATED.cropped(80, 60, 480, 360).binned(2, 3)),
+])
+def test_crops_and_binning_of_each_axis(msg, size, expected):
+    camera = camera_of_image(over_the_wire(msg), *size)
+    assert camera == expected and (camera.width, camera.height) == size
+
+
+@pytest.mark.parametrize(("msg", "size", "says"), [
+    (info(), (640, 360), "images are 640x360 but the calibration is for 640x480"),
+    (info(roi=roi(80, 60, 480, 360)), (640, 480), r"images are 640x480, but by its roi of 480x360 at \(80, 60\)"),
+    (info(roi=roi(80, 60, 480, 360)), (240, 180), "CameraInfo is for 480x360"),
+    (info(roi=roi(400, 0, 480, 360)), (480, 360), "does not lie within the calibrated image"),
+    (info(binning_x=2, binning_y=1), (640, 480), "calibration is for 320x480"),
+    (info(binning_x=4096), (1, 480), "binning is 4096x1"),
+    (info(distortion_model="omni"), (640, 480), "distortion model is 'omni'"),
+])
+def test_crops_that_cannot_be_are_refused(msg, size, says):
+    with pytest.raises(UserError, match=says):
+        camera_of_image(msg, *size)
+
+
+def test_a_rectified_camera_has_its_projection_matrix():
+    msg = info(k=np.zeros(9), d=[])
+    assert camera_from_msg(msg) == Camera(640, 480, 600.0, 601.0, 320.0, 241.0)
+
+
+@pytest.mark.parametrize(("model", "d"), [("fisheye", (0.1, 0.0, 0.0, 0.0)), ("none", ()), ("pinhole", (0.0,) * 5)])
+def test_other_names_of_lenses(model, d):
+    assert camera_from_msg(info(distortion_model=model, d=d)).distortion == (d if any(d) else ())
+
+
+def test_fuzzed_camera_infos_give_a_camera_or_a_reason():
+    chance, used = random.Random(0), 0
+    numbers = (0.0, 1.0, -1.0, 600.0, 320.0, 1e-300, 1e300, math.nan, math.inf, -math.inf)
+    sizes = (0, 1, 2, 480, 640, 2**31, 2**32 - 1)
+    for _ in range(1000):
+        msg = info()
+        for _ in range(chance.choice((1, 1, 2, 4))):
+            which = chance.randrange(7)
+            if which == 0:
+                msg.k[chance.randrange(9)] = chance.choice(numbers)
+            elif which == 1:
+                msg.d = [chance.choice(numbers) for _ in range(chance.choice((0, 1, 4, 5, 8, 12, 14, 30)))]
+            elif which == 2:
+                msg.p[chance.randrange(12)] = chance.choice(numbers)
+            elif which == 3:
+                msg.width, msg.height = chance.choice(sizes), chance.choice(sizes)
+            elif which == 4:
+                msg.roi = roi(*(chance.choice(sizes) for _ in range(4)))
+            elif which == 5:
+                msg.binning_x, msg.binning_y = chance.choice(sizes), chance.choice(sizes)
+            else:
+                msg.distortion_model = chance.choice(("", "plumb_bob", "equidistant", "fisheye", "none", "x" * 50))
+        try:
+            camera = camera_of_image(msg, 640, 480)
+        except UserError as error:
+            assert str(error)
+            continue
+        used += 1
+        rays = camera.rays(np.array(((0.0, 0.0), (320.0, 240.0), (np.nan, 1.0))))
+        assert rays.shape == (3, 3) and np.isnan(rays[2]).all()
+        camera.normalise(camera.project(np.array(((0.0, 0.0, 3.0), (1.0, 1.0, 1.0), (0.0, 0.0, -1.0)))))
+        assert camera.shift_px(CALIBRATED) >= 0
+    assert used > 100
 
 
 def test_camera_info_of_zeros_is_not_calibrated():
