@@ -167,8 +167,8 @@ class CalibrationInput:
     def __init__(self, node: Node, diagnostics: Diagnostics, prefix: str = "") -> None:
         """Subscribe to `<prefix>camera_info`.
 
-        A subscription that hears every publisher does not get what was latched before it came, and one that gets that
-        does not hear publishers that latch nothing: there are two, unless a parameter overrides the durability.
+        A subscription that hears every publisher does not get what was latched before it came. One that gets that does
+        not hear the others, whose nodes warn of it: it is added where a publisher latches.
         """
         self._node, self._diagnostics = node, diagnostics
         self._condition = f"calibration {prefix}".strip(" /")
@@ -177,10 +177,6 @@ class CalibrationInput:
         topic = f"{prefix}camera_info"
         self._subscriptions = [node.create_subscription(
             CameraInfo, topic, self._on_camera_info, copy_of(NEWEST_IMAGE), qos_overriding_options=OVERRIDABLE)]
-        if self._subscriptions[0].qos_profile.durability != LATCHED.durability:
-            deaf = SubscriptionEventCallbacks(incompatible_qos=lambda event: None)
-            self._subscriptions.append(
-                node.create_subscription(CameraInfo, topic, self._on_camera_info, LATCHED, event_callbacks=deaf))
         self.topic = self._subscriptions[0].topic_name
         self._publishers = PublisherWatch(node, diagnostics, self.topic, self._condition)
 
@@ -192,8 +188,14 @@ class CalibrationInput:
         self._publishers.close()
 
     def refresh(self, stale_after_s: float) -> None:
-        """Look for further publishers; silence is none to warn of, a calibration may come once."""
+        """Look for publishers that latch, or are too many; silence is no fault, a calibration may come once."""
         self._publishers.refresh()
+        latched = LATCHED.durability
+        if all(subscription.qos_profile.durability != latched for subscription in self._subscriptions) and any(
+                p.qos_profile.durability == latched for p in self._node.get_publishers_info_by_topic(self.topic)):
+            quiet = SubscriptionEventCallbacks(incompatible_qos=lambda event: None)
+            self._subscriptions.append(self._node.create_subscription(
+                CameraInfo, self.topic, self._on_camera_info, LATCHED, event_callbacks=quiet))
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
         self._msg = msg
