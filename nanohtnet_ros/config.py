@@ -51,11 +51,11 @@ class TrackingSettings(RuntimeSettings):
     detect_every: int = setting(
         PeopleConfig.detect_every, "frames between person detections while tracking; blazepose, rtmpose", 1, 1000)
     search_s: float = setting(
-        BlazePoseConfig.search_s, "longest time until every place of the image has been searched for people; the longer, "
-        "the farther away they may be, seconds; blazepose", 0.1, 60.0)
+        BlazePoseConfig.search_s, "longest time until the whole image has been searched for people, seconds; the longer, "
+        "the farther away they may be; blazepose", 0.1, 60.0)
     confirm_s: float = setting(
-        TrackerConfig.confirm_s, "newcomers beside others are people when seen for this long, seconds", 0.0, 5.0,
-        live=True)
+        TrackerConfig.confirm_s, "a new track beside others is confirmed, and published, after this long, seconds",
+        0.0, 5.0, live=True)
     max_missed_s: float = setting(
         TrackerConfig.max_missed_s, "a track without a detection for this long ends, seconds", 0.05, 60.0, live=True)
     threads: int = setting(2, "CPU threads of each of the detector's networks", 1, 64)

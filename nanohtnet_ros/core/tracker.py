@@ -18,11 +18,11 @@ OKS_KAPPA = 2.0 * np.array(
     [.107, .107, .087, .089, .107, .087, .089, .107, .079, .035, .035, .079, .072, .062, .079, .072, .062])
 
 
-# Who is found again may be away from where they were expected, in units of their size: at once, and more a second.
-AWAY, AWAY_PER_S = 0.4, 0.5
-SIZES = 0.5, 2.0  # and have so many times their size
-UPRIGHT = 7.0  # of the box around somebody upright: its diagonal in mean bone lengths
-COASTING_S = 0.5  # somebody unseen is taken to go on at their velocity for so long
+# Gate of re-association: distance from the prediction in units of the person's size, at once and more a second.
+GATE, GATE_PER_S = 0.4, 0.5
+SIZE_RATIO = 0.5, 2.0
+UPRIGHT = 7.0  # diagonal of the box around a standing person, in mean bone lengths
+COASTING_S = 0.5  # a missed track is predicted at constant velocity for so long
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class TrackerConfig:
 
     Attributes:
         min_oks: least object keypoint similarity between a track's prediction and a detection to be one person.
-        max_missed_s: a track that was not seen for this long is over; its id never comes back.
-        confirm_s: a newcomer becomes somebody when they have been seen for so long; at once if nobody else has been.
+        max_missed_s: a track without a detection for this long ends; its id never comes back.
+        confirm_s: a new track is confirmed after this long; at once where there is no other track.
         velocity_memory_s: time constant over which a track's velocity is averaged.
     """
 
@@ -48,8 +48,8 @@ class Track:
 
     Attributes:
         track_id: unique for the life of the process; None while they are unconfirmed.
-        first_ns, last_ns: stamps of the first and the latest sight.
-        keypoints: of the latest sight.
+        first_ns, last_ns: stamps of the first and the latest detection.
+        keypoints: of the latest detection.
         velocity_px_s: (17, 2) smoothed velocity, zero where unknown.
     """
 
@@ -61,26 +61,26 @@ class Track:
 
     @property
     def age_s(self) -> float:
-        """Seconds from the first sight to the latest."""
+        """Seconds from the first detection to the latest."""
         return (self.last_ns - self.first_ns) / NS_PER_S
 
     def predicted_px(self, stamp_ns: int) -> np.ndarray:
         """(17, 2) keypoints at a stamp, at constant velocity."""
         return self.keypoints.xy_px + self.velocity_px_s * ((stamp_ns - self.last_ns) / NS_PER_S)
 
-    def away(self, detection: Keypoints, stamp_ns: int) -> float:
-        """How far a detection is from where they should be by now, where 1 is as far as may be and beyond is inf.
+    def gated_distance(self, detection: Keypoints, stamp_ns: int) -> float:
+        """Distance of a detection from the prediction, in units of the gate; inf outside of it.
 
-        It looks at the whole body, whatever its pose: poses after a gap are not to be foreseen.
+        It compares positions of the whole body: the pose after a gap cannot be predicted.
         """
         gap_s = (stamp_ns - self.last_ns) / NS_PER_S
         both = self.keypoints.valid & detection.valid
         size, other = size_px(self.keypoints, both), size_px(detection, both)
-        if not both.any() or not SIZES[0] <= other / size <= SIZES[1]:
+        if not both.any() or not SIZE_RATIO[0] <= other / size <= SIZE_RATIO[1]:
             return np.inf
         moved = self.velocity_px_s[both].mean(axis=0) * min(gap_s, COASTING_S)
         apart = (detection.xy_px[both] - self.keypoints.xy_px[both]).mean(axis=0) - moved
-        distance = float(np.linalg.norm(apart)) / (max(size, other) * (AWAY + AWAY_PER_S * gap_s))
+        distance = float(np.linalg.norm(apart)) / (max(size, other) * (GATE + GATE_PER_S * gap_s))
         return distance if distance <= 1.0 else np.inf
 
 
@@ -127,7 +127,7 @@ def assigned(score: np.ndarray, least: float) -> list[tuple[int, int]]:
 class Tracker:
     """Assigns each frame's detections to tracks: OKS as the cost, the Hungarian method, constant velocity.
 
-    Where keypoints fit nobody, whoever was missed near by is taken to be found again.
+    A detection that fits no prediction is re-associated with a missed track near by.
     """
 
     def __init__(self, config: TrackerConfig | None = None, next_id: Callable[[], int] | None = None) -> None:
@@ -157,7 +157,7 @@ class Tracker:
             detections: people in the frame; those without any keypoint are left out.
             stamp_ns: when the frame was taken, after the previous one.
         Returns:
-            Confirmed tracks that were seen in this frame.
+            Confirmed tracks with a detection in this frame.
         """
         self.tracks = [track for track in self.tracks if 0 <= stamp_ns - track.last_ns <= self._limit_ns(track)]
         detections = [detection for detection in detections if detection.valid.any()]
@@ -183,16 +183,16 @@ class Tracker:
         return [track for track in seen if track.track_id is not None]
 
     def _limit_ns(self, track: Track) -> int:
-        """How long somebody may be unseen."""
+        """How long a track may be without a detection."""
         limit_s = self.config.confirm_s if track.track_id is None else self.config.max_missed_s
         return int(limit_s * NS_PER_S)
 
     def _found_again(self, pairs: list[tuple[int, int]], detections: list[Keypoints],
                      stamp_ns: int) -> list[tuple[int, int]]:
-        """Pairs of tracks that nobody was assigned to and detections that nobody took, by place, size and motion."""
+        """Re-associated pairs of the tracks and detections that are left, by place, size and motion."""
         missed = [i for i, track in enumerate(self.tracks) if track.track_id is not None and i not in dict(pairs)]
         free = [j for j in range(len(detections)) if j not in {taken for _, taken in pairs}]
-        nearness = np.array([[1.0 - min(self.tracks[i].away(detections[j], stamp_ns), 2.0) for j in free]
+        nearness = np.array([[1.0 - min(self.tracks[i].gated_distance(detections[j], stamp_ns), 2.0) for j in free]
                              for i in missed]).reshape(len(missed), len(free))
         return [(missed[i], free[j]) for i, j in assigned(nearness, 0.0)]
 

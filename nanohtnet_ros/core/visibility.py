@@ -47,7 +47,7 @@ def supported(keypoints: Keypoints, camera: Camera) -> np.ndarray:
 
 
 def completed(points: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Put joints that nothing supports where those of somebody who stands would be.
+    """Put joints that nothing supports where those of a standing person would be.
 
     The network needs all joints. Where the detector guesses the joint next to a known one, beyond the image's border
     say, its guess is taken, it is better than a standing person's. Further from what is known it makes legs up.

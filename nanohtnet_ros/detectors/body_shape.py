@@ -1,4 +1,4 @@
-"""Where a body's limbs lie in the image: whose they are, whether they make a person, and how to cover them."""
+"""Where a body's limbs lie in the image: overlap of two bodies, plausibility of one, and masking it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ GREY = (127, 127, 127)
 FARTHEST_PX = 1e4  # OpenCV's coordinates overflow not far beyond
 COVERED_WIDTH, COVERED_HEAD = 0.35, 0.45  # of a covered limb, and the head's radius, in trunk lengths
 ON_LIMB = 0.15  # trunk lengths from the middle of a limb
-LEAST_TRUNK = 0.15  # of the region's side: who bends towards the camera shows a short trunk
-SURE = 0.5  # mean confidence of shoulders or hips; of who is near the one or the other may be outside the image
+LEAST_TRUNK = 0.15  # of the region's side: the trunk is foreshortened where a person bends towards the camera
+SURE = 0.5  # mean confidence of shoulders or hips; at close range either may be outside the image
 
 
 def _index(*names: str) -> list[int]:
@@ -39,7 +39,7 @@ def trunk_px(body: Landmarks) -> float:
 
 
 def on_body(points_px: np.ndarray, body: Landmarks) -> np.ndarray:
-    """Which points lie on somebody's limbs, trunk or head.
+    """Which points lie on a body's limbs, trunk or head.
 
     Args:
         points_px: (N, 2).
@@ -56,18 +56,18 @@ def on_body(points_px: np.ndarray, body: Landmarks) -> np.ndarray:
     return distance.min(axis=1) < ON_LIMB * trunk_px(body)
 
 
-def share_on_body(person: Landmarks, body: Landmarks) -> float:
-    """Share of a person's hips, shoulders, knees and nose that lie on somebody's body."""
+def fraction_on_body(person: Landmarks, body: Landmarks) -> float:
+    """Fraction of a person's hips, shoulders, knees and nose that lies on another body."""
     return float(on_body(person.xy_px[CORE], body).mean())
 
 
-def has_persons_shape(person: Landmarks) -> bool:
+def is_plausible_person(person: Landmarks) -> bool:
     """Whether landmarks can be a person's."""
     return bool(max(person.confidence[SHOULDERS].mean(), person.confidence[HIPS].mean()) >= SURE)
 
 
 def cover(view: np.ndarray, tile: Tile, body: Landmarks) -> None:
-    """Paint somebody grey in the view of a tile, limb by limb, so that whoever is beside or between stays visible."""
+    """Mask a body in the view of a tile, limb by limb, so that people beside it and between its limbs stay visible."""
 
     def pixels(points: np.ndarray) -> np.ndarray:
         return np.rint(np.clip(points, -FARTHEST_PX, FARTHEST_PX)).astype(np.int32)

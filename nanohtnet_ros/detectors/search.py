@@ -1,9 +1,9 @@
-"""Where to look for newcomers: the whole image and square tiles of it in turn.
+"""Where to run the person detector: on the whole image and on square tiles of it in turn.
 
-A person detector with a small input sees somebody far away only if it looks at a part of the image. The shares below
-were measured with BlazePose's, whose input is 224 pixels: it finds a person from 0.3 to 0.6 of the square's side
-tall, depending on how they stand out; the lower half of the body may lie outside the square, the head may not, and a
-tenth of a square between two is enough at the sides.
+A person detector with a small input sees distant people only in a part of the image. The fractions below were measured
+with BlazePose's, whose input is 224 pixels: it finds a person of at least 0.3 to 0.6 of the square's side, depending on the
+contrast; the lower half of the body may lie outside the square, the head may not, and a horizontal overlap of a tenth
+is enough.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 COARSEST, FINER = 0.6, 0.6  # side of the largest tiles, of the image's shorter side, and of each finer level's
 OVERLAP_X, OVERLAP_Y = 0.1, 0.3  # of two neighbouring tiles, at least
 WIDE = 2.0  # ratio of the sides from which tiles of the image's shorter side come first
-WHOLE_EVERY = 4  # looks: people who are near must not wait
+WHOLE_EVERY = 4  # every how many detections the whole image is taken, for people who are near
 SMALLEST_PX = 160  # side of a tile: below this there is nothing to gain
 
 
@@ -66,11 +66,11 @@ def grid(width: int, height: int, side: float) -> list[Tile]:
 
 
 def tiles(width: int, height: int, looks: int) -> list[Tile]:
-    """As many levels of tiles as so many looks allow, the largest tiles first.
+    """As many levels of tiles as a number of detections allows, the largest tiles first.
 
     Args:
         width, height: of the image, pixels.
-        looks: looks for one round, those at the whole image included; at least the largest tiles are always looked at.
+        looks: detections for one round, those on the whole image included; the largest tiles are always in it.
     """
     side = COARSEST * min(width, height)
     found = grid(width, height, min(width, height)) if max(width, height) > WIDE * min(width, height) else []
@@ -84,19 +84,19 @@ def tiles(width: int, height: int, looks: int) -> list[Tile]:
 
 
 def round_looks(tile_count: int) -> int:
-    """Looks until each of so many tiles has been looked at, those at the whole image included."""
+    """Detections until each of a number of tiles has had one, those on the whole image included."""
     return math.ceil(tile_count * WHOLE_EVERY / (WHOLE_EVERY - 1)) if tile_count else 1
 
 
 class Search:
-    """Says where to look next."""
+    """Schedules the tiles."""
 
     def __init__(self, round_s: float) -> None:
         """Start with the whole image.
 
         Args:
-            round_s: longest time until every place has been looked at with the smallest tiles; how small they are
-                follows from it and from how often there is a look.
+            round_s: longest time until every place has been searched with the smallest tiles; how small they are
+                follows from it and from the rate of detections.
         """
         self._round_s = round_s
         self._planned: tuple[int, int, int] | None = None
@@ -105,11 +105,11 @@ class Search:
         self._next_tile = 0
 
     def next(self, width: int, height: int, period_s: float | None) -> Tile:
-        """The square to look at.
+        """The next square to search.
 
         Args:
             width, height: of the image, pixels.
-            period_s: time between two looks; None while it is not known.
+            period_s: time between two detections; None while it is not known.
         """
         self._plan(width, height, 0 if not period_s else math.floor(self._round_s / period_s))
         self._looks += 1
@@ -119,7 +119,7 @@ class Search:
         return self._tiles[self._next_tile - 1]
 
     def _plan(self, width: int, height: int, looks: int) -> None:
-        """Choose tiles for an image's size and a number of looks; a number that wavers a little changes nothing."""
+        """Choose tiles for an image's size and a number of detections; a small change of the number changes nothing."""
         if self._planned and self._planned[:2] == (width, height) and 0.7 <= looks / max(self._planned[2], 1) <= 1.4:
             return
         chosen = tiles(width, height, looks)

@@ -4,7 +4,7 @@ import numpy as np
 
 from nanohtnet_ros.core.skeleton import BLAZEPOSE_33
 from nanohtnet_ros.detectors.blazepose_networks import Region
-from nanohtnet_ros.detectors.body_shape import CORE, cover, has_persons_shape, on_body, share_on_body, trunk_px
+from nanohtnet_ros.detectors.body_shape import CORE, cover, fraction_on_body, is_plausible_person, on_body, trunk_px
 from nanohtnet_ros.detectors.search import Tile, whole
 
 from factories import standing_landmarks
@@ -17,14 +17,14 @@ def moved(person, by):
 
 
 def test_a_body_lies_on_itself_and_less_so_the_farther_it_is():
-    shares = [share_on_body(moved(PERSON, (shift, 0)), PERSON) for shift in (0, 20, 60, 200)]
+    shares = [fraction_on_body(moved(PERSON, (shift, 0)), PERSON) for shift in (0, 20, 60, 200)]
     assert shares[0] == 1.0 and shares == sorted(shares, reverse=True) and shares[-1] == 0.0
 
 
 def test_a_small_body_on_a_limb_lies_on_it_and_one_beside_it_does_not():
     knee = PERSON.xy_px[BLAZEPOSE_33.joint_names.index("l_knee")]
-    assert share_on_body(standing_landmarks(knee, 60), PERSON) > 0.5
-    assert share_on_body(standing_landmarks(knee + (80, 0), 60), PERSON) == 0.0
+    assert fraction_on_body(standing_landmarks(knee, 60), PERSON) > 0.5
+    assert fraction_on_body(standing_landmarks(knee + (80, 0), 60), PERSON) == 0.0
 
 
 def test_the_trunk_is_not_shorter_than_a_share_of_the_region():
@@ -37,10 +37,10 @@ def test_the_middle_of_a_trunk_is_on_the_body():
 
 
 def test_a_trunk_that_is_not_to_be_seen_is_no_persons_but_half_of_it_is():
-    assert has_persons_shape(PERSON)
-    assert not has_persons_shape(replace(PERSON, confidence=np.full(33, 0.3)))
+    assert is_plausible_person(PERSON)
+    assert not is_plausible_person(replace(PERSON, confidence=np.full(33, 0.3)))
     for half in (np.arange(33) < 17, np.arange(33) >= 23):  # the hips, and the shoulders, are outside the image
-        assert has_persons_shape(replace(PERSON, confidence=np.where(half, 0.9, 0.0)))
+        assert is_plausible_person(replace(PERSON, confidence=np.where(half, 0.9, 0.0)))
 
 
 def test_a_covered_body_is_grey_and_whoever_stands_beside_is_not():
