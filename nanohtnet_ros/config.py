@@ -51,8 +51,8 @@ class TrackingSettings(RuntimeSettings):
     detect_every: int = setting(
         PeopleConfig.detect_every, "frames between person detections while tracking; blazepose, rtmpose", 1, 1000)
     search_s: float = setting(
-        BlazePoseConfig.search_s, "longest time until the whole image has been searched for people, seconds; the longer, "
-        "the farther away they may be; blazepose", 0.1, 60.0)
+        BlazePoseConfig.search_s, "longest time until the whole image has been searched for people, seconds; the "
+        "longer, the farther away they may be; blazepose", 0.1, 60.0)
     confirm_s: float = setting(
         TrackerConfig.confirm_s, "a new track beside others is confirmed, and published, after this long, seconds",
         0.0, 5.0, live=True)

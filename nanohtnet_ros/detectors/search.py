@@ -1,8 +1,8 @@
 """Where to run the person detector: on the whole image and on square tiles of it in turn.
 
 A person detector with a small input sees distant people only in a part of the image. The fractions below were measured
-with BlazePose's, whose input is 224 pixels: it finds a person of at least 0.3 to 0.6 of the square's side, depending on the
-contrast; the lower half of the body may lie outside the square, the head may not, and a horizontal overlap of a tenth
+with BlazePose's, whose input is 224 pixels: it finds a person of at least 0.3 to 0.6 of the square's side, depending on
+the contrast; the lower half of the body may lie outside the square, the head may not, and a horizontal overlap of a tenth
 is enough.
 """
 
