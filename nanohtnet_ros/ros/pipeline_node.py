@@ -97,6 +97,8 @@ class PipelineNode(LifecycleNode, Generic[P]):
             kind: its parameters.
             load: makes its processor.
             options: of `rclpy.node.Node`, such as namespace and parameter_overrides.
+        Raises:
+            UserError: a parameter's value cannot be used.
         """
         super().__init__(name, **options)
         self._lock = Lock()  # held while a frame is processed, and while what processes it is changed
@@ -114,8 +116,12 @@ class PipelineNode(LifecycleNode, Generic[P]):
         self.input_rate, self.output_rate = Rate(), Rate()
         self.times = StageTimes()
         self.diagnostics = Diagnostics(self, self._refresh_diagnostics)
-        self.settings: NodeParameters[P] = NodeParameters(
-            self, kind, self._why_locked, self._on_settings, "changes while the node is unconfigured only")
+        try:
+            self.settings: NodeParameters[P] = NodeParameters(
+                self, kind, self._why_locked, self._on_settings, "changes while the node is unconfigured only")
+        except UserError:
+            self.destroy_node()
+            raise
         self._enable_service = self.create_service(SetBool, "~/enable", self._on_enable)
         self._reset_service = self.create_service(Trigger, "~/reset", self._on_reset)
         self._change_state = self._service_change_state.callback  # rclpy's own

@@ -2,6 +2,7 @@
 
 import gc
 import inspect
+import logging
 import math
 import re
 from dataclasses import asdict, dataclass, fields
@@ -193,11 +194,16 @@ def test_a_node_made_in_python_takes_name_namespace_and_overrides(started, make,
     assert inspect.signature(make).parameters["name"].default == name
 
 
-def test_a_node_that_cannot_be_made_leaves_nothing_behind(started):
+def test_a_node_that_cannot_be_made_leaves_nothing_behind(started, wait_for):
     """On Kilted half of a node was destroyed with a traceback of its own."""
+    handlers = list(logging.getLogger("nanohtnet_ros").handlers)
     with pytest.raises(UserError, match="threads is 1000, expected 1 to 64"):
         started(make=lambda: PoseNode(parameter_overrides=[RosParameter("threads", value=1000)]))
-    gc.collect()
+    assert logging.getLogger("nanohtnet_ros").handlers == handlers
+    gc.collect()  # rclpy's state machine holds the node until then
+    other = rclpy.create_node("other")
+    wait_for(lambda: other.get_node_names() == ["other"], "the other node alone", 10.0)
+    other.destroy_node()
 
 
 def test_descriptions_say_when_a_parameter_can_change(started):

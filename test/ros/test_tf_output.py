@@ -8,10 +8,13 @@ from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 
 from nanohtnet_ros.core.joint_frames import REP_155_NAMES
+from nanohtnet_ros.core.skeleton import Joint
+from nanohtnet_ros.ros.messages import joints_from_msg, root_from_msg
 from nanohtnet_ros.ros.qos import LATCHED
 from nanohtnet_ros.ros.tf_output import TfOutput, UprightFrame, person_transforms
 
 from factories import STANDING_M, xyzw_to_rotation
+from streams import image
 
 ROOT = np.array((0.5, 0.0, 4.0))
 
@@ -118,3 +121,15 @@ def test_tf2_accepts_every_frame(output, make_person, wait_for):
         buffer.set_transform(transform, "test")
     wrist = buffer.lookup_transform("camera_optical_frame", "l_wrist_p1", rclpy.time.Time(seconds=5))
     np.testing.assert_allclose(position(wrist), STANDING_M[13] + ROOT, atol=1e-5)
+
+
+def test_a_person_stands_in_the_upright_frame(start_pose, peer, wait_for, picture):
+    pose = start_pose(upright_frame="camera_upright")
+    (person,) = pose.send_and_wait(image(picture, 1000.0)).skeletons
+    heard = peer.listen("/tf_static", tf2_msgs.TFMessage, LATCHED)
+    wait_for(lambda: heard, "the frame")
+    (upright,) = heard[0].transforms
+    assert (upright.header.frame_id, upright.child_frame_id) == (pose.skeletons[-1].header.frame_id, "camera_upright")
+    joints = (joints_from_msg(person) + root_from_msg(person)) @ rotation(upright)  # camera_upright_from_camera
+    assert joints[Joint.HEAD, 2] > joints[Joint.HIP, 2] + 0.5 and joints[Joint.HIP, 2] > joints[Joint.R_ANKLE, 2] + 0.5
+    assert joints[Joint.HIP, 0] > 1.0  # ahead
