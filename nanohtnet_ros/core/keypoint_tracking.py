@@ -75,7 +75,9 @@ class KeypointTracker:
 
     def _follow(self, detections: list[Keypoints], stamp_ns: int) -> list[TrackedKeypoints]:
         tracks = self.tracker.update(detections, stamp_ns)
-        return [TrackedKeypoints(track.track_id, track.age_s, track.keypoints) for track in tracks]
+        return [
+            TrackedKeypoints(track.track_id, track.age_s, track.keypoints)
+            for track in tracks if track.track_id is not None]
 
     def _keep_time(self, stamp_ns: int) -> None:
         """Refuse stale frames, and start anew after a jump in time."""

@@ -1,4 +1,4 @@
-"""Left and right of a followed person, where a 2D detector exchanges them."""
+"""Left and right of a tracked person, where a 2D detector swaps them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from nanohtnet_ros.core.window import NS_PER_S
 GROUPS = tuple(
     np.array([[H36M_17.joint_names.index(f"{side}_{part}") for part in parts] for side in "lr"])
     for parts in (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle")))
-"""Arms and legs, which a detector may exchange by themselves: (2, 3) joints each, left and right."""
+"""Arms and legs, which a detector may swap independently: (2, 3) joints each, left and right."""
 
 STATES = np.array(list(itertools.product((False, True), repeat=len(GROUPS))))  # (4, 2): is a group exchanged
 UNLIKELY = np.array([0.0, 1.5, 1.5, 1.0])  # how much less likely each is than the first
 
 BELIEVED_AFTER_S = 2.0
-"""A detector that says the other way round for so long, without a break, is believed."""
+"""A detector that holds the opposite for so long, without a break, is believed."""
 
 # Natural logarithms of odds.
 MOST_ODDS = 8.0  # for one side against the other: what the past may weigh at the most
@@ -33,22 +33,23 @@ SLIP_S = 0.25  # a joint that jumps is believed after so long
 
 
 class SideKeeper:
-    """Decides for one person, frame by frame, whether the detector has left and right exchanged.
+    """Decides for one person, frame by frame, whether the detector has swapped left and right.
 
     A hidden Markov model of four states, arms and legs as the detector has them or exchanged. A joint does not jump
-    from one side of the body to the other: where left and right are apart, positions at constant velocity tell whether
-    the detector has changed its mind. Which of its minds was right is told by how long it has held them: it is
-    right most of the time.
+    from one side of the body to the other: where left and right are apart, a prediction at constant velocity tells whether
+    the detector has changed over. Which of its two assignments is right is told by how long it holds them: it is right
+    most of the time.
     """
 
     def __init__(self) -> None:
         """Start without a past."""
         self._last_ns: int | None = None
-        self._odds = np.zeros(len(STATES))
+        self._odds: np.ndarray = np.zeros(len(STATES))
         self._state = 0  # of the last frame, an index of STATES
         # Of each joint when it was last where it could be expected.
-        self._xy_px, self._velocity_px_s = np.full((len(H36M_17), 2), np.nan), np.zeros((len(H36M_17), 2))
-        self._seen_ns = np.zeros(len(H36M_17), np.int64)
+        self._xy_px: np.ndarray = np.full((len(H36M_17), 2), np.nan)
+        self._velocity_px_s: np.ndarray = np.zeros((len(H36M_17), 2))
+        self._seen_ns: np.ndarray = np.zeros(len(H36M_17), np.int64)
 
     def update(self, keypoints: Keypoints, stamp_ns: int) -> tuple[np.ndarray, np.ndarray]:
         """Judge one frame.
@@ -61,7 +62,8 @@ class SideKeeper:
             order before; it differs from 0 to 16 where the past turns out to have been the wrong way round.
         """
         dt_s = 0.0 if self._last_ns is None else (stamp_ns - self._last_ns) / NS_PER_S
-        before, past = self._state, self._state
+        before = self._state
+        past = np.full(len(STATES), before)  # state of the last frame that each state of this one follows from
         if self._last_ns is not None:
             misfits = self._misfits(keypoints, stamp_ns)  # (2, 2)
             # From each state (rows) to each (columns): groups that the detector changed, and its fit to the past.
@@ -73,9 +75,7 @@ class SideKeeper:
         self._odds = self._odds - UNLIKELY * dt_s * MOST_ODDS / BELIEVED_AFTER_S
         self._odds = np.maximum(self._odds - self._odds.max(), -MOST_ODDS)
         self._state = int(self._odds.argmax())
-        if self._last_ns is not None:
-            past = int(past[self._state])
-        mended = _order(STATES[past] ^ STATES[before])
+        mended = _order(STATES[past[self._state]] ^ STATES[before])
         order = _order(STATES[self._state])
         self._remember(keypoints.xy_px[order], stamp_ns, mended)
         self._last_ns = stamp_ns

@@ -75,10 +75,11 @@ def cover(view: np.ndarray, tile: Tile, body: Landmarks) -> None:
     size = view.shape[0]
     xy = tile.from_image(body.xy_px) * size
     thick = trunk_px(body) / tile.side * size
-    width = round(np.clip(COVERED_WIDTH * thick, 1, 2 * size))
+    width = round(float(np.clip(COVERED_WIDTH * thick, 1, 2 * size)))
     shoulders, hips, head = xy[SHOULDERS].mean(axis=0), xy[HIPS].mean(axis=0), xy[HEAD].mean(axis=0)
     lines = [(xy[a], xy[b]) for a, b in LIMBS] + [(shoulders, hips), (shoulders, head)]
     for line in lines:
-        cv2.line(view, *pixels(np.array(line)).tolist(), GREY, width)
+        start, end = pixels(np.array(line)).tolist()
+        cv2.line(view, start, end, GREY, width)
     cv2.fillConvexPoly(view, pixels(xy[[*SHOULDERS, *HIPS[::-1]]]), GREY)
     cv2.circle(view, pixels(head).tolist(), round(min(COVERED_HEAD * thick, 2 * size)), GREY, -1)

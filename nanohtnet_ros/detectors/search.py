@@ -2,8 +2,8 @@
 
 A person detector with a small input sees distant people only in a part of the image. The fractions below were measured
 with BlazePose's, whose input is 224 pixels: it finds a person of at least 0.3 to 0.6 of the square's side, depending on
-the contrast; the lower half of the body may lie outside the square, the head may not, and a horizontal overlap of a tenth
-is enough.
+the contrast; the lower half of the body may lie outside the square, the head may not, and a horizontal overlap of a
+tenth is enough.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class Tile:
 def around(centre: np.ndarray, side: float, width: int, height: int) -> Tile:
     """The square around a point, moved so that no more of it than need be lies outside the image."""
     room = np.array([width, height]) - side
-    return Tile(*np.clip(np.asarray(centre) - side / 2, np.minimum(room, 0), np.maximum(room, 0)).tolist(), side)
+    x0, y0 = np.clip(np.asarray(centre) - side / 2, np.minimum(room, 0), np.maximum(room, 0)).tolist()
+    return Tile(x0, y0, side)
 
 
 def whole(width: int, height: int) -> Tile:
