@@ -37,8 +37,8 @@ class SideKeeper:
 
     A hidden Markov model of four states, arms and legs as the detector has them or exchanged. A joint does not jump
     from one side of the body to the other: where left and right are apart, a prediction at constant velocity tells
-    whether the detector has changed over. Which of its two assignments is right is told by how long it holds them: it is right
-    most of the time.
+    whether the detector has changed over. Which of its two assignments is right is told by how long it holds them: it
+    is right most of the time.
     """
 
     def __init__(self) -> None:
