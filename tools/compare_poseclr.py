@@ -1,10 +1,9 @@
 """PoseCLR against random weights at the same budget of fine-tuning: `python tools/compare_poseclr.py DATA OUT ...`.
 
-For every seed the encoder is pre-trained once, on all of the training split, without 3D joints. Then for every share of
-the data with 3D joints and every seed two networks are trained by the same recipe, one that starts from the encoder and
-one that starts from random weights. Runs go one after another, each in its own folder of OUT; one that was interrupted
-goes on, one that is done is left alone. Each adds a line to OUT/results.jsonl; the table is printed at the end, and by
-`--table` alone.
+For every seed the encoder is pre-trained once, on all of the training split, without 3D joints. Then for every fraction
+of the data with 3D joints and every seed two networks are trained by the same recipe, one from the encoder and one from
+random weights. Runs are sequential, each in its own folder of OUT; interrupted ones are resumed, finished ones skipped.
+Each adds a line to OUT/results.jsonl; the table is printed at the end, and by `--table` alone.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ def main() -> None:
     results = arguments.out / "results.jsonl"
     if not arguments.table:
         for seed in arguments.seeds:
-            for share in arguments.shares:
+            for fraction in arguments.fractions:
                 for start in STARTS:
-                    compare(arguments, results, share, start, seed)
+                    compare(arguments, results, fraction, start, seed)
     print(table(read(results)))
 
 
@@ -40,7 +39,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--pretrain-samples", type=int, default=1_000_000, help="moments of each pre-training")
     parser.add_argument("--samples", type=int, default=1_000_000, help="windows of each fine-tuning")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    parser.add_argument("--shares", type=float, nargs="+", default=[1.0, 0.1], help="of the data with 3D joints")
+    parser.add_argument("--fractions", type=float, nargs="+", default=[1.0, 0.1], help="of the data with 3D joints")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--table", action="store_true", help="only print the table of what is there")
     parser.add_argument(
@@ -50,9 +49,9 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def compare(arguments: argparse.Namespace, results: Path, share: float, start: str, seed: int) -> None:
+def compare(arguments: argparse.Namespace, results: Path, fraction: float, start: str, seed: int) -> None:
     """Train one of the networks, after its pre-training if it has one, and note its errors."""
-    key = {"share": share, "start": start, "seed": seed}
+    key = {"fraction": fraction, "start": start, "seed": seed}
     if any(all(entry[name] == value for name, value in key.items()) for entry in read(results)):
         return
     encoder, pretraining = None, None
@@ -62,9 +61,9 @@ def compare(arguments: argparse.Namespace, results: Path, share: float, start: s
         pretraining = run_to_end(
             "pretrain", arguments.data, pretrained, arguments.pretrain_recipe, options, arguments.threads)
         encoder = pretrained / "checkpoint.pth"
-    options = {"samples": arguments.samples, "seed": seed, **dict(arguments.set), "data_share": share}
+    options = {"samples": arguments.samples, "seed": seed, **dict(arguments.set), "data_fraction": fraction}
     reached = run_to_end(
-        "train", arguments.data, arguments.out / f"{start}_{share:g}_{seed}", arguments.recipe, options,
+        "train", arguments.data, arguments.out / f"{start}_{fraction:g}_{seed}", arguments.recipe, options,
         arguments.threads, encoder)
     with results.open("a") as file:
         file.write(json.dumps({**key, **reached, "pretraining": pretraining}) + "\n")
@@ -75,25 +74,27 @@ def read(results: Path) -> list[dict]:
 
 
 def table(entries: list[dict], measures: tuple[str, ...] = ("clean_mpjpe_mm", "noisy_mpjpe_mm")) -> str:
-    """Mean and standard deviation over seeds by share and start, and the paired difference between the starts."""
+    """Mean and standard deviation over seeds by fraction and start, and the paired difference between the starts."""
     lines = [f"{'data':>6} {'start':>10} {'runs':>5}" + "".join(f" {measure:>22}" for measure in measures)]
 
-    def row(share: float, name: str, groups: list[list[float]]) -> None:
+    def row(fraction: float, name: str, groups: list[list[float]]) -> None:
         cells = "".join(
             f" {statistics.mean(values):13.2f} +- {statistics.stdev(values) if len(values) > 1 else 0.0:5.2f}"
             for values in groups)
-        lines.append(f"{share:6.0%} {name:>10} {len(groups[0]):5}{cells}")
+        lines.append(f"{fraction:6.0%} {name:>10} {len(groups[0]):5}{cells}")
 
-    for share in sorted({entry["share"] for entry in entries}, reverse=True):
+    for fraction in sorted({entry["fraction"] for entry in entries}, reverse=True):
         by_seed = {
-            start: {entry["seed"]: entry for entry in entries if (entry["share"], entry["start"]) == (share, start)}
+            start: {
+                entry["seed"]: entry for entry in entries
+                if (entry["fraction"], entry["start"]) == (fraction, start)}
             for start in STARTS}
         for start in STARTS:
             if by_seed[start]:
-                row(share, start, [[entry[measure] for entry in by_seed[start].values()] for measure in measures])
+                row(fraction, start, [[entry[measure] for entry in by_seed[start].values()] for measure in measures])
         both = sorted(by_seed["random"].keys() & by_seed["poseclr"].keys())
         if both:
-            row(share, "gain", [
+            row(fraction, "gain", [
                 [by_seed["random"][seed][measure] - by_seed["poseclr"][seed][measure] for seed in both]
                 for measure in measures])
     return "\n".join(lines)

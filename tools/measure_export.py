@@ -20,7 +20,7 @@ from nanohtnet_ros.model.checkpoints import load_checkpoint
 from nanohtnet_ros.model.cost import multiply_adds
 from nanohtnet_ros.runtime.session import open_session
 from nanohtnet_ros.training.evaluation.predictor import torch_lift
-from nanohtnet_ros.training.export import export_onnx, inference_graph
+from nanohtnet_ros.training.export import export_onnx
 
 BATCHES = (1, 4, 16)
 WINDOWS = 200  # of each network, batch and number of threads
@@ -46,9 +46,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths = {name: Path(folder) / f"{name}.onnx" for name in ("plain", "folded")}
         for name, path in paths.items():
-            export_onnx(model, path, folded=name == "folded")
+            graph = export_onnx(model, path, folded=name == "folded")
             window = torch.zeros(1, model.config.window_length, 17, 2)
-            cost = multiply_adds(inference_graph(model, name == "folded", flip=False), window)
+            cost = multiply_adds(graph, window)
             print(f"{name:7} {path.stat().st_size / 1e6:5.1f} MB, {cost / 1e6:.1f} M multiply-adds")
         print("\n| threads | windows | PyTorch ms | plain ms | folded ms | plain / folded | PyTorch / folded |")
         print("|---|---|---|---|---|---|---|")

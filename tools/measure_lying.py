@@ -1,7 +1,7 @@
 """Errors on people who lie: `python tools/measure_lying.py DATA NETWORK ...`.
 
-No recording of the usual data shows anybody lying, so windows of the split are tipped over onto the floor
-(`PostureVariation`), each seen by one random still camera; the same windows upright stand beside them.
+The usual data has no recordings of lying people, so windows of the split are rotated onto the floor
+(`PoseAugmentation`), each in one random static camera, and compared with the same windows upright.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from nanohtnet_ros.training.data.windows import EvaluationSet
 from nanohtnet_ros.training.evaluate import score
 from nanohtnet_ros.training.evaluation.predictor import LiftingNetwork
 from nanohtnet_ros.training.synthesis.evaluation_set import build_evaluation_set
-from nanohtnet_ros.training.synthesis.posture import PostureVariation
+from nanohtnet_ros.training.synthesis.pose_augmentation import PoseAugmentation
 
-POSTURES = {name: PostureVariation(share=0.0, lying_share=share) for name, share in (("upright", 0.0), ("lying", 1.0))}
+POSES = {
+    "upright": PoseAugmentation(probability=0.0, lying_probability=0.0),
+    "lying": PoseAugmentation(probability=0.0, lying_probability=1.0)}
 
 
 def main() -> None:
@@ -28,17 +30,17 @@ def main() -> None:
     capture = MotionCapture.load(arguments.data, arguments.split)
     measures = ("clean_mpjpe_mm", "clean_p_mpjpe_mm", "noisy_mpjpe_mm", "noisy_p_mpjpe_mm")
     print(f"{'':40} {'':8} " + " ".join(f"{measure:>16}" for measure in measures))
-    for name in arguments.networks:
-        network = LiftingNetwork.open(name)
-        for posture, variation in POSTURES.items():
-            errors = score(network.lift, windows(capture, network, variation), network.offsets)
-            print(f"{network.name:40} {posture:8} " + " ".join(f"{errors[measure]:16.1f}" for measure in measures))
+    for model in arguments.networks:
+        network = LiftingNetwork.open(model)
+        for name, augmentation in POSES.items():
+            errors = score(network.lift, windows(capture, network, augmentation), network.offsets)
+            print(f"{network.name:40} {name:8} " + " ".join(f"{errors[measure]:16.1f}" for measure in measures))
 
 
-def windows(capture: MotionCapture, network: LiftingNetwork, posture: PostureVariation) -> EvaluationSet:
-    """Windows for a network, of people in a posture; the same windows and the same cameras each time."""
+def windows(capture: MotionCapture, network: LiftingNetwork, augmentation: PoseAugmentation) -> EvaluationSet:
+    """Evaluation set of a network, with the same windows and cameras for every augmentation."""
     return build_evaluation_set(
-        capture, network.window_length, (network.offset,), stride=20, cameras=1, posture=posture)
+        capture, network.window_length, (network.offset,), stride=20, cameras=1, augmentation=augmentation)
 
 
 if __name__ == "__main__":

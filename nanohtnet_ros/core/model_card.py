@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.errors import UserError
 
@@ -41,6 +44,16 @@ class ModelCard:
     uncertainty: bool = False
     parameters: int | None = None
     multiply_adds: int | None = None
+
+    @property
+    def used_offset(self) -> int:
+        """The output frame whose pose is used: the newest, or the one with the card's look-ahead."""
+        return 0 if 0 in self.output_offsets else -self.look_ahead
+
+    @property
+    def input_scale(self) -> np.float32:
+        """Factor from image coordinates of focal length `FOCAL_NORM` to the network's."""
+        return np.float32(self.focal_norm / FOCAL_NORM)
 
     @classmethod
     def of(cls, network: Path) -> ModelCard:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.model.grow import grow
+from nanohtnet_ros.model.lifting_module import LiftingModule
 from nanohtnet_ros.model.nanohtnet import NanoHTNet, NanoHTNetConfig
 from nanohtnet_ros.model.networks import NETWORK_CONFIGS, Network, build, name_of
 from nanohtnet_ros.model.temporal_conv import TemporalConvConfig
@@ -23,7 +24,7 @@ MAY_CHANGE = {
 """What a training may start with otherwise than its checkpoint; the rest decides what the tensors mean."""
 
 
-def checkpoint_of(network: Network) -> dict[str, Any]:
+def checkpoint_of(network: LiftingModule) -> dict[str, Any]:
     """The content of a network's checkpoint: its name, its configuration and its tensors."""
     return {"network": name_of(network), "config": asdict(network.config), "state_dict": network.state_dict()}
 

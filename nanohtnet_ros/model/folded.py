@@ -49,6 +49,11 @@ class FoldedGraphConv(nn.Module):
     second product, with a constant (N, 2N) matrix, adds up what every node keeps and is sent.
     """
 
+    weight: Tensor
+    modulation: Tensor
+    mix: Tensor
+    bias: Tensor
+
     def __init__(self, conv: ModulatedGraphConv) -> None:
         super().__init__()
         affinity = conv.adj + conv.adj2
@@ -95,6 +100,11 @@ class FoldedMLP(nn.Module):
 class FoldedIPC(nn.Module):
     """See `IPC`; both branches at once. A limb has two part tokens, of its three and of its two outer joints."""
 
+    gather: Tensor
+    gain: Tensor
+    shift: Tensor
+    scatter: Tensor
+
     def __init__(self, ipc: IPC) -> None:
         super().__init__()
         joints, width = len(H36M_17), ipc.conv1.out_channels
@@ -106,6 +116,7 @@ class FoldedIPC(nn.Module):
         gain, shift = torch.zeros(joints, width), torch.zeros(joints, width)
         scatter = torch.zeros(joints, len(H36M_LIMBS), 2)
         for branch, (norm, conv, source) in enumerate(zip(norms, convs, (ipc.source_1, ipc.source_2), strict=True)):
+            assert conv.bias is not None
             kernel = torch.zeros(width, width, 3)
             kernel[:, :, 3 - conv.kernel_size[0]:] = conv.weight  # the shorter one leaves out the limb's first joint
             weights.append((kernel * norm.weight[:, None]).transpose(1, 2).reshape(width, 3 * width))
@@ -155,8 +166,9 @@ class FoldedGBI(nn.Module):
 class FoldedMixer(nn.Module):
     """See `SpatialMixer` and `TemporalMixer`."""
 
-    def __init__(self, mixer: SpatialMixer | TemporalMixer) -> None:
+    def __init__(self, mixer: nn.Module) -> None:
         super().__init__()
+        assert isinstance(mixer, (SpatialMixer, TemporalMixer))
         self.lgc = FoldedLJC(mixer.lgc)
         self.ipc = FoldedIPC(mixer.ipc) if isinstance(mixer, SpatialMixer) else None
         self.gbi = FoldedGBI(mixer.gbi, self.lgc.conv_1.nodes)
@@ -176,6 +188,13 @@ class FoldedMixer(nn.Module):
 
 class FoldedNanoHTNet(nn.Module):
     """A trained `NanoHTNet` for inference: same input, same output, no training."""
+
+    dct: Tensor
+    tem_weight: Tensor
+    tem_constant: Tensor
+    spa_weight: Tensor
+    spa_constant: Tensor
+    kept: Tensor
 
     @torch.no_grad()
     def __init__(self, model: NanoHTNet) -> None:

@@ -1,4 +1,4 @@
-"""A longer window, more coefficients or other frames for a trained network, so that training need not start over."""
+"""Longer windows, more coefficients or other output frames for a trained network, as a start for further training."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from nanohtnet_ros.model.nanohtnet import NanoHTNet, NanoHTNetConfig
 def grow(model: NanoHTNet, config: NanoHTNetConfig) -> NanoHTNet:
     """Carry a network's weights over to one with a longer window, more kept frames, or other output frames.
 
-    The spatial stream stays what it was: around the frame whose pose is used it looks at the frames that it knows and
-    not yet at the others, and gives each output frame what the trained network gives the nearest one of its own, both
-    relative to the frame that is used. The temporal stream starts from the coefficients of the nearest frequency, which
-    is only nearly the same; training mends the rest.
+    The spatial stream computes what it did: around the used frame it has the trained weights and zeros for new frames,
+    and each output frame starts as the nearest one of the trained network, both relative to the used frame. The
+    temporal stream starts from the coefficients of the nearest frequency, which is an approximation to train on from.
 
     Args:
         model: the trained network.
@@ -37,7 +36,7 @@ def grow(model: NanoHTNet, config: NanoHTNetConfig) -> NanoHTNet:
     if config.window_length < T or config.kept_frames < n:
         raise UserError(
             f"cannot grow {T} frames and {n} coefficients into {config.window_length} and {config.kept_frames}: "
-            "both may only become more")
+            "neither may shrink")
     stretch = config.window_length / T
     frequency = torch.arange(config.kept_frames)  # k of the longer window is k / stretch of the shorter one
     token = (frequency / stretch).round().long().clamp_max(n - 1)
@@ -62,9 +61,9 @@ def grow(model: NanoHTNet, config: NanoHTNetConfig) -> NanoHTNet:
 
 
 def move_frames(weight: Tensor, length: int, shift: int) -> Tensor:
-    """Weights (C, length * 2) that do with frames `shift` later what the given ones (C, T * 2) do.
+    """Weights (C, T * 2) of frames for a window of another length (C, length * 2), applied `shift` frames later.
 
-    What was for frames before the first is for the first: it is as if that one were repeated. Both windows end at 0.
+    Weights of frames before the first are added to the first, as if it were repeated. Both windows end at 0.
     """
     old = weight.unflatten(1, (-1, 2))  # (C, T, 2)
     place = (torch.arange(old.shape[1]) + length - old.shape[1] + shift).clamp_min(0)

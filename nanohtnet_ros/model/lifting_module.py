@@ -15,7 +15,9 @@ from nanohtnet_ros.model.person_view import look_at_person, look_back
 class LiftingModule(nn.Module, ABC):
     """A 2D-to-3D lifting network; subclasses give `features` and `feature_width` and make the linear layer `fc`."""
 
+    config: NetworkConfig
     fc: nn.Linear
+    not_root: Tensor
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -39,7 +41,7 @@ class LiftingModule(nn.Module, ABC):
         Returns:
             (B, n, J, 3) float32, metres, optical axes, relative to joint 0, whose own output is to be overwritten
             with zero, never subtracted (with `zero_root` it is zero). With `uncertainty` (B, n, J, 4), the fourth
-            value being the logarithm of the joint's expected error in metres.
+            value being the natural logarithm of the joint's expected error in metres.
         """
         if not self.config.person_view:
             return self.regress(self.features(keypoints))
@@ -49,9 +51,9 @@ class LiftingModule(nn.Module, ABC):
     def regress(self, features: Tensor, rotation: Tensor | None = None) -> Tensor:
         """(B, n, J, 3 or 4) joints from `features`; `rotation` (B, 3, 3) turns them back to the camera's axes."""
         out = self.fc(features)
-        joints, spread = out[..., :3], out[..., 3:]
+        joints, log_error = out[..., :3], out[..., 3:]
         if self.config.zero_root:
             joints = joints * self.not_root
         if rotation is not None:
             joints = look_back(joints, rotation)
-        return torch.cat((joints, spread), dim=-1) if self.config.uncertainty else joints
+        return torch.cat((joints, log_error), dim=-1) if self.config.uncertainty else joints

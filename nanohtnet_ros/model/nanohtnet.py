@@ -37,14 +37,14 @@ class NanoHTNetConfig(NetworkConfig):
         layers: L, mixers in each stream.
         mlp_hidden: hidden width of every MLP.
         gcn_hidden: hidden width of the graph convolutions.
-        joint_features: h, features per joint that each stream hands to the last linear.
+        joint_features: h, features per joint that each stream gives to the last linear.
         heads: attention heads.
         drop_path: stochastic depth of the first and the last mixer; linear between.
         dropout_spatial: dropout in the spatial stream's MLPs.
         dropout_temporal: dropout in the temporal stream's MLPs and in every attention projection.
-        swap_arm_tokens: in the three-joint branch, write the left arm's part token to the right arm and the other
-            way round. For checkpoints of code that mixed up the two; the authors' published code (commit 901020e)
-            does not, nor do our networks.
+        swap_arm_tokens: in the three-joint branch, write the left arm's part token to the right arm and vice versa.
+            For checkpoints of code that mixed up the two; the authors' published code (commit 901020e) does not, nor
+            do our networks.
         person_view: turn and scale the window to the person before the network and turn the joints back after
             it (see `person_view.py`). Not in the paper; a published checkpoint was trained without.
         zero_root: output exactly zero for joint 0. A published checkpoint gives a value near zero that its users
@@ -114,6 +114,8 @@ class DropPath(nn.Module):
 
 
 class MLP(nn.Module):
+    """Two linear layers with GELU and dropout."""
+
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.fc1 = nn.Linear(width, hidden)
@@ -125,6 +127,8 @@ class MLP(nn.Module):
 
 
 class Attention(nn.Module):
+    """Multi-head self-attention over (B, N, D) tokens."""
+
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads
@@ -154,6 +158,8 @@ class ModulatedGraphConv(nn.Module):
         self.M = nn.Parameter(torch.empty(nodes, outputs))
         self.adj2 = nn.Parameter(torch.full((nodes, nodes), 1e-6))
         self.bias = nn.Parameter(torch.empty(outputs))
+        self.adj: Tensor
+        self.eye: Tensor
         self.register_buffer("adj", adjacency, persistent=False)
         self.register_buffer("eye", torch.eye(nodes), persistent=False)
         nn.init.xavier_uniform_(self.W, gain=1.414)
@@ -185,6 +191,11 @@ class LJC(nn.Module):
 
 class IPC(nn.Module):
     """Inter-part constraint: a token per limb, made of three and of two of its joints, overwrites the distal ones."""
+
+    gather_1: Tensor
+    gather_2: Tensor
+    source_1: Tensor
+    source_2: Tensor
 
     def __init__(self, width: int, hidden: int, dropout: float, drop_path: float, swap_arm_tokens: bool) -> None:
         super().__init__()
@@ -280,7 +291,13 @@ class TemporalMixer(nn.Module):
 
 
 class MixerStack(nn.Module):
-    """The mixers of one stream and their final norm."""
+    """The mixers of one stream and their final norm.
+
+    Attributes:
+        autocast: half-precision type that the stack runs in; None for that of its input.
+    """
+
+    autocast: torch.dtype | None = None
 
     def __init__(self, mixer: type[SpatialMixer] | type[TemporalMixer], config: NanoHTNetConfig) -> None:
         super().__init__()
@@ -289,6 +306,12 @@ class MixerStack(nn.Module):
         self.Temporal_norm = nn.LayerNorm(config.channels, eps=1e-6)
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.autocast is None:
+            return self._mix(x)
+        with torch.autocast(x.device.type, self.autocast):
+            return self._mix(x).float()
+
+    def _mix(self, x: Tensor) -> Tensor:
         for block in self.blocks:
             x = block(x)
         return self.Temporal_norm(x)
@@ -296,6 +319,9 @@ class MixerStack(nn.Module):
 
 class NanoHTNet(LiftingModule):
     """Lifts a window of 2D keypoints to root-relative 3D joints."""
+
+    config: NanoHTNetConfig
+    dct: Tensor
 
     def __init__(self, config: NanoHTNetConfig) -> None:
         super().__init__(config)

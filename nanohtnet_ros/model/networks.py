@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from nanohtnet_ros.model.lifting_module import LiftingModule
 from nanohtnet_ros.model.nanohtnet import NanoHTNet, NanoHTNetConfig
 from nanohtnet_ros.model.temporal_conv import TemporalConv, TemporalConvConfig
 
@@ -18,6 +19,6 @@ def build(config: NanoHTNetConfig | TemporalConvConfig) -> Network:
     return NanoHTNet(config) if isinstance(config, NanoHTNetConfig) else TemporalConv(config)
 
 
-def name_of(network: Network) -> NetworkName:
+def name_of(network: LiftingModule) -> NetworkName:
     """The name that recipes and checkpoints have for a network."""
     return "nanohtnet" if isinstance(network, NanoHTNet) else "temporal_conv"

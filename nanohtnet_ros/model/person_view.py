@@ -1,8 +1,8 @@
 """A virtual camera that looks straight at the person, inside the network.
 
-What a keypoint window looks like depends on where in the view a person stands and how far away. Turning a virtual
-pan-tilt camera towards them and zooming to a fixed size takes most of that away before the network sees it, and
-turning the joints back afterwards loses nothing. After Yu et al., "PCLs: Geometry-aware Neural Reconstruction of
+A window of keypoints depends on where in the image a person stands and how far away. Turning a virtual pan-tilt
+camera towards the person and zooming to a fixed size removes most of that before the network, and turning the joints
+back after it loses nothing. After Yu et al., "PCLs: Geometry-aware Neural Reconstruction of
 3D Pose with Perspective Crop Layers", CVPR 2021.
 """
 
@@ -27,12 +27,13 @@ def look_at_person(keypoints: Tensor, offset: int = 0) -> tuple[Tensor, Tensor]:
         (B, T, J, 2) coordinates in the turned and scaled view, and (B, 3, 3) rotations from the camera's optical
         axes to the turned view's: pan about y, then tilt about x, no roll.
     """
-    x, y, rotation = turn_to_person(*keypoints.unbind(dim=-1), offset)
+    x, y = keypoints.unbind(dim=-1)
+    x, y, rotation = turn_to_person(x, y, offset)
     return torch.stack((x, y), dim=-1), rotation
 
 
 def turn_to_person(x: Tensor, y: Tensor, offset: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-    """`look_at_person` on coordinates apart: (B, T, J) each, which runtimes go through several times as fast."""
+    """`look_at_person` on separate coordinates, (B, T, J) each, which runtimes process several times as fast."""
     x, y = x / FOCAL_NORM, y / FOCAL_NORM
     # Sums in place of means: TensorRT 8.6 does not know opset 18's ReduceMean, whose axes are an input.
     joints, frame = x.shape[2], x.shape[1] - 1 + offset

@@ -21,10 +21,11 @@ from torch import Tensor, nn
 
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.errors import UserError
+from nanohtnet_ros.model.lifting_module import LiftingModule
 from nanohtnet_ros.model.person_view import look_at_person
 
-NOBODY = -1  # the sequence of a place in the bank that no key has been put in yet
-LEAST_FEATURE = 1e-6  # added to what comes out of the ReLU, so that all-zero features have a direction too
+EMPTY = -1  # sequence of a slot of the bank that holds no key yet
+EPSILON = 1e-6  # added after the ReLU, so that all-zero features have a direction too
 EXCLUDED = -1e6  # similarity of a key that is no negative; finite, for a query may have none at all
 
 
@@ -35,7 +36,7 @@ class PoseCLRConfig:
     Attributes:
         views: V, cameras that see each moment: one is the query's, the others give its positive keys.
         momentum_encoders: one `shared` by all views, or one `per_view`; see `MomentumEncoders`.
-        momentum: share of their own weights that momentum encoders keep at a step.
+        momentum: fraction of their own weights that momentum encoders keep at a step.
         bank_size: K, keys in the memory bank.
         exclusion_frames: a key of the query's own sequence is no negative if its newest frame lies within this many
             frames of the query's; None: the window's length.
@@ -84,19 +85,17 @@ class ProjectionHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, n, J, F) features to (B, J*h) keys."""
         x = self.norm_out(self.linear(self.norm_in(features)))  # (B, n, J, h)
-        x = F.relu(torch.einsum("n,bnjh->bjh", self.frame_weights, x)) + LEAST_FEATURE
+        x = F.relu(torch.einsum("n,bnjh->bjh", self.frame_weights, x)) + EPSILON
         return F.normalize(x.flatten(1), dim=1)
 
 
 class ContrastiveEncoder(nn.Module):
     """An encoder and its projection head.
 
-    Any lifting network will do as an encoder: it has `features(keypoints) -> (B, n, J, feature_width)`, a linear
-    layer `fc` that turns features into joints, and a `config` that says `kept_frames` (n) and `person_view`. Its `fc`
-    is left out and does not learn.
+    The encoder's regression head `fc` is left out and is not trained.
     """
 
-    def __init__(self, encoder: nn.Module, head_features: int) -> None:
+    def __init__(self, encoder: LiftingModule, head_features: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = ProjectionHead(encoder.config.kept_frames, encoder.feature_width, head_features)
@@ -119,11 +118,11 @@ class ContrastiveEncoder(nn.Module):
 
 
 class MomentumEncoders(nn.Module):
-    """Slow copies of the query's encoder and head, which encode the keys.
+    """Moving averages of the query's encoder and head, which encode the keys.
 
-    There is one for all views, or one for each. All of them follow the same query encoder, so copies that moved at
-    the same steps would stay equal for ever and be one shared encoder at V times the cost. Ours for each view
-    therefore moves at the steps in which it encoded keys, those in which its view was not the query's.
+    There is one for all views, or one for each. All of them follow the same query encoder, so copies updated at the
+    same steps would stay equal and be one shared encoder at V times the cost. One for each view is therefore updated
+    at the steps in which it encoded keys, those in which its view was not the query's.
 
     They run in evaluation mode; norms over batches take their statistics from slow averages of the query encoder's,
     after Cai et al., "Exponential Moving Average Normalization", CVPR 2021.
@@ -161,37 +160,42 @@ class MomentumEncoders(nn.Module):
 
 
 class MemoryBank(nn.Module):
-    """The latest keys of earlier steps, each with the moment that it shows; the oldest make room."""
+    """Ring buffer of the latest keys of earlier steps, each with its moment."""
+
+    keys: Tensor
+    sequence: Tensor
+    frame: Tensor
+    next: Tensor
 
     def __init__(self, size: int, key_width: int) -> None:
         super().__init__()
         self.register_buffer("keys", torch.zeros(size, key_width))
-        self.register_buffer("sequence", torch.full((size,), NOBODY))
+        self.register_buffer("sequence", torch.full((size,), EMPTY))
         self.register_buffer("frame", torch.zeros(size, dtype=torch.int64))
         self.register_buffer("next", torch.zeros((), dtype=torch.int64))
 
     def put(self, keys: Tensor, sequence: Tensor, frame: Tensor) -> None:
-        """Put keys in the places of the oldest.
+        """Replace the oldest keys.
 
         Args:
             keys: (N, D), unit length.
             sequence: (N,) int64, 0 or more: which recording each shows.
             frame: (N,) int64, its newest frame in that recording.
         Raises:
-            ValueError: more keys than the bank holds.
+            UserError: more keys than the bank holds.
         """
         size = len(self.keys)
         if len(keys) > size:
             raise UserError(
                 f"one step gives {len(keys)} keys, the memory bank holds {size}: raise bank_size, or take fewer "
                 "windows a step")
-        places = (self.next + torch.arange(len(keys), device=keys.device)) % size
-        self.keys[places] = keys.detach().to(self.keys.dtype)
-        self.sequence[places], self.frame[places] = sequence, frame
+        slots = (self.next + torch.arange(len(keys), device=keys.device)) % size
+        self.keys[slots] = keys.detach().to(self.keys.dtype)
+        self.sequence[slots], self.frame[slots] = sequence, frame
         self.next.copy_((self.next + len(keys)) % size)
 
     def negatives(self, sequence: Tensor, frame: Tensor, exclusion_frames: int) -> Tensor:
-        """(B, K) whether each key is a negative of each query: there is one, and it shows another moment.
+        """(B, K) whether each slot holds a key of another moment than each query's.
 
         Args:
             sequence: (B,) int64, the queries' recordings.
@@ -200,12 +204,12 @@ class MemoryBank(nn.Module):
         """
         same = self.sequence == sequence[:, None]
         near = (self.frame - frame[:, None]).abs() <= exclusion_frames
-        return (self.sequence != NOBODY) & ~(same & near)
+        return self.sequence.ne(EMPTY) & ~(same & near)
 
     @property
     def filled(self) -> Tensor:
-        """Share of the bank that holds keys."""
-        return (self.sequence != NOBODY).float().mean()
+        """Fraction of the slots that hold keys."""
+        return self.sequence.ne(EMPTY).float().mean()
 
 
 def similarities(query: Tensor, positives: Tensor, bank: Tensor, negatives: Tensor) -> tuple[Tensor, Tensor]:
@@ -226,7 +230,7 @@ def similarities(query: Tensor, positives: Tensor, bank: Tensor, negatives: Tens
 def info_nce(positive: Tensor, negative: Tensor, temperature: float) -> Tensor:
     """InfoNCE of each positive key against the negatives, averaged over positives and queries.
 
-    Positives of one query do not compete: each is told from the negatives alone.
+    Positives of one query do not compete: each is contrasted with the negatives alone.
 
     Args:
         positive: (P, B) from `similarities`.

@@ -96,6 +96,8 @@ class ResidualLevel(nn.Module):
 class TemporalConv(LiftingModule):
     """Lifts a window of 2D keypoints to root-relative 3D joints by temporal convolutions."""
 
+    config: TemporalConvConfig
+
     def __init__(self, config: TemporalConvConfig) -> None:
         super().__init__(config)
         J, C = len(H36M_17), config.channels

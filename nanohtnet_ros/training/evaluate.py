@@ -1,4 +1,4 @@
-"""Errors of a lifting network: `nanohtnet evaluate`, and the few that training and export ask for."""
+"""Errors of a lifting network: `nanohtnet evaluate`, and a short score for training and export."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from nanohtnet_ros.training.data import FRAME_RATE_HZ
 from nanohtnet_ros.training.data.windows import EvaluationSet
 from nanohtnet_ros.training.evaluation.predictor import Lift, LiftingNetwork, predict, torch_lift
 from nanohtnet_ros.training.evaluation.report import measure, tables
-from nanohtnet_ros.training.loop.provenance import record_of
-from nanohtnet_ros.training.sources import SourceOptions, SyntheticViews, open_training_data, options_of_record
+from nanohtnet_ros.training.loop.provenance import provenance_of
+from nanohtnet_ros.training.sources import SourceOptions, SyntheticViews, open_training_data, source_options_of
 from nanohtnet_ros.training.synthesis.evaluation_set import motion_set
 
 __all__ = ["Lift", "evaluate", "evaluation_set_of", "score", "torch_lift"]
@@ -24,14 +24,14 @@ __all__ = ["Lift", "evaluate", "evaluation_set_of", "score", "torch_lift"]
 def score(lift: Lift, data: EvaluationSet, offsets: Sequence[int] | None = None) -> dict[str, float]:
     """MPJPE, P-MPJPE and N-MPJPE in millimetres for each condition, as `clean_mpjpe_mm`.
 
-    The frame that counts is the newest one if the set has targets of it, else the middle one of its offsets.
+    The used frame is the newest one if the set has targets of it, else the middle one of its offsets.
 
     Args:
         lift: a network, see `torch_lift`.
         data: windows to measure on.
-        offsets: frames of the network's outputs; None: the last of them are those of the set's offsets.
+        offsets: frames of the network's outputs; None: those of the set.
     Raises:
-        ValueError: the network has no output for the frame that counts.
+        UserError: the network has no output for the used frame.
     """
     frame = used_offset(data.offsets)
     target = data.targets_m[:, data.offsets.index(frame)].numpy()
@@ -51,22 +51,22 @@ def score(lift: Lift, data: EvaluationSet, offsets: Sequence[int] | None = None)
 def evaluation_set_of(
     data: Path, split: str, network: LiftingNetwork, source: SourceOptions | None = None
 ) -> tuple[EvaluationSet, EvaluationSet | None]:
-    """What to measure a network on: windows for its errors, and windows for MPJVE.
+    """Evaluation sets for a network: windows for its errors, and windows for MPJVE.
 
     Args:
         data: any kind that `open_training_data` reads.
-        split: which part of it.
+        split: of the data.
         network: that the windows are for.
-        source: how the data is read.
+        source: options of reading the data.
     Returns:
-        Both sets; None for the second where the first one's windows follow one another and serve for MPJVE too.
+        Both sets; None for the second if the first one has consecutive windows, which give MPJVE too.
     Raises:
         FileNotFoundError: no such data.
-        ValueError: the data or its split is not understood, or its frame rate is not the network's.
+        UserError: the data or its split is not understood, or its frame rate is not the network's.
     """
     if network.frame_rate_hz != FRAME_RATE_HZ:
         raise UserError(f"{network.name} takes {network.frame_rate_hz:g} frames a second, the data has "
-                         f"{FRAME_RATE_HZ:g}: its errors would mean nothing")
+                         f"{FRAME_RATE_HZ:g}: evaluate a network of that rate")
     views = open_training_data(data, split, options=source)
     windows = views.evaluation_set(network.window_length, network.offsets)
     if not isinstance(views, SyntheticViews):
@@ -79,28 +79,27 @@ def evaluate(
     json: Path | None = None, figure: Path | None = None, device: Literal["cpu", "cuda"] = "cpu", threads: int = 1,
     source: SourceOptions | None = None,
 ) -> None:
-    """Print the errors of a network on recorded motion; what each measure is stands in docs/evaluation.md.
+    """Print the errors of a network on recorded motion; docs/evaluation.md defines the measures.
 
     Args:
         model: a checkpoint (.pth), an exported network (.onnx, its .json beside it), or the name of an installed one.
         data: motion file (.npz), or folder of .bvh files, of Human3.6M's or of MPI-INF-3DHP's archives.
-        split: which part of the data.
-        flip: average with the mirrored image's answer: off, on, or both reported.
-        per: breakdowns, with commas between: action, subject, joint, distance, height. All that the data allows if
-            left out.
+        split: of the data.
+        flip: average with the mirrored window's output: off, on, or both.
+        per: comma-separated breakdowns: action, subject, joint, distance, height; by default all that the data allows.
         json: file to write everything to.
         figure: picture to write (.png).
-        device: what runs the network.
+        device: to run the network on.
         threads: CPU threads of an exported network.
-        source: how the data is read, see docs/data.md; of a checkpoint, if left out, as in its training.
+        source: options of reading the data, see docs/data.md; by default those of a checkpoint's training.
     """
     if figure is not None:
         if figure.suffix != ".png":
             raise UserError(f"the picture to write is {figure}, expected a name that ends in .png")
-        from nanohtnet_ros.training.evaluation.figure import draw_report  # fails before the work, not after it
+        from nanohtnet_ros.training.evaluation.figure import draw_report  # matplotlib may be missing: fail early
     network = LiftingNetwork.open(model, device, threads)
     if source is None and Path(model).suffix == ".pth":
-        source = options_of_record(record_of(Path(model)))
+        source = source_options_of(provenance_of(Path(model)))
     windows, motion = evaluation_set_of(data, split, network, source)
     report = measure(network, windows, motion, flip, per.split(",") if per is not None else None)
     print(tables(report))

@@ -1,8 +1,9 @@
-"""Trained network to ONNX, with the sidecar that inference needs."""
+"""`nanohtnet export`: a trained network to ONNX, with the model card that inference needs."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +18,58 @@ from nanohtnet_ros.model.checkpoints import load_checkpoint
 from nanohtnet_ros.model.cost import multiply_adds
 from nanohtnet_ros.model.flip import FlipAveraged
 from nanohtnet_ros.model.folded import FoldedNanoHTNet
-from nanohtnet_ros.model.nanohtnet import NanoHTNet, NanoHTNetConfig
-from nanohtnet_ros.model.network_config import used_offset
+from nanohtnet_ros.model.nanohtnet import NanoHTNet
 from nanohtnet_ros.runtime.session import open_session
 from nanohtnet_ros.samples.windows import clip_windows
 from nanohtnet_ros.training.data import FRAME_RATE_HZ
 from nanohtnet_ros.training.evaluate import evaluation_set_of, score, torch_lift
 from nanohtnet_ros.training.evaluation.predictor import LiftingNetwork
 from nanohtnet_ros.training.evaluation.report import measure
-from nanohtnet_ros.training.loop.provenance import record_of
-from nanohtnet_ros.training.sources import SourceOptions, options_of_record
+from nanohtnet_ros.training.loop.provenance import provenance_of
+from nanohtnet_ros.training.sources import SourceOptions, source_options_of
 
 OPSET = 18
 PARITY_M = 1e-5
 
 
-def export_onnx(model: NanoHTNet, path: Path, folded: bool = True, flip: bool = False) -> None:
+def export(
+    checkpoint: Path, out: Path, data: Path | None = None, split: str = "val", folded: bool = True, flip: bool = False,
+    source: SourceOptions | None = None,
+) -> None:
+    """Export a network: ONNX file and model card (JSON) of the same name.
+
+    Args:
+        checkpoint: `checkpoint.pth` of a NanoHTNet's training, whose provenance goes into the card.
+        out: the .onnx file to write.
+        data: motion file (.npz), or folder of .bvh files or of recordings' archives, to measure the card's errors on;
+            without it, it has none.
+        split: of the data.
+        folded: precompute all constants; false writes the network operator by operator, for comparison.
+        flip: average with the mirrored window's output, within the graph: slightly better at twice the cost.
+        source: options of reading the data, see docs/data.md; by default those of the training.
+    Raises:
+        FileNotFoundError: no checkpoint or data.
+        UserError: checkpoint, data or file name are not as described, or the file's outputs are not PyTorch's.
+    """
+    if out.suffix != ".onnx":
+        raise UserError(f"the file to write is {out}, expected a name that ends in .onnx")
+    model, provenance = load_checkpoint(checkpoint), provenance_of(checkpoint)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    graph = export_onnx(model, out, folded, flip)
+    cost = multiply_adds(graph, torch.zeros(1, model.config.window_length, len(H36M_17), 2))
+    content = card_content(replace(card_of(model), multiply_adds=cost, training=provenance), flip)
+    sidecar = out.with_suffix(".json")
+    sidecar.write_text(json.dumps(content, indent=2) + "\n")
+    if data is None:
+        return
+    errors = measured_errors(out, data, split, source or source_options_of(provenance))
+    sidecar.write_text(json.dumps({**content, "metrics": {split: errors}}, indent=2) + "\n")
+    for name, value in errors.items():
+        if not isinstance(value, list):  # errors by look-ahead are for the card and for `nanohtnet evaluate`
+            print(f"{name:20} {value}")
+
+
+def export_onnx(model: NanoHTNet, path: Path, folded: bool = True, flip: bool = False) -> torch.nn.Module:
     """Write a network as ONNX and compare the file, in ONNX Runtime, with the network in PyTorch.
 
     The file takes `keypoints (B, T, 17, 2)` and gives `joints (B, n, 17, 3)`, with any B; with `uncertainty`
@@ -41,98 +78,57 @@ def export_onnx(model: NanoHTNet, path: Path, folded: bool = True, flip: bool = 
     Args:
         model: the trained network.
         path: the .onnx file to write.
-        folded: write the graph with all that is constant multiplied out (see `model/folded.py`); false writes the
-            network operator by operator.
-        flip: average with the answer to the mirrored window, within the graph.
+        folded: precompute all constants (see `model/folded.py`); false writes the network operator by operator.
+        flip: average with the mirrored window's output, within the graph.
+    Returns:
+        The exported graph.
     Raises:
         UserError: the outputs differ by more than 0.01 mm, on windows of the packaged clips or on random ones; the
             file is removed.
     """
-    graph = inference_graph(model, folded, flip)
-    reference = inference_graph(model, folded=False, flip=flip)
+    plain = model.eval()
+    graph: torch.nn.Module = FoldedNanoHTNet(plain) if folded else plain
+    if flip:
+        graph = FlipAveraged(graph).eval()
     shape = (2, model.config.window_length, len(H36M_17), 2)
     program = torch.onnx.export(
         graph, (0.3 * torch.randn(shape),), dynamo=True, input_names=["keypoints"], output_names=["joints"],
         opset_version=OPSET, dynamic_shapes=({0: torch.export.Dim("B")},), verbose=False)
+    assert program is not None
     proto = program.model_proto
     for part in (proto.graph, *proto.graph.node, *proto.graph.input, *proto.graph.value_info):
         del part.metadata_props[:]  # stack traces with this machine's paths, and the same names again
     path.write_bytes(proto.SerializeToString())
     try:
-        check_parity(reference, model.config, path)
+        check_parity(FlipAveraged(plain).eval() if flip else plain, card_of(model), path)
     except UserError:
-        path.unlink()  # lest a card of an earlier export vouches for it
+        path.unlink()  # so that a stale card cannot match
         raise
+    return graph
 
 
-def inference_graph(model: NanoHTNet, folded: bool, flip: bool) -> torch.nn.Module:
-    """The module that is exported, in evaluation mode; see `export_onnx`."""
-    graph = FoldedNanoHTNet(model.eval()) if folded else model.eval()
-    return FlipAveraged(graph).eval() if flip else graph
-
-
-def check_parity(network: torch.nn.Module, config: NanoHTNetConfig, path: Path) -> None:
+def check_parity(network: torch.nn.Module, card: ModelCard, path: Path) -> None:
     """Raise a UserError unless ONNX Runtime gives for a file what PyTorch gives for the network."""
     session, lift = open_session(path, "cpu"), torch_lift(network)
-    people, _ = clip_windows(bare_card(config))
-    rng = np.random.default_rng(0)
-    noise = rng.normal(0.0, 0.3, (3, *people.shape[1:])).astype(np.float32)
+    people, _ = clip_windows(card)
+    noise = np.random.default_rng(0).normal(0.0, 0.3, (3, *people.shape[1:])).astype(np.float32)
     for name, windows in (("one window", people[:1]), ("people", people), ("random numbers", noise)):
-        worst = float(np.abs(session.run(windows) - lift(windows)).max())
-        if not worst <= PARITY_M:
+        difference = float(np.abs(session.run(windows) - lift(windows)).max())
+        if not difference <= PARITY_M:
             raise UserError(
-                f"{path}: outputs for {name} differ from PyTorch's by {worst:.2e}, expected at most {PARITY_M:g}")
+                f"{path}: outputs for {name} differ from PyTorch's by {difference:.2e}, expected at most {PARITY_M:g}")
 
 
-def bare_card(config: NanoHTNetConfig) -> ModelCard:
-    """A network's card without figures."""
-    offsets = config.frame_offsets
+def card_of(model: NanoHTNet) -> ModelCard:
+    """A network's card without errors."""
+    config = model.config
     return ModelCard(
-        config.window_length, FRAME_RATE_HZ, offsets, -used_offset(offsets), H36M_17.name, FOCAL_NORM,
-        uncertainty=config.uncertainty)
+        config.window_length, FRAME_RATE_HZ, config.frame_offsets, -config.used_offset, H36M_17.name, FOCAL_NORM,
+        uncertainty=config.uncertainty, parameters=sum(parameter.numel() for parameter in model.parameters()))
 
 
-def export(
-    checkpoint: Path, out: Path, data: Path | None = None, split: str = "val", folded: bool = True, flip: bool = False,
-    source: SourceOptions | None = None,
-) -> None:
-    """Export a network: ONNX file and JSON sidecar of the same name.
-
-    Args:
-        checkpoint: `checkpoint.pth` of a NanoHTNet's training, whose record goes into the sidecar.
-        out: the .onnx file to write.
-        data: motion file (.npz), or folder of .bvh files or of recordings' archives, to measure the errors on that the
-            sidecar states; without it, it states none.
-        split: which part of the data.
-        folded: multiply out all that is constant; false writes the network operator by operator, for comparison.
-        flip: average with the answer to the mirrored window, within the graph: a little better for twice the work.
-        source: how the data is read, see docs/data.md; if left out, as in the training.
-    Raises:
-        FileNotFoundError, ValueError: checkpoint, data or file name are not as described.
-        UserError: the file's outputs are not PyTorch's.
-    """
-    if out.suffix != ".onnx":
-        raise UserError(f"the file to write is {out}, expected a name that ends in .onnx")
-    model = load_checkpoint(checkpoint)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    export_onnx(model, out, folded, flip)
-    record = record_of(checkpoint)
-    card = card_content(model, record, folded, flip)
-    sidecar = out.with_suffix(".json")
-    sidecar.write_text(json.dumps(card, indent=2) + "\n")
-    if data is None:
-        return
-    card["metrics"] = {split: measured_errors(out, data, split, source or options_of_record(record))}
-    sidecar.write_text(json.dumps(card, indent=2) + "\n")
-    for name, value in card["metrics"][split].items():
-        if not isinstance(value, list):  # errors by look-ahead are for the sidecar and for `nanohtnet evaluate`
-            print(f"{name:20} {value}")
-
-
-def card_content(model: NanoHTNet, record: dict[str, Any], folded: bool, flip: bool) -> dict[str, Any]:
-    """What the sidecar of an exported network says, without its errors."""
-    card = bare_card(model.config)
-    window = torch.zeros(1, card.window_length, len(H36M_17), 2)
+def card_content(card: ModelCard, flip: bool) -> dict[str, Any]:
+    """The JSON of a card, with a description of input and output."""
     values = 4 if card.uncertainty else 3
     return {
         "window_length": card.window_length,
@@ -146,18 +142,18 @@ def card_content(model: NanoHTNet, record: dict[str, Any], folded: bool, flip: b
         "focal_norm": card.focal_norm,
         "uncertainty": card.uncertainty,
         "flip_averaged": flip,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "multiply_adds": multiply_adds(inference_graph(model, folded, flip), window),
-        "metrics": {},
-        "training": record,
+        "parameters": card.parameters,
+        "multiply_adds": card.multiply_adds,
+        "metrics": card.metrics,
+        "training": card.training,
     }
 
 
 def measured_errors(path: Path, data: Path, split: str, source: SourceOptions | None = None) -> dict[str, Any]:
-    """Errors of an exported network; for each look-ahead too, where it has several."""
+    """Errors of an exported network; for each look-ahead too, if it has several."""
     network = LiftingNetwork.open(str(path))
     windows, motion = evaluation_set_of(data, split, network, source)
-    errors = {"windows": len(windows), **score(network.lift, windows, network.offsets)}
+    errors: dict[str, Any] = {"windows": len(windows), **score(network.lift, windows, network.offsets)}
     if len(network.offsets) > 1:
         errors["by_look_ahead"] = measure(network, windows, motion, flip="off", per=())["look_ahead"]
     return errors

@@ -1,4 +1,4 @@
-"""What a lifting network is trained for: joints where they belong, and what follows from that."""
+"""Loss of a lifting network."""
 
 from __future__ import annotations
 
@@ -16,29 +16,26 @@ PARENTS, CHILDREN = (list(joints) for joints in zip(*H36M_17.bones, strict=True)
 
 @dataclass(frozen=True)
 class Losses:
-    """Weights of the terms of the loss; the mean joint distance has weight 1, a weight of 0 leaves a term out.
+    """Weights of the terms of the loss; the mean joint distance has weight 1, a weight of 0 disables a term.
 
     Attributes:
-        newest_weight: how much more the last output frame counts than each other one, in all terms but the velocity.
+        newest_weight: extra weight of the last output frame relative to the others, in all terms but the velocity.
         bone_length: of the mean difference of a bone's length, metres.
         velocity: of the mean difference of joints' velocities between neighbouring outputs, metres a frame.
-        likelihood: of the negative logarithm of a Laplace distribution's density, whose scale is the expected error
-            that a network with `uncertainty` gives.
-        likelihood_moves_joints: let the likelihood's gradient into the joints; otherwise it trains the expected
-            error alone.
+        likelihood: of the negative log-likelihood of the joints' errors under a Laplace distribution, whose scale is
+            the expected error of a network with `uncertainty`. It trains the expected error alone.
     """
 
     newest_weight: float = 0.0
     bone_length: float = 0.0
     velocity: float = 0.0
     likelihood: float = 0.0
-    likelihood_moves_joints: bool = False
 
     def check(self, outputs: int, uncertainty: bool) -> None:
-        """See that a network gives what the terms need.
+        """Check that a network has the outputs that the terms need.
 
         Raises:
-            ValueError: it does not, or it gives an expected error that nothing trains.
+            UserError: it has not, or an expected error that nothing trains.
         """
         if self.velocity and outputs < 2:
             raise UserError(
@@ -47,7 +44,7 @@ class Losses:
         if bool(self.likelihood) != uncertainty:
             raise UserError(
                 f"losses.likelihood is {self.likelihood} and the network's uncertainty is {str(uncertainty).lower()}: "
-                "both go together, set both or none")
+                "set both or neither")
 
     def __call__(self, output: Tensor, target_m: Tensor, offsets: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch.
@@ -74,19 +71,18 @@ class Losses:
             error = joint_distance(velocity(joints_m, offsets), velocity(target_m, offsets)).mean()
             total, parts["velocity_mm"] = total + self.velocity * error, 1000.0 * error
         if self.likelihood:
-            error_m = distance_m if self.likelihood_moves_joints else distance_m.detach()
-            surprise = (weights * laplace_surprise(error_m, output[:, :, 1:, 3])).mean()
-            total, parts["likelihood"] = total + self.likelihood * surprise, surprise
+            nll = (weights * laplace_nll(distance_m.detach(), output[:, :, 1:, 3])).mean()
+            total, parts["likelihood"] = total + self.likelihood * nll, nll
         return total, parts
 
 
 def without_root(joints_m: Tensor) -> Tensor:
-    """(..., 17, 3) joints with joint 0 at zero, where users of the network put it."""
+    """(..., 17, 3) joints with joint 0 at zero, as users of the network set it."""
     return torch.cat((torch.zeros_like(joints_m[..., :1, :]), joints_m[..., 1:, :]), dim=-2)
 
 
 def joint_distance(predicted: Tensor, target: Tensor) -> Tensor:
-    """(..., 16) distances of all joints but the root, which is no output; both (..., 17, 3)."""
+    """(..., 16) distances of all joints but the root; both (..., 17, 3)."""
     return (predicted - target)[..., 1:, :].norm(dim=-1)
 
 
@@ -101,6 +97,6 @@ def velocity(joints_m: Tensor, offsets: Sequence[int]) -> Tensor:
     return joints_m.diff(dim=1) / frames
 
 
-def laplace_surprise(error: Tensor, log_expected: Tensor) -> Tensor:
-    """Negative log density, up to a constant, of errors whose expected size is given by its logarithm."""
+def laplace_nll(error: Tensor, log_expected: Tensor) -> Tensor:
+    """Negative log-likelihood, up to a constant, of errors given the logarithm of their expected size."""
     return error * torch.exp(-log_expected) + log_expected

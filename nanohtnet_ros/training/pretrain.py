@@ -20,8 +20,8 @@ from nanohtnet_ros.model.poseclr import (
     similarities,
 )
 from nanohtnet_ros.training.data.windows import TrainingData
-from nanohtnet_ros.training.evaluation.contrastive_probe import ContrastiveExam
-from nanohtnet_ros.training.loop.distributed import Device, open_machine
+from nanohtnet_ros.training.evaluation.contrastive_probe import ContrastiveProbe
+from nanohtnet_ros.training.loop.distributed import Device, open_process
 from nanohtnet_ros.training.loop.loop import run
 from nanohtnet_ros.training.loop.precision import run_mixers_in_half
 from nanohtnet_ros.training.loop.provenance import MADE_WITH, made_with
@@ -30,10 +30,10 @@ from nanohtnet_ros.training.recipe import NetworkRecipe
 
 @dataclass(frozen=True)
 class PretrainRecipe(NetworkRecipe):
-    """Everything that decides a pre-training's outcome, but the data. A sample is a moment seen by all its cameras.
+    """Everything but the data that determines the result of a pre-training. A sample is a moment in all its cameras.
 
     Attributes:
-        poseclr: positive and negative pairs.
+        poseclr: of positive and negative pairs.
     """
 
     poseclr: PoseCLRConfig = field(default_factory=PoseCLRConfig)
@@ -45,9 +45,9 @@ class PretrainTask:
     Args:
         encoder: a lifting network; see `ContrastiveEncoder`.
         config: of PoseCLR.
-        source: motion to learn from.
-        exam: what encoders are measured on.
-        device: where they learn.
+        source: motion to train on.
+        probe: to evaluate encoders.
+        device: to train on.
     """
 
     def __init__(
@@ -55,17 +55,18 @@ class PretrainTask:
         encoder: Network,
         config: PoseCLRConfig,
         source: TrainingData,
-        exam: ContrastiveExam,
+        probe: ContrastiveProbe,
         device: torch.device | str = "cpu",
     ) -> None:
-        self.config, self.source, self.exam = config, source, exam
+        self.config, self.source, self.probe = config, source, probe
         self.window_length = encoder.config.window_length
         self.exclusion_frames = config.exclusion_for(self.window_length)
         self.module = ContrastiveEncoder(encoder, config.head_features).to(device)
         self.momentum = MomentumEncoders(self.module, config)
         self.bank = MemoryBank(config.bank_size, self.module.key_width).to(device)
         self.slow = nn.ModuleDict({"momentum": self.momentum, "bank": self.bank})
-        self.slow.register_buffer("step", torch.zeros((), dtype=torch.int64))
+        self.step = torch.zeros((), dtype=torch.int64)
+        self.slow.register_buffer("step", self.step)
         self.latest: tuple[Tensor, Tensor, Tensor, list[int]] | None = None
 
     def batch(self, size: int, rng: torch.Generator) -> tuple[Tensor, ...]:
@@ -74,11 +75,11 @@ class PretrainTask:
         return keypoints.transpose(0, 1), sequence, frame
 
     def query_view(self) -> int:
-        """The camera that is this step's query: random, but alike in all processes."""
-        return int(torch.randint(self.config.views, (), generator=torch.Generator().manual_seed(int(self.slow.step))))
+        """The camera of this step's queries: random, but the same in all processes."""
+        return int(torch.randint(self.config.views, (), generator=torch.Generator().manual_seed(int(self.step))))
 
     def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, Tensor]]:
-        """InfoNCE of a batch; `module` is ours, perhaps wrapped."""
+        """InfoNCE of a batch; `module` is `self.module`, perhaps wrapped."""
         keypoints, sequence, frame = batch
         chosen = self.query_view()
         others = [view for view in range(self.config.views) if view != chosen]
@@ -95,7 +96,7 @@ class PretrainTask:
         return info_nce(positive, negative, self.config.temperature), parts
 
     def after_step(self) -> None:
-        """Let the momentum encoders follow, and put the step's keys into the bank, those of all processes."""
+        """Update the momentum encoders, and put the keys of all processes into the bank."""
         if self.latest is None:
             raise RuntimeError("after_step was called before loss: there are no keys to put into the memory bank")
         keys, sequence, frame, views = self.latest
@@ -103,11 +104,11 @@ class PretrainTask:
         self.momentum.follow(self.module, views)
         self.bank.put(
             gathered(keys.flatten(0, 1)), gathered(sequence.repeat(len(keys))), gathered(frame.repeat(len(keys))))
-        self.slow.step += 1
+        self.step += 1
 
     def evaluate(self, average: ContrastiveEncoder) -> dict[str, float]:
         """Measure the averaged encoder."""
-        return self.exam.score(average)
+        return self.probe.score(average)
 
     def extra_state(self) -> dict[str, Tensor]:
         """Momentum encoders, memory bank and the number of steps."""
@@ -126,7 +127,7 @@ class PretrainTask:
 
 
 def gathered(rows: Tensor) -> Tensor:
-    """(N * processes, ...) rows of all processes, in their order; alike in all."""
+    """(N * processes, ...) rows of all processes, ordered by rank."""
     if not (dist.is_available() and dist.is_initialized()):
         return rows
     parts = [torch.empty_like(rows) for _ in range(dist.get_world_size())]
@@ -137,31 +138,30 @@ def gathered(rows: Tensor) -> Tensor:
 def pretrain(
     data: Path, out: Path, recipe: PretrainRecipe, device: Device = "auto", threads: int = 0, workers: int = 0
 ) -> None:
-    """Pre-train a lifting network's encoder by PoseCLR: a moment's keypoints in different cameras belong together.
+    """Pre-train a lifting network's encoder by PoseCLR, contrastively, without 3D joints.
 
-    No 3D joints are learnt from. Writes into OUT what `nanohtnet train` writes; its `checkpoint.pth` holds the encoder
-    without a regression head, to go on with by `nanohtnet train --from OUT/checkpoint.pth`. The same command goes on
-    with a pre-training that was interrupted. Started by torchrun, the processes share every batch and the memory bank.
+    Writes into OUT what `nanohtnet train` writes; its `checkpoint.pth` holds the encoder without a regression head, for
+    `nanohtnet train --from OUT/checkpoint.pth`. The same command resumes a pre-training that was interrupted. Started
+    by torchrun, the processes share every batch and the memory bank.
 
     Args:
         data: motion file (.npz), or folder of .bvh files or of Human3.6M's archives; every recording
             needs at least `poseclr.views` cameras, in the split val two.
         out: folder for the results.
-        recipe: what to pre-train and how.
-        device: where to train.
+        recipe: network, pairs, data and loop.
+        device: to train on.
         threads: CPU threads of each process, 0 for all.
-        workers: processes beside each one that make batches ahead of time, 0 to make each when it is needed; for
-            training on a GPU.
+        workers: processes that prefetch batches for each process, for training on a GPU; 0 for none.
     """
-    with open_machine(device, threads) as machine:
+    with open_process(device, threads) as process:
         torch.manual_seed(recipe.seed)
         encoder = build(recipe.network_config)
         seen, held_out = recipe.open_data(data)
-        record = {**asdict(recipe), "data_sha256": seen.sha256, MADE_WITH: made_with()}
+        provenance = {**asdict(recipe), "data_sha256": seen.sha256, MADE_WITH: made_with()}
         exclusion = recipe.poseclr.exclusion_for(encoder.config.window_length)
-        exam = ContrastiveExam.draw(seen, held_out, encoder.config, exclusion)
+        probe = ContrastiveProbe.draw(seen, held_out, encoder.config, exclusion)
         if recipe.batches_on == "device":
-            seen = seen.to(machine.device)
-        task = PretrainTask(encoder, recipe.poseclr, seen, exam, machine.device)
+            seen = seen.to(process.device)
+        task = PretrainTask(encoder, recipe.poseclr, seen, probe, process.device)
         run_mixers_in_half(task.momentum, recipe.precision)
-        run(task, recipe, out, record, machine, workers)
+        run(task, recipe, out, provenance, process, workers)

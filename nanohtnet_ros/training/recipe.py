@@ -1,4 +1,4 @@
-"""What the recipes of training and pre-training share: a network, and the data that it learns from."""
+"""Common part of the recipes of training and pre-training: network and data."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from nanohtnet_ros.training.synthesis.synthesis import Synthesis
 
 @dataclass(frozen=True)
 class NetworkRecipe(LoopConfig):
-    """A training loop, the network that it trains, and what of the data it sees.
+    """Training loop, network and data.
 
     Attributes:
-        network: which of the two networks to train.
+        network: to train.
         model: NanoHTNet's sizes and regularisation.
-        temporal_conv: the same of the baseline of temporal convolutions.
-        source: how the data is read.
-        synthesis: how motion capture becomes windows.
-        data_share: learn from this share of a motion capture's frames.
+        temporal_conv: the same of the temporal-convolution baseline.
+        source: options of reading the data.
+        synthesis: of windows from motion capture.
+        data_fraction: of a motion capture's frames to train on.
     """
 
     network: NetworkName = "nanohtnet"
@@ -32,7 +32,7 @@ class NetworkRecipe(LoopConfig):
     temporal_conv: TemporalConvConfig = field(default_factory=TemporalConvConfig)
     source: SourceOptions = field(default_factory=SourceOptions)
     synthesis: Synthesis = field(default_factory=Synthesis)
-    data_share: float = 1.0
+    data_fraction: float = 1.0
 
     @property
     def network_config(self) -> NanoHTNetConfig | TemporalConvConfig:
@@ -40,23 +40,23 @@ class NetworkRecipe(LoopConfig):
         return self.model if self.network == "nanohtnet" else self.temporal_conv
 
     def open_data(self, path: Path) -> tuple[TrainingData, TrainingData]:
-        """The data to learn from, of which `data_share` is taken, and the held-out data.
+        """The data to train on, of which `data_fraction` is taken, and the held-out data.
 
         Raises:
-            ValueError: see `open_training_data` and `share_of`.
+            FileNotFoundError, UserError: see `open_training_data` and `fraction_of`.
         """
         seen, held_out = (open_training_data(path, split, self.synthesis, self.source) for split in ("train", "val"))
-        return share_of(seen, self.data_share), held_out
+        return fraction_of(seen, self.data_fraction), held_out
 
 
-def share_of(data: TrainingData, share: float) -> TrainingData:
+def fraction_of(data: TrainingData, fraction: float) -> TrainingData:
     """Some of a motion capture's sequences, see `MotionCapture.subset`.
 
     Raises:
-        ValueError: there is no such share, or the data is no motion capture.
+        UserError: the fraction is not in (0, 1], or the data is no motion capture.
     """
-    if share == 1.0:
+    if fraction == 1.0:
         return data
     if not isinstance(data, SyntheticViews):
-        raise UserError(f"data_share is {share}, which is for motion capture: set it to 1")
-    return replace(data, capture=data.capture.subset(share))
+        raise UserError(f"data_fraction is {fraction}, which is for motion capture: set it to 1")
+    return replace(data, capture=data.capture.subset(fraction))

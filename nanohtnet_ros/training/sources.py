@@ -1,4 +1,4 @@
-"""Every kind of training data behind one door: `open_training_data`."""
+"""`open_training_data` opens any kind of training data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SUPPORTED = """supported are
 
 @dataclass(frozen=True)
 class SyntheticViews:
-    """Motion capture seen through virtual cameras."""
+    """Motion capture through virtual cameras."""
 
     capture: MotionCapture
     synthesis: Synthesis
@@ -57,12 +57,12 @@ class SyntheticViews:
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """How data is read; each kind takes what concerns it.
+    """Options of reading data.
 
     Attributes:
-        keypoints: Human3.6M's input, a detector's (cpn) or the ground truth (gt).
-        normalisation: of recorded keypoints: focal as everywhere here, width as published checkpoints expect.
-        bvh: how BVH files are read.
+        keypoints: of Human3.6M, a detector's (cpn) or the ground truth (gt).
+        normalisation: of recorded keypoints: focal for our networks, width for published checkpoints.
+        bvh: options of reading BVH files.
     """
 
     keypoints: human36m.Keypoints = "cpn"
@@ -70,11 +70,11 @@ class SourceOptions:
     bvh: BvhOptions = field(default_factory=BvhOptions)
 
 
-def options_of_record(record: dict[str, Any]) -> SourceOptions | None:
-    """How the data of a training was read, by its checkpoint's record; None where that does not say."""
-    if "source" not in record:
+def source_options_of(provenance: dict[str, Any]) -> SourceOptions | None:
+    """Options that the data of a training was read with; None if its provenance does not have them."""
+    if "source" not in provenance:
         return None
-    content = dict(record["source"])
+    content = dict(provenance["source"])
     bvh = dict(content.pop("bvh", {}))
     mapping = bvh.pop("mapping", None)
     return SourceOptions(**content, bvh=BvhOptions(Path(mapping) if mapping else None, **bvh))
@@ -83,16 +83,16 @@ def options_of_record(record: dict[str, Any]) -> SourceOptions | None:
 def open_training_data(
     path: Path | str, split: str, synthesis: Synthesis | None = None, options: SourceOptions | None = None
 ) -> TrainingData:
-    """Open one split of whatever data lies at a path.
+    """Open one split of the data at a path.
 
     Args:
         path: a motion file, or a folder of BVH files, of Human3.6M's or of MPI-INF-3DHP's archives.
         split: train or val; of Human3.6M and MPI-INF-3DHP val is the test split that results are published for.
-        synthesis: how motion capture becomes windows; recorded views have cameras and noise of their own.
-        options: how the data is read.
+        synthesis: of windows from motion capture; recordings have their own cameras and errors.
+        options: of reading.
     Raises:
         FileNotFoundError: nothing is there, or a file is missing.
-        ValueError: the content is none of the supported kinds, or faulty.
+        UserError: the content is none of the supported kinds, or faulty.
     """
     path, options, synthesis = Path(path), options or SourceOptions(), synthesis or Synthesis()
     if not path.exists():
@@ -107,7 +107,7 @@ def open_training_data(
         return mpi_inf_3dhp.load(path, split, options.normalisation)
     if any(file.suffix.lower() == ".bvh" for file in path.rglob("*")):
         return SyntheticViews(MotionCapture.from_bvh(path, split, options.bvh), synthesis)
-    raise UserError(f"nothing in {path} is understood; {SUPPORTED}")
+    raise UserError(f"{path} holds no known kind of data; {SUPPORTED}")
 
 
 def _is_motion_file(path: Path) -> bool:

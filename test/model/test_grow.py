@@ -56,7 +56,7 @@ def test_the_grown_network_can_be_trained(trained):
 def test_growing_into_something_else_is_refused(trained):
     with pytest.raises(ValueError, match="only the window and the outputs"):
         grow(trained, replace(LARGE, channels=96))
-    with pytest.raises(ValueError, match="only become more"):
+    with pytest.raises(ValueError, match="neither may shrink"):
         grow(trained, replace(SMALL, window_length=5))
 
 

@@ -1,4 +1,4 @@
-"""A small motion file of the layout that training reads."""
+"""Small data of the layouts that training reads."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import pytest
 from nanohtnet_ros.core.skeleton import H36M_17
 
 from factories import STANDING_M
+from recorded_archives import write_human36m
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +33,22 @@ def mocap_file(tmp_path_factory):
         actions=np.array(["walk", "walk", "wave", "turn", "walk", "wave"]),
         split=np.array(["train"] * 4 + ["val"] * 2), fps=50.0, parents=np.array(H36M_17.parents))
     return path
+
+
+@pytest.fixture(scope="session")
+def human36m_archives(tmp_path_factory):
+    """Folder of archives as VideoPose3D's, and their content; their cameras are calibrated once a session."""
+    from nanohtnet_ros.training.data.human36m_camera import Human36mCamera
+
+    calibrate, known = Human36mCamera.fit, {}
+
+    def fit(points, pixels, width):
+        key = points.tobytes(), pixels.tobytes(), width
+        if key not in known:
+            known[key] = calibrate(points, pixels, width)
+        return known[key]
+
+    folder = tmp_path_factory.mktemp("h36m")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Human36mCamera, "fit", fit)
+        yield folder, write_human36m(folder)

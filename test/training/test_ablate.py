@@ -19,11 +19,11 @@ def test_rows_are_trained_with_their_options_and_all_rows_with_those_that_were_s
     monkeypatch.setattr(ablate, "run_to_end", lambda *given: trained.append(given))
     monkeypatch.setattr(sys, "argv", [
         "ablate.py", "motion.npz", str(tmp_path), "--samples", "96", "no crossover", "recipe", "--set",
-        "synthesis.posture.share=0"])
+        "synthesis.augmentation.probability=0"])
     ablate.main()
     assert [given[2].name for given in trained] == ["no_crossover-1", "recipe-1"]
-    common = {"samples": 96, "evaluate_every": 96, "seed": 1, "synthesis.posture.share": "0"}
-    assert trained[0][4] == {**common, "synthesis.crossover.share": 0.0} and trained[1][4] == common
+    common = {"samples": 96, "evaluate_every": 96, "seed": 1, "synthesis.augmentation.probability": "0"}
+    assert trained[0][4] == {**common, "synthesis.crossover.probability": 0.0} and trained[1][4] == common
     for words, message in ((["no such row"], "unknown rows"), (["--set", "seed"], "no KEY=VALUE")):
         monkeypatch.setattr(sys, "argv", ["ablate.py", "motion.npz", str(tmp_path), *words])
         with pytest.raises(SystemExit):

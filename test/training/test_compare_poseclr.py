@@ -29,8 +29,8 @@ def tool(monkeypatch):
 
 def test_the_table_is_of_means_spreads_and_paired_gains(tool):
     entries = [
-        {"share": share, "start": start, "seed": seed, "clean_mpjpe_mm": error, "noisy_mpjpe_mm": 100.0}
-        for share, start, seed, error in (
+        {"fraction": fraction, "start": start, "seed": seed, "clean_mpjpe_mm": error, "noisy_mpjpe_mm": 100.0}
+        for fraction, start, seed, error in (
             (1.0, "random", 1, 60.0), (1.0, "random", 2, 64.0), (1.0, "poseclr", 2, 61.0), (1.0, "poseclr", 1, 59.0),
             (0.1, "random", 1, 80.0))]
     rows = [line.split() for line in tool.table(entries).splitlines()]
@@ -42,6 +42,7 @@ def test_the_table_is_of_means_spreads_and_paired_gains(tool):
     ]
 
 
+@pytest.mark.slow
 def test_the_experiment_goes_on_where_it_stopped(tool, mocap_file, tmp_path, monkeypatch, capsys):
     (tmp_path / "tune.yaml").write_text(MODEL)
     (tmp_path / "pre.yaml").write_text(MODEL + "poseclr: {views: 2, bank_size: 64}\n")
@@ -58,7 +59,7 @@ def test_the_experiment_goes_on_where_it_stopped(tool, mocap_file, tmp_path, mon
     monkeypatch.setattr(sys, "argv", [
         "compare_poseclr.py", str(mocap_file), str(out), "--recipe", str(tmp_path / "tune.yaml"),
         "--pretrain-recipe", str(tmp_path / "pre.yaml"), "--pretrain-samples", "16", "--samples", "32",
-        "--seeds", "3", "--shares", "0.5", "--set", "learning_rate=0.002"])
+        "--seeds", "3", "--fractions", "0.5", "--set", "learning_rate=0.002"])
     with pytest.raises(KeyboardInterrupt):
         tool.main()
     tool.main()
@@ -69,7 +70,7 @@ def test_the_experiment_goes_on_where_it_stopped(tool, mocap_file, tmp_path, mon
     recipes = {start: json.loads((out / f"{start}_0.5_3/recipe.json").read_text()) for start in ("random", "poseclr")}
     assert "start" not in recipes["random"] and recipes["poseclr"]["start"]["poseclr"]["views"] == 2
     for recipe in recipes.values():
-        assert (recipe["seed"], recipe["data_share"], recipe["learning_rate"]) == (3, 0.5, 0.002)
+        assert (recipe["seed"], recipe["data_fraction"], recipe["learning_rate"]) == (3, 0.5, 0.002)
     assert {entry["clean_mpjpe_mm"] > 0 for entry in entries} == {True}
     commands.clear()
     capsys.readouterr()

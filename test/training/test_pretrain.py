@@ -41,13 +41,13 @@ def test_a_pretrained_encoder_arrives_in_the_training(network, mocap_file, tmp_p
         load_network(pretrained / "checkpoint.pth")
 
     began = {}
-    plain = Training.go_on
+    plain = Training.train
 
     def noted(self, shards, workers):
         began.update({name: tensor.clone() for name, tensor in self.task.module.state_dict().items()})
         plain(self, shards, workers)
 
-    monkeypatch.setattr(Training, "go_on", noted)
+    monkeypatch.setattr(Training, "train", noted)
     tuned = recipe(tmp_path, network, 80)
     start = ["--from", str(pretrained / "checkpoint.pth")]
     assert main(["train", str(mocap_file), str(tmp_path / "tuned"), "--recipe", tuned, *start, *options]) == 0
@@ -69,7 +69,7 @@ def test_a_pretraining_goes_on_where_it_stopped(mocap_file, tmp_path, monkeypatc
     command = ["pretrain", str(mocap_file), "--recipe", recipe(tmp_path, "nanohtnet", 80, CLR), "--threads", "1",
                "--device", "cpu"]
     assert main([*command, str(tmp_path / "whole")]) == 0
-    plain, seen = Training._train, []
+    plain, seen = Training._step, []
 
     def dies(self, module, batch):
         seen.append(self.step)
@@ -77,8 +77,9 @@ def test_a_pretraining_goes_on_where_it_stopped(mocap_file, tmp_path, monkeypatc
             raise RuntimeError("the power fails")
         plain(self, module, batch)
 
-    monkeypatch.setattr(Training, "_train", dies)
-    assert main([*command, str(tmp_path / "cut")]) == 1
+    monkeypatch.setattr(Training, "_step", dies)
+    with pytest.raises(RuntimeError, match="the power fails"):
+        main([*command, str(tmp_path / "cut")])
     assert main([*command, str(tmp_path / "cut")]) == 0
     assert seen == [0, 1, 2, 3, 4, 5, 6, 7, 5, 6, 7, 8, 9], "not from the state saved after five steps"
     whole, cut = (torch.load(tmp_path / run / "state.pth", weights_only=True) for run in ("whole", "cut"))
@@ -87,12 +88,12 @@ def test_a_pretraining_goes_on_where_it_stopped(mocap_file, tmp_path, monkeypatc
             assert torch.equal(tensor, cut[part][name]), name
 
 
-def test_a_share_of_the_data_half_precision_and_unknown_keys(mocap_file, tmp_path, capsys):
-    made = recipe(tmp_path, "nanohtnet", 16, CLR + "data_share: 0.5\n")
+def test_a_fraction_of_the_data_half_precision_and_unknown_keys(mocap_file, tmp_path, capsys):
+    made = recipe(tmp_path, "nanohtnet", 16, CLR + "data_fraction: 0.5\n")
     half = ["--recipe", made, "--device", "cpu", "--recipe.precision", "bfloat16"]
     assert main(["pretrain", str(mocap_file), str(tmp_path / "half"), *half]) == 0
     record = json.loads((tmp_path / "half/recipe.json").read_text())
-    assert (record["data_share"], record["precision"]) == (0.5, "bfloat16")
+    assert (record["data_fraction"], record["precision"]) == (0.5, "bfloat16")
     assert main([
         "pretrain", str(mocap_file), str(tmp_path / "conv"), *half, "--recipe.network", "temporal_conv",
         "--recipe.temporal_conv.kernel_sizes", "[3, 3]", "--recipe.temporal_conv.window_length", "9"]) == 1

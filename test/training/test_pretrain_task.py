@@ -13,7 +13,7 @@ from nanohtnet_ros.model.nanohtnet import NanoHTNet, NanoHTNetConfig
 from nanohtnet_ros.model.poseclr import PoseCLRConfig
 from nanohtnet_ros.model.temporal_conv import TemporalConv, TemporalConvConfig
 from nanohtnet_ros.training.data.recordings import RecordedViews, View
-from nanohtnet_ros.training.evaluation.contrastive_probe import ContrastiveExam, probe_rows
+from nanohtnet_ros.training.evaluation.contrastive_probe import ContrastiveProbe, probe_rows
 from nanohtnet_ros.training.pretrain import PretrainTask
 from nanohtnet_ros.training.synthesis.virtual_camera import optical_from_world, project
 
@@ -65,8 +65,8 @@ def task_of(network: str, config: PoseCLRConfig = CLR, seed: int = 0, **changes)
     sizes = dataclasses.replace(NANO if network == "nanohtnet" else CONV, **changes)
     encoder = NanoHTNet(sizes) if network == "nanohtnet" else TemporalConv(sizes)
     source, held_out = Turntable(0), Turntable(1)
-    exam = ContrastiveExam.draw(source, held_out, sizes, config.exclusion_for(sizes.window_length), moments=64)
-    return PretrainTask(encoder, config, source, exam)
+    probe = ContrastiveProbe.draw(source, held_out, sizes, config.exclusion_for(sizes.window_length), moments=64)
+    return PretrainTask(encoder, config, source, probe)
 
 
 def steps(task: PretrainTask, count: int, first: int = 0, size: int = 32) -> list[dict[str, float]]:
@@ -84,8 +84,9 @@ def steps(task: PretrainTask, count: int, first: int = 0, size: int = 32) -> lis
     return log
 
 
-@pytest.mark.parametrize("momentum_encoders", ["shared", "per_view"])
-@pytest.mark.parametrize("network", ["nanohtnet", "temporal_conv"])
+@pytest.mark.slow
+@pytest.mark.parametrize(("network", "momentum_encoders"), [
+    ("nanohtnet", "shared"), ("temporal_conv", "shared"), ("temporal_conv", "per_view")])
 def test_any_encoder_learns_to_know_a_moment_from_another_side(network, momentum_encoders):
     task = task_of(network, dataclasses.replace(CLR, momentum_encoders=momentum_encoders))
     before = task.evaluate(task.module)
@@ -121,8 +122,8 @@ def test_recorded_cameras_give_views_too():
         View(np.float32(0.1 * camera + 0.01 * rng.normal(size=(30, 17, 2))), np.zeros((30, 17, 3), np.float32),
              "S1", "walk", f"c{camera}", f"walk {trial}")
         for trial in range(2) for camera in range(4)], "gt", "0" * 64)
-    exam = ContrastiveExam.draw(recorded, recorded, CONV, 9, moments=16)
-    task = PretrainTask(TemporalConv(CONV), CLR, recorded, exam)
+    probe = ContrastiveProbe.draw(recorded, recorded, CONV, 9, moments=16)
+    task = PretrainTask(TemporalConv(CONV), CLR, recorded, probe)
     keypoints, sequence, _ = task.batch(8, torch.Generator().manual_seed(0))
     assert keypoints.shape == (8, 3, 9, 17, 2)
     for b in range(8):
@@ -131,7 +132,7 @@ def test_recorded_cameras_give_views_too():
     steps(task, 2, size=8)
     assert set(task.bank.sequence.tolist()) == {-1, *sequence.tolist()} and task.evaluate(task.module)
     with pytest.raises(ValueError, match="take fewer views"):
-        PretrainTask(TemporalConv(CONV), PoseCLRConfig(views=5), recorded, exam).batch(8, torch.Generator())
+        PretrainTask(TemporalConv(CONV), PoseCLRConfig(views=5), recorded, probe).batch(8, torch.Generator())
 
 
 def test_a_moment_that_comes_again_is_no_negative():
@@ -152,7 +153,7 @@ def test_a_moment_that_comes_again_is_no_negative():
 def test_every_camera_is_the_query_now_and_then():
     task, chosen = task_of("nanohtnet"), []
     for step in range(60):
-        task.slow.step.fill_(step)
+        task.step.fill_(step)
         chosen.append(task.query_view())
     assert all(chosen.count(view) > 10 for view in range(3))
 
@@ -196,10 +197,10 @@ def test_top1_finds_the_moment_from_another_side_and_leaves_its_neighbours_out()
                 return keys
 
         nothing = (torch.zeros(1, 9, 17, 2), torch.zeros(1, 3, 17, 3))
-        exam = ContrastiveExam(
+        probe = ContrastiveProbe(
             torch.zeros(2, 3, 9, 17, 2), torch.tensor(sequence), torch.tensor(frame), exclusion_frames, nothing,
             nothing)
-        return exam._view_top1(Given(1, 1))
+        return probe._view_top1(Given(1, 1))
 
     assert score(torch.eye(3), [0, 0, 0], [0, 1, 2], 0) == 1.0
     assert score(torch.ones(3, 3), [0, 1, 2], [0, 0, 0], 9) == pytest.approx(1 / 3)
@@ -213,8 +214,8 @@ def test_the_probe_fits_what_is_linear_and_cannot_fit_noise():
         linear = task.module.features(keypoints)[..., :3] * 0.5 + 0.1
     noise = torch.randn(64, 3, 17, 3, generator=rng)
     for joints, low, high in ((linear, 0.0, 20.0), (noise, 1000.0, 2000.0)):
-        exam = dataclasses.replace(task.exam, fit=(keypoints, joints), test=(keypoints, joints))
-        assert low <= exam.score(task.module)["probe_mpjpe_mm"] < high
+        probe = dataclasses.replace(task.probe, fit=(keypoints, joints), test=(keypoints, joints))
+        assert low <= probe.score(task.module)["probe_mpjpe_mm"] < high
 
 
 def test_the_probe_sees_joints_where_the_regression_head_does():
@@ -241,6 +242,7 @@ def process(rank: int, folder: str) -> None:
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_share_one_bank(tmp_path):
     mp.spawn(process, (str(tmp_path),), nprocs=2)
     first, second = (torch.load(tmp_path / f"{rank}.pth", weights_only=True) for rank in (0, 1))

@@ -15,23 +15,22 @@ from nanohtnet_ros.training.data import human36m, mpi_inf_3dhp
 from nanohtnet_ros.training.data.bvh_folder import BvhOptions
 from nanohtnet_ros.training.data.mocap import MotionCapture
 from nanohtnet_ros.training.data.windows import EvaluationSet
-from nanohtnet_ros.training.sources import SourceOptions, open_training_data, options_of_record
+from nanohtnet_ros.training.sources import SourceOptions, open_training_data, source_options_of
 from nanohtnet_ros.training.synthesis.synthesis import Synthesis
 
 from bvh_files import write_bvh
-from recorded_archives import write_human36m, write_mpi_inf_3dhp
+from recorded_archives import write_mpi_inf_3dhp
 
 T, OFFSETS = 9, (-2, -1, 0)
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory, mocap_file):
+def folders(tmp_path_factory, mocap_file, human36m_archives):
     root = tmp_path_factory.mktemp("sources")
-    write_human36m(root / "h36m", frames=30)
     write_mpi_inf_3dhp(root / "3dhp")
     for name in ("01_01", "02_01"):
         write_bvh(root / f"bvh/walk/{name}.bvh")
-    return {"motion file": mocap_file, "h36m": root / "h36m", "3dhp": root / "3dhp", "bvh": root / "bvh"}
+    return {"motion file": mocap_file, "h36m": human36m_archives[0], "3dhp": root / "3dhp", "bvh": root / "bvh"}
 
 
 @pytest.mark.parametrize("kind", ["motion file", "h36m", "3dhp", "bvh"])
@@ -69,7 +68,7 @@ def test_every_kind_is_evaluated_on(folders, tmp_path, capsys, kind, options, co
 def test_data_are_evaluated_as_they_were_trained_on(folders, tmp_path):
     options = SourceOptions("gt", "width", BvhOptions(Path("map.yaml"), val_subjects="02"))
     record = json.loads(json.dumps({"source": asdict(options)}, default=str))
-    assert options_of_record(record) == options and options_of_record({}) is None
+    assert source_options_of(record) == options and source_options_of({}) is None
     conv = build(TemporalConvConfig(T, 3, OFFSETS, channels=12, kernel_sizes=(3, 3)))
     torch.save({**checkpoint_of(conv), "training": record}, tmp_path / "conv.pth")
     for given, condition in (([], "gt"), (["--source.keypoints", "cpn"], "cpn")):
@@ -101,7 +100,7 @@ def test_everything_else_is_refused_with_what_is_supported(tmp_path, folders):
     with pytest.raises(FileNotFoundError, match=r"(?s)no motion data at .*folder of \.bvh files"):
         open_training_data(tmp_path / "none", "train")
     (tmp_path / "notes.txt").write_text("nothing")
-    with pytest.raises(ValueError, match=r"nothing in .* is understood; supported are"):
+    with pytest.raises(ValueError, match=r"holds no known kind of data; supported are"):
         open_training_data(tmp_path, "train")
     np.save(tmp_path / "array.npy", np.zeros(3))
     (tmp_path / "empty.npz").write_bytes(b"")

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import jsonargparse
@@ -13,11 +14,11 @@ from nanohtnet_ros.model.checkpoints import checkpoint_of, load_network
 from nanohtnet_ros.model.nanohtnet import NanoHTNetConfig
 from nanohtnet_ros.model.networks import build
 from nanohtnet_ros.training.data.mocap import MotionCapture
-from nanohtnet_ros.training.loop.distributed import Machine
-from nanohtnet_ros.training.loop.provenance import record_of
+from nanohtnet_ros.training.loop.distributed import Process
+from nanohtnet_ros.training.loop.provenance import provenance_of
 from nanohtnet_ros.training.losses import Losses
 from nanohtnet_ros.training.pretrain import PretrainRecipe
-from nanohtnet_ros.training.recipe import share_of
+from nanohtnet_ros.training.recipe import fraction_of
 from nanohtnet_ros.training.sources import open_training_data
 from nanohtnet_ros.training.train import LiftingTask, Recipe
 
@@ -69,7 +70,7 @@ def test_trainings_of_every_kind_come_to_their_end(command, tmp_path, options):
 
 def test_a_checkpoint_knows_its_recipe_its_data_and_its_versions(command, tmp_path, mocap_file):
     assert command("run") == 0
-    record = record_of(tmp_path / "run/checkpoint.pth")
+    record = provenance_of(tmp_path / "run/checkpoint.pth")
     assert record["data_sha256"] == MotionCapture.load(mocap_file, "train").sha256
     assert record["model"]["output_offsets"] == [-8, -4, 0] and record["synthesis"]["action_exponent"] == 0.5
     assert record["made_with"]["torch"] == torch.__version__ and record["shards"] == 1
@@ -86,16 +87,21 @@ def test_bvh_files_are_trained_on_with_a_mapping_of_ones_own(tmp_path):
     words = ["train", str(tmp_path / "bvh"), str(tmp_path / "run"), "--recipe", str(tmp_path / "recipe.yaml"),
              "--threads", "1", "--device", "cpu", "--recipe.source.bvh.mapping", str(tmp_path / "map.yaml")]
     assert main(words) == main(words) == 0  # the second finds it finished, of the same record
-    record = record_of(tmp_path / "run/checkpoint.pth")
+    record = provenance_of(tmp_path / "run/checkpoint.pth")
     assert record["source"]["bvh"]["mapping"] == str(tmp_path / "map.yaml")
+
+
+@cache
+def recipe_parser(kind):
+    parser = jsonargparse.ArgumentParser()
+    parser.add_argument("--recipe", type=kind)
+    return parser
 
 
 def read_recipe(kind, path, options):
     """A recipe as the command line reads it, whose network can be built and trained by its losses."""
-    def command(recipe: kind):
-        return recipe
-
-    recipe = jsonargparse.auto_cli(command, args=["--recipe", str(path), *options])
+    parser = recipe_parser(kind)
+    recipe = parser.instantiate_classes(parser.parse_args(["--recipe", str(path), *options])).recipe
     config = build(recipe.network_config).config
     if kind is Recipe:
         recipe.losses.check(len(config.frame_offsets), config.uncertainty)
@@ -130,11 +136,11 @@ def test_a_recipe_with_an_unknown_key_is_refused(command, tmp_path, capsys):
 
 def test_the_same_command_again_says_that_it_is_finished_and_another_that_it_differs(command, capsys):
     assert command("run") == command("run") == 0
-    assert "run: finished, 32 samples seen: its result is" in capsys.readouterr().out
+    assert "run: finished, 32 samples: the result is" in capsys.readouterr().out
     assert command("run", "--recipe.learning_rate", "0.1", "--recipe.synthesis.noise.amount", "1") == 1
     message = capsys.readouterr().err
     assert "holds another training: learning_rate was 0.004, is 0.1; synthesis.noise.amount was" in message
-    assert "Give another folder, or go on with the recipe" in message
+    assert "Give another folder, or resume with the recipe" in message
 
 
 def test_other_data_are_another_training(command, mocap_file, tmp_path, capsys):
@@ -155,7 +161,7 @@ def test_training_starts_from_a_pretrained_encoder(command, tmp_path, capsys):
     trained = load_network(tmp_path / "run/checkpoint.pth").state_dict()
     for name, tensor in encoder["state_dict"].items():
         torch.testing.assert_close(trained[name], tensor, rtol=0, atol=1e-6)  # an average of equal weights
-    start = record_of(tmp_path / "run/checkpoint.pth")["start"]
+    start = provenance_of(tmp_path / "run/checkpoint.pth")["start"]
     assert start["samples"] == 77 and len(start["sha256"]) == 64
     assert command("run") == 1
     assert "start.samples was 77, is null" in capsys.readouterr().err
@@ -163,20 +169,20 @@ def test_training_starts_from_a_pretrained_encoder(command, tmp_path, capsys):
     assert "'pos_embed' has shape (1, 17, 48), expected (1, 17, 96)" in capsys.readouterr().err
 
 
-def test_a_share_of_the_data_is_trained_on(mocap_file, command, monkeypatch):
-    shares = []
+def test_a_fraction_of_the_data_is_trained_on(mocap_file, command, monkeypatch):
+    fractions = []
     subset = MotionCapture.subset
-    monkeypatch.setattr(MotionCapture, "subset", lambda self, share: shares.append(share) or subset(self, share))
-    assert command("run", "--recipe.data_share", "0.5") == command("whole") == 0
-    assert shares == [0.5]
-    assert command("none", "--recipe.data_share", "0") == 1
-    with pytest.raises(ValueError, match=r"data_share is 0.5, which is for motion capture: set it to 1"):
-        share_of(object(), 0.5)
+    monkeypatch.setattr(MotionCapture, "subset", lambda self, f: fractions.append(f) or subset(self, f))
+    assert command("run", "--recipe.data_fraction", "0.5") == command("whole") == 0
+    assert fractions == [0.5]
+    assert command("none", "--recipe.data_fraction", "0") == 1
+    with pytest.raises(ValueError, match=r"data_fraction is 0.5, which is for motion capture: set it to 1"):
+        fraction_of(object(), 0.5)
 
 
 def test_the_targets_are_the_frames_that_the_network_gives(mocap_file):
     data = open_training_data(mocap_file, "train", Recipe().synthesis)
-    task = LiftingTask(build(MODEL), Recipe(model=MODEL), data, data, Machine())
+    task = LiftingTask(build(MODEL), Recipe(model=MODEL), data, data, Process())
     keypoints, target_m = task.batch(4, torch.Generator().manual_seed(1))
     expected = Recipe().synthesis.batch(data.capture, 4, 9, (-8, -4, 0), torch.Generator().manual_seed(1))
     assert keypoints.shape == (4, 9, 17, 2) and target_m.shape == (4, 3, 17, 3)
@@ -185,8 +191,8 @@ def test_the_targets_are_the_frames_that_the_network_gives(mocap_file):
 
 def test_losses_that_the_network_cannot_serve_are_found_at_the_start(mocap_file, command, capsys):
     assert command("run", "--recipe.losses.likelihood", "1") == 1
-    assert "both go together" in capsys.readouterr().err
+    assert "set both or neither" in capsys.readouterr().err
     data = open_training_data(mocap_file, "train")
     one = replace(MODEL, kept_frames=1, output_offsets=(0,))
     with pytest.raises(ValueError, match="the network gives 1 frame"):
-        LiftingTask(build(one), Recipe(model=one, losses=Losses(velocity=1.0)), data, data, Machine())
+        LiftingTask(build(one), Recipe(model=one, losses=Losses(velocity=1.0)), data, data, Process())

@@ -70,6 +70,8 @@ def test_the_sidecar_says_all_that_inference_needs(trained):
     assert (card.window_length, card.frame_rate_hz, card.look_ahead) == (27, 50.0, 0)
     assert card.output_offsets == (-4, -3, -2, -1, 0)
     assert card.metrics["val"]["clean_mpjpe_mm"] > 0 and card.training["data_sha256"]
+    output = json.loads(out.with_suffix(".json").read_text())["output"]
+    assert output.startswith("joints (B, len(output_offsets), 17, 3)")
     session = open_session(out)
     window = Window(np.random.default_rng(0).normal(0, 0.2, (27, 17, 2)).astype(np.float32), np.ones(17, bool), 0)
     (pose,) = WindowLifter(session, card).lift([window])

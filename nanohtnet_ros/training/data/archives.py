@@ -1,4 +1,4 @@
-"""Arrays and plain containers out of `.npz` archives that were pickled, and nothing else."""
+"""Arrays and plain containers from pickled `.npz` archives, without running anything that a file names."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ import re
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
 from nanohtnet_ros.errors import UserError
 
 DTYPE = re.compile(r"b1|[iu][1248]|f[248]|[SU]\d+|O8?")
-"""Element types that a pickle may ask for: numbers, text and objects; no structures, no dates."""
+"""Admitted element types: numbers, text and objects; no structures, no dates."""
 
 
 def read_archive(path: Path | str, names: Iterable[str]) -> dict[str, Any]:
-    """Read arrays of a `.npz` file; those of objects through an unpickler that admits data only.
+    """Read arrays of a `.npz` file; object arrays through an unpickler with an allow-list.
 
-    NumPy arrays, types and scalars, numbers, text, None, lists, tuples and dictionaries are admitted, as NumPy 1 and 2
-    on Python 2 and 3 write them. Nothing that a file names is imported or called.
+    Admitted are NumPy arrays, types and scalars, numbers, text, None, lists, tuples and dictionaries, as NumPy 1 and 2
+    on Python 2 and 3 write them.
 
     Args:
         path: the file.
-        names: arrays that must be in it; others are not read.
+        names: required arrays; others are not read.
     Returns:
         Each name's array, or the object itself where the array is a single object (as of `np.savez(f, data={...})`).
     Raises:
         FileNotFoundError: no such file.
-        ValueError: it is no `.npz` file, is truncated, lacks an array or holds anything else than data.
+        UserError: it is no `.npz` file, is truncated, lacks an array or holds anything but data.
     """
     path = Path(path)
     if not path.is_file():
@@ -63,7 +63,7 @@ def sha256_of(*paths: Path) -> str:
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def _read_member(file: BinaryIO, place: str) -> Any:
+def _read_member(file: IO[bytes], location: str) -> Any:
     try:
         version = np.lib.format.read_magic(file)
         read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -78,14 +78,14 @@ def _read_member(file: BinaryIO, place: str) -> Any:
             file.seek(0)
             content = np.lib.format.read_array(file, allow_pickle=False)
     except zipfile.BadZipFile as error:
-        raise UserError(f"{place}: {error}: fetch the file again") from error
+        raise UserError(f"{location}: {error}: fetch the file again") from error
     except Exception as error:  # a corrupt pickle may raise almost anything
-        raise UserError(f"{place}: {type(error).__name__}: {error}") from error
+        raise UserError(f"{location}: {type(error).__name__}: {error}") from error
     return content.item() if dtype.hasobject and content.shape == () else np.asarray(content)
 
 
 class _PickledDtype:
-    """Stands for `numpy.dtype` while unpickling: its own `__setstate__` would take flags from the file."""
+    """`numpy.dtype` while unpickling, whose own `__setstate__` trusts flags from the file."""
 
     def __init__(self, spec: str, *_: Any) -> None:
         if not isinstance(spec, str) or not DTYPE.fullmatch(spec):
@@ -99,11 +99,11 @@ class _PickledDtype:
 
 
 class _PickledArray(np.ndarray):
-    """An array that checks what a pickle wants to fill it with."""
+    """An array that checks its content; NumPy's own trusts the length of a list of objects."""
 
     def __setstate__(self, state: tuple) -> None:
-        _, shape, pickled, fortran, data = state
-        shape = tuple(int(n) for n in shape)
+        _, dimensions, pickled, fortran, data = state
+        shape = tuple(int(n) for n in dimensions)
         dtype, size = pickled.dtype, int(np.prod(shape, dtype=object))
         if isinstance(data, str):  # written by Python 2
             data = data.encode("latin1")
@@ -112,10 +112,11 @@ class _PickledArray(np.ndarray):
             raise UserError(f"array of {dtype} with shape {shape} and data of type {type(data).__name__}")
         if len(data) != (size if of_objects else size * dtype.itemsize):
             raise UserError(f"array of {dtype} with shape {shape}, but {len(data)} items or bytes of data")
-        super().__setstate__((1, shape, dtype, bool(fortran), data))
+        state = 1, shape, dtype, bool(fortran), data
+        super().__setstate__(state)  # type: ignore[arg-type]  # the stub wants np.bool, which NumPy deprecates here
 
 
-_NDARRAY = "numpy.ndarray"  # a token: the class itself could be called with a buffer and strides of the file's choice
+_NDARRAY = "numpy.ndarray"  # a token: the class itself could be called with the file's buffer and strides
 
 
 def _reconstruct(kind: Any, *_: Any) -> _PickledArray:
@@ -151,9 +152,9 @@ _ADMITTED = {
 
 
 class _ArrayUnpickler(pickle.Unpickler):
-    """An unpickler that knows the globals that NumPy's own pickles need, each replaced by a function of ours."""
+    """An unpickler for the globals of NumPy's pickles, each replaced by a checked function."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: IO[bytes]) -> None:
         super().__init__(file, encoding="latin1")
 
     def find_class(self, module: str, name: str) -> Any:

@@ -1,4 +1,4 @@
-"""BVH motion files: a skeleton, its channels, and where its joints are in every frame."""
+"""BVH motion files: skeleton, channels, and forward kinematics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nanohtnet_ros.errors import UserError
 
 AXES = {"x": 0, "y": 1, "z": 2}
 END = "_end"
-"""An End Site is named as its parent with this at the end."""
+"""Suffix of an End Site's name, after its parent's."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class BvhJoint:
 
 @dataclass(frozen=True)
 class BvhMotion:
-    """What a BVH file holds.
+    """Content of a BVH file.
 
     Attributes:
         joints: parents before their children.
@@ -49,6 +49,7 @@ class BvhMotion:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of the joints."""
         return tuple(joint.name for joint in self.joints)
 
     @classmethod
@@ -57,7 +58,7 @@ class BvhMotion:
 
         Raises:
             FileNotFoundError: no such file.
-            ValueError: it is not a complete BVH file; the message says what was expected where.
+            UserError: it is not a complete BVH file; the message says what was expected where.
         """
         path = Path(path)
         if not path.is_file():
@@ -76,11 +77,10 @@ class BvhMotion:
         return cls(joints, values, frame_time_s)
 
     def positions(self) -> np.ndarray:
-        """Where the joints are, by forward kinematics.
+        """Joint positions by forward kinematics.
 
-        A joint's rotations apply in the order of its channels, the first one outermost. Its position channels replace
-        its offset (as MotionBuilder and Blender have it; where only the root has any and its offset is zero, adding
-        them is the same).
+        A joint's rotations apply in the order of its channels, the first one outermost. Position channels replace the
+        offset, as in MotionBuilder and Blender.
 
         Returns:
             (F, J, 3) float64 in the file's axes and units.
@@ -134,7 +134,7 @@ def _parse_hierarchy(text: str) -> tuple[BvhJoint, ...]:
             raise UserError(f"'{word}' in the hierarchy, expected ROOT, JOINT, End Site or }}")
         name = " ".join(iter(words.__next__, "{"))
         if word == "ROOT" and joints:
-            raise UserError(f"a second ROOT '{name}': one person a file is expected, split it")
+            raise UserError(f"a second ROOT '{name}': expected one person a file, split it")
         if word != "ROOT" and not open_joints:
             raise UserError(f"{word} '{name}' is outside of the ROOT's braces")
         parent = open_joints[-1] if open_joints else -1

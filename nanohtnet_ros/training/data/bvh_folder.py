@@ -18,7 +18,7 @@ from nanohtnet_ros.training.data.bvh_joints import Names, find_mapping, leg_leng
 
 UNITS_M = {"metre": 1.0, "inch": 0.0254, "CMU unit": 0.0254 / 0.45, "centimetre": 0.01, "millimetre": 0.001}
 USUAL_LEG_M, POSSIBLE_LEG_M = (0.6, 1.15), (0.25, 1.4)
-"""Leg lengths that a unit is guessed by, which no two units can both explain; and those of anybody, children too."""
+"""Leg lengths by which a unit is guessed, unique among the units; and of any person, children included."""
 
 STANDING_ANKLE_M = 0.07
 """Height of the lowest ankle above the floor: the median over our motion data's sequences."""
@@ -28,17 +28,17 @@ FLOOR_PERCENTILE = 5.0
 
 @dataclass(frozen=True)
 class BvhOptions:
-    """How BVH files are read.
+    r"""Options of reading BVH files.
 
     Attributes:
-        mapping: YAML file that names the joints of an unknown skeleton.
+        mapping: YAML file that names the joints of an unknown skeleton, with lines such as 'r_hip: RightUpLeg'.
         metres_per_unit: of the files' lengths; None guesses from the leg: metres, inches, CMU's, centi- or millimetres.
-        up: the files' vertical axis; auto takes y or z, along which the folder's people are longer.
-        drop_first: frames to leave out at the start, 1 for the T-pose of cgspeed's CMU conversions.
-        floor: ankles puts the floor of each file 0.07 m below the lower ankle's 5th percentile in height; keep leaves
-            heights as they are, for people on stairs and ladders.
-        subject_pattern: regular expression whose group finds the subject in a file's name (01_02.bvh is of 01).
-        val_subjects: subjects held out as split val, with commas between; none holds out every eighth, from the last.
+        up: vertical axis; auto takes y or z, whichever trunks of the folder are more aligned with.
+        drop_first: leading frames to drop, 1 for the T-pose of cgspeed's CMU conversions.
+        floor: ankles puts the floor of each file 0.07 m below the 5th percentile of the lower ankle's height; keep
+            keeps heights, for people on stairs and ladders.
+        subject_pattern: regular expression whose group is the subject in a file's name; for LAFAN1 (subject\d+).
+        val_subjects: subjects of the split val, comma-separated (02,12); by default every eighth, from the last.
     """
 
     mapping: Path | None = None
@@ -114,10 +114,10 @@ def resample(joints: np.ndarray, frame_time_s: float) -> np.ndarray:
     """(F, 17, 3) at any rate to (G, 17, 3) at 50 Hz by a cubic spline through every coordinate.
 
     Raises:
-        ValueError: fewer than two frames.
+        UserError: fewer than two frames.
     """
     if len(joints) < 2:
-        raise UserError(f"{len(joints)} frame, expected two or more to make a motion of")
+        raise UserError(f"{len(joints)} frame, expected two or more")
     rate_hz = 1.0 / frame_time_s
     if abs(rate_hz - round(rate_hz)) < 1e-3 * rate_hz:  # files round the time: 0.0333333 is 30 Hz
         rate_hz = round(rate_hz)
@@ -131,9 +131,9 @@ def _read_file(path: Path, folder: Path, given: Names, options: BvhOptions) -> B
     motion, mapping = restore_bones(motion, find_mapping(motion.names, given, str(path)))
     subject = re.search(options.subject_pattern, path.stem)
     if subject is None or not subject.groups():
-        raise UserError(f"{path}: '{options.subject_pattern}' finds no subject in the name: mend --subject_pattern")
+        raise UserError(f"{path}: '{options.subject_pattern}' finds no subject in the name: change --subject_pattern")
     if len(motion.values) <= options.drop_first:
-        raise UserError(f"{path}: {len(motion.values)} frames, of which --drop_first {options.drop_first} leaves none")
+        raise UserError(f"{path}: {len(motion.values)} frames, all of which --drop_first {options.drop_first} drops")
     joints = to_h36m(motion.positions()[options.drop_first:], mapping)
     try:
         scale = metres_per_unit(leg_length(joints), options.metres_per_unit)
@@ -145,10 +145,13 @@ def _read_file(path: Path, folder: Path, given: Names, options: BvhOptions) -> B
 
 
 def metres_per_unit(leg: float, given: float | None) -> float:
-    """Metres in a file's unit of length, in which a leg is so long.
+    """Metres per unit of length of a file.
 
+    Args:
+        leg: length of a leg in the file's units.
+        given: by the user; None to guess.
     Raises:
-        ValueError: no unit is usual for such a leg, or the given one makes it impossible.
+        UserError: no known unit gives a usual leg, or the given one an impossible one.
     """
     if given is None:
         for factor in UNITS_M.values():
@@ -160,7 +163,7 @@ def metres_per_unit(leg: float, given: float | None) -> float:
     if not POSSIBLE_LEG_M[0] <= leg * given <= POSSIBLE_LEG_M[1]:
         raise UserError(
             f"thigh and shin are {leg:.4g} units, {leg * given:.4g} m with {given} metres a unit, expected "
-            f"{POSSIBLE_LEG_M[0]} to {POSSIBLE_LEG_M[1]} m: mend --metres_per_unit")
+            f"{POSSIBLE_LEG_M[0]} to {POSSIBLE_LEG_M[1]} m: change --metres_per_unit")
     return given
 
 

@@ -1,4 +1,4 @@
-"""Which joints of a BVH skeleton are Human3.6M's."""
+"""Human3.6M's joints from those of a BVH skeleton."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.core.skeleton import H36M_17, Joint
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.training.data.bvh import BvhMotion
 
@@ -28,14 +28,14 @@ TRUNKS = (
     *({"spine": spine, "thorax": neck, "head_base": "head"}
       for neck in ("neck", "neck1") for spine in ("spine1", "chest", "spine", "abdomen", "torso", "spine2")),
 )
-"""Names of spine, thorax and the skull's lower end; those with a cue need a joint of that name, too."""
+"""Names of spine, thorax and the skull's lower end; those with a cue require a joint of that name."""
 
 HEAD_TIPS = ("headtopend", "headtop", "headend", "headnub", "headtip", "headsite")
 
 SIDED = tuple(name[2:] for name in H36M_17.joint_names if name.startswith("r_"))
 ROLES = (*(f"{side}_{part}" for side in "rl" for part in SIDED), "spine", "thorax", "head_base", "head_tip")
-"""What a mapping may name: the joints that are taken as they are, and the two ends of the skull, from which neck and
-head (`core.skeleton`) are made. `head_tip` may be missing."""
+"""Keys of a mapping: joints that are copied, and the two ends of the skull, from which neck and head are computed.
+`head_tip` is optional."""
 
 NECK_PER_LEG, HEAD_PER_LEG = 0.135, 0.130
 """Human3.6M's thorax-neck and neck-head (121 and about 115 mm), per length of a leg (897 mm)."""
@@ -47,39 +47,39 @@ WRIST_PER_RADIUS = 0.5
 """CMU's skeletons have a wrist bone half as long as the radius, in line with it."""
 
 Names = dict[str, str | list[str]]
-"""A role to the name of a BVH joint, or to several whose middle it is."""
+"""A role to the name of a BVH joint, or to several whose mean it is."""
 
 Mapping = dict[str, tuple[int, ...]]
-"""A role to the indices of the BVH joints whose middle it is."""
+"""A role to the indices of the BVH joints whose mean it is."""
 
 
-def find_mapping(names: Sequence[str], given: Names, place: str) -> Mapping:
-    """Find the joints that Human3.6M's 17 are made of, by their names.
+def find_mapping(names: Sequence[str], given: Names, source: str) -> Mapping:
+    """Find the joints for Human3.6M's 17 by name.
 
-    Case, what stands before a colon, a prefix that all names share (`mixamorig:`, `Model_`, `Bip01 `) and signs between
-    the words do not matter; sides may be `Left`, `L` and stand before or after.
+    Ignored are case, namespaces (`mixamorig:`), a common prefix (`Model_`, `Bip01 `) and separators; sides may be
+    `Left` or `L`, as a prefix or suffix.
 
     Args:
         names: of the BVH joints.
-        given: roles that the user maps, to a name or to several whose middle is meant.
-        place: the file's name, for messages.
+        given: the user's mapping.
+        source: the file's name, for messages.
     Raises:
-        ValueError: a joint is not found, or what is given does not exist.
+        UserError: a joint is not found, or a given one does not exist.
     """
     plain = plain_names(names)
     index = {name: i for i, name in reversed(list(enumerate(plain)))}
 
-    def sided(side: str, word: str) -> str | None:
-        wholes = (f"{side}{word}", f"{side[0]}{word}", f"{word}{side}", f"{word}{side[0]}")
-        return next((whole for whole in wholes if whole in index), None)
+    def sided(side: str, word: str) -> int | None:
+        candidates = (f"{side}{word}", f"{side[0]}{word}", f"{word}{side}", f"{word}{side[0]}")
+        return next((index[name] for name in candidates if name in index), None)
 
     mapping: Mapping = {}
     for roles, families in ((SIDED[:3], LEGS), (SIDED[3:], ARMS)):
         for family in families:
             found = {f"{side[0]}_{role}": sided(side, word)
                      for side in ("right", "left") for role, word in zip(roles, family, strict=True)}
-            if all(found.values()):
-                mapping |= {role: (index[name],) for role, name in found.items()}
+            if None not in found.values():
+                mapping |= {role: (joint,) for role, joint in found.items() if joint is not None}
                 break
     for trunk in TRUNKS:
         if all(word in index for word in trunk.values()):
@@ -92,20 +92,20 @@ def find_mapping(names: Sequence[str], given: Names, place: str) -> Mapping:
         wanted = [wanted] if isinstance(wanted, str) else wanted
         absent = [name for name in wanted if name not in names]
         if absent:
-            raise UserError(f"{place}: no joint {', '.join(absent)} for {role}: it has {', '.join(names)}")
+            raise UserError(f"{source}: no joint {', '.join(absent)} for {role}: it has {', '.join(names)}")
         mapping[role] = tuple(list(names).index(name) for name in wanted)
     missing = [role for role in ROLES if role not in mapping and role != "head_tip"]
     if missing:
         raise UserError(
-            f"{place}: no joint found for {', '.join(missing)}: it has {', '.join(names)}; name them in a file as "
+            f"{source}: no joint found for {', '.join(missing)}: it has {', '.join(names)}; name them in a file as "
             f"'{missing[0]}: NAME' and give that with --mapping FILE.yaml")
     return mapping
 
 
 def plain_names(names: Sequence[str]) -> list[str]:
-    """Names in small letters and digits, without a prefix that all of them share."""
+    """Lower-case letters and digits of names, without namespaces and a common prefix."""
     plain = ["".join(c for c in name.rsplit(":", 1)[-1].lower() if c.isalnum()) for name in names]
-    first, last = min(plain), max(plain)  # what these two share, all between them share
+    first, last = min(plain), max(plain)  # their common prefix is that of all
     shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
     return [name[shared:] for name in plain]
 
@@ -114,32 +114,32 @@ def load_mapping(path: Path) -> Names:
     """Read a user's mapping: YAML with a role and the name of a joint, or a list of names, on each line.
 
     Raises:
-        ValueError: it is not that, or a role is unknown.
+        UserError: it is not that, or a role is unknown.
     """
     content = yaml.safe_load(path.read_text())
-    right = isinstance(content, dict) and all(
+    valid = isinstance(content, dict) and all(
         isinstance(names, str) or (isinstance(names, list) and names and all(isinstance(n, str) for n in names))
         for names in content.values())
-    if not right:
+    if not valid:
         raise UserError(f"{path}: expected lines such as 'r_hip: RightUpLeg' or 'thorax: [Neck, Neck1]'")
     unknown = [str(role) for role in content if role not in ROLES]
     if unknown:
-        raise UserError(f"{path}: {', '.join(unknown)} is no joint of ours, expected {', '.join(ROLES)}")
+        raise UserError(f"{path}: {', '.join(unknown)} is not a role, expected one of {', '.join(ROLES)}")
     return content
 
 
 def restore_bones(motion: BvhMotion, mapping: Mapping) -> tuple[BvhMotion, Mapping]:
-    """Put back the thorax and wrist bones of CMU's skeletons, which cgspeed's conversions to BVH lack.
+    """Restore the thorax and wrist bones of CMU's skeletons, which cgspeed's conversions to BVH lack.
 
-    There neck and collars begin at the lower end of the thorax (their offset is zero), 11 cm too low. The bone is as
-    long as the one below it, in CMU's skeletons to 1 %, and straight above it at rest. The thorax joint is half a
-    lower-neck bone above it, as in our motion data; the wrist is the end of the wrist bone.
+    Without them neck and collars begin at the lower end of the thorax (their offset is zero), 11 cm too low. The thorax
+    bone is as long as the one below it, in CMU's skeletons to 1 %, and in line with it at rest. The thorax joint is the
+    middle of the lower-neck bone above it; the wrist is the end of the wrist bone.
 
     Args:
-        motion: any skeleton's.
-        mapping: its joints, of `find_mapping`.
+        motion: of any skeleton.
+        mapping: from `find_mapping`.
     Returns:
-        The motion with those offsets and the mapping to match; both as they were for every other skeleton.
+        The motion with those offsets and the mapping to match; both unchanged for other skeletons.
     """
     joints = list(motion.joints)
     collars = [joints[mapping[f"{side}_shoulder"][0]].parent for side in "lr"]
@@ -162,15 +162,15 @@ def restore_bones(motion: BvhMotion, mapping: Mapping) -> tuple[BvhMotion, Mappi
 
 
 def to_h36m(positions: np.ndarray, mapping: Mapping) -> np.ndarray:
-    """Make Human3.6M's joints of a BVH skeleton's.
+    """Compute Human3.6M's joints from a BVH skeleton's.
 
-    The hip is the middle of the two hip joints. BVH skeletons have no nose and no reliable head top, so these are made
-    as in our motion data: the neck lies `NECK_PER_LEG` leg lengths from the thorax towards the skull's lower end, the
-    head `HEAD_PER_LEG` further along the skull (along the neck, where the skull has no length).
+    The hip is the middle of the two hip joints. BVH skeletons have no nose and no reliable head top: the neck lies
+    `NECK_PER_LEG` leg lengths from the thorax towards the skull's lower end, the head `HEAD_PER_LEG` further along the
+    skull (along the neck, where the skull has no length).
 
     Args:
         positions: (F, J, 3), any unit.
-        mapping: of `find_mapping`.
+        mapping: from `find_mapping`.
     Returns:
         (F, 17, 3), the same unit.
     """
@@ -186,13 +186,14 @@ def to_h36m(positions: np.ndarray, mapping: Mapping) -> np.ndarray:
 
 
 def leg_length(joints: np.ndarray) -> float:
-    """Thigh and shin of (F, 17, 3) joints, mean of both sides and all frames."""
-    bones = [joints[:, child] - joints[:, H36M_17.parents[child]] for child in (2, 3, 5, 6)]
+    """Length of thigh and shin of (F, 17, 3) joints, mean over sides and frames."""
+    bones = [joints[:, child] - joints[:, H36M_17.parents[child]] for child in
+             (Joint.R_KNEE, Joint.R_ANKLE, Joint.L_KNEE, Joint.L_ANKLE)]
     return 2.0 * float(np.linalg.norm(bones, axis=-1).mean())
 
 
 def _direction(vector: np.ndarray, otherwise: np.ndarray) -> np.ndarray:
-    """(F, 3) unit vectors; those without a length are replaced by others."""
+    """(F, 3) unit vectors; vectors of zero length are replaced."""
     length = np.linalg.norm(vector, axis=-1, keepdims=True)
     vector = np.where(length > 1e-6, vector, otherwise)
     return vector / np.maximum(np.linalg.norm(vector, axis=-1, keepdims=True), 1e-9)

@@ -17,10 +17,10 @@ Keypoints = Literal["cpn", "gt"]
 Normalisation = Literal["focal", "width"]
 
 SUBJECTS = {"train": ("S1", "S5", "S6", "S7", "S8"), "val": ("S9", "S11")}
-"""Protocol 1 and 2: trained on five people, tested on two."""
+"""Protocol 1 and 2: five subjects to train on, two to test on."""
 
 KEPT_JOINTS = (0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27)
-"""The 17 joints among the 32 of the archive; the others do not move or are given twice."""
+"""The 17 joints among the 32 of the archive; the others are static or duplicates."""
 
 CAMERAS = ("54138969", "55011271", "58860488", "60457274")
 """Serial numbers of the four cameras, in the archives' order."""
@@ -31,7 +31,7 @@ FILE_3D = "data_3d_h36m.npz"
 FILES_2D = {"gt": "data_2d_h36m_gt.npz", "cpn": "data_2d_h36m_cpn_ft_h36m_dbb.npz"}
 
 MAX_REPROJECTION_PX = 0.5
-"""Root mean square above which the 2D and 3D archives do not belong together; those of VideoPose3D are far below."""
+"""Largest root-mean-square error of archives that belong together; those of VideoPose3D are far below."""
 
 
 def load(
@@ -39,23 +39,22 @@ def load(
 ) -> RecordedViews:
     """Read one split of Human3.6M at 50 Hz, every action in four cameras.
 
-    The archives hold no cameras. Each subject's four are found from the ground truth's 2D and 3D joints, exactly, and
-    bring the joints into their axes. Keypoints of a detector may go on for some frames after the 3D ends: those are
-    cut off, as VideoPose3D does.
+    The archives hold no cameras: each subject's four are calibrated from the ground truth's 2D and 3D joints. A
+    detector's keypoints may be some frames longer than the joints and are truncated, as VideoPose3D does.
 
     Args:
         folder: with `data_3d_h36m.npz`, `data_2d_h36m_gt.npz` and, for `cpn`, `data_2d_h36m_cpn_ft_h36m_dbb.npz`.
         split: `train` (S1 S5 S6 S7 S8) or `val` (S9 S11, the protocol's test subjects).
         keypoints: `cpn` (a fine-tuned detector's) or `gt` (projected joints).
-        normalisation: `focal`, undistorted tangents times `FOCAL_NORM` as everywhere here; or `width`, what published
-            checkpoints were trained with: x/w*2 - 1, y/w*2 - h/w without undistortion, w 1000 and h the camera's own
-            (1002 for the first and last, 1000 for the others).
+        normalisation: `focal`, undistorted with focal length `FOCAL_NORM`, as of our networks; or `width`, as of
+            published checkpoints: x/w*2 - 1, y/w*2 - h/w without undistortion, w 1000 and h the camera's (1002 for
+            the first and last, 1000 for the others).
     Returns:
         Sequences named by subject, trial and the camera's number; actions are the protocol's 15: `Walking 1` is
         `Walking`.
     Raises:
         FileNotFoundError: an archive is missing.
-        ValueError: unknown split, or an archive is not as described: the message says where.
+        UserError: unknown split, or an archive is not as described: the message says where.
     Source:
         Layout: github.com/facebookresearch/VideoPose3D, DATASETS.md and data/prepare_data_h36m.py.
     """
@@ -90,8 +89,8 @@ def load(
 
 def _entry(table: Any, key: str, path: Path, kind: str) -> Any:
     if not isinstance(table, dict) or key not in table:
-        there = f"it has {', '.join(map(str, table))}" if isinstance(table, dict) else f"but a {type(table).__name__}"
-        raise UserError(f"{path}: no {kind} '{key}', {there}: prepare the archives again (docs/data.md)")
+        found = f"it has {', '.join(map(str, table))}" if isinstance(table, dict) else f"but a {type(table).__name__}"
+        raise UserError(f"{path}: no {kind} '{key}', {found}: prepare the archives again (docs/data.md)")
     return table[key]
 
 
@@ -154,6 +153,6 @@ def _camera(
 
 def _normalise(xy_px: np.ndarray, camera: Human36mCamera, index: int, normalisation: str) -> np.ndarray:
     if normalisation == "focal":
-        return (FOCAL_NORM * camera.tangents(xy_px)).astype(np.float32)
+        return (FOCAL_NORM * camera.normalise(xy_px)).astype(np.float32)
     width, height = IMAGE_SIZES_PX[index]
     return (xy_px / (width / 2) - (1.0, height / width)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Human3.6M's cameras, found again from points and their images."""
+"""Human3.6M's cameras, calibrated from points and their images."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from scipy.optimize import least_squares
 from nanohtnet_ros.errors import UserError
 
 FIT_POINTS = 1500
-"""Points that a camera is fitted to: 15 unknowns are overdetermined a hundred times."""
+"""Points that a camera is fitted to: a hundred times its 15 parameters."""
 
 CONVERGED = 1e-8
-"""Last step of an undistortion, tangents: a hundred-thousandth of a pixel."""
+"""Last step of an undistortion in normalised coordinates: a hundred-thousandth of a pixel."""
 
 
 @dataclass(frozen=True)
 class Human36mCamera:
     """Pose and lens of one camera, as the data set models them.
 
-    With a point's tangents t = (x/z, y/z) and r2 = t.t, its pixel is f * (t * (1 + k1 r2 + k2 r2^2 + k3 r2^3 + p.t)
-    + p * r2) + c. OpenCV's lens has 2 p.t instead (and names p's parts the other way round): its closest fit to such a
-    camera is turned by 0.1 degrees, which moves people 5 m away by a centimetre.
+    With a point's normalised coordinates t = (x/z, y/z) and r2 = t.t, its pixel is
+    f * (t * (1 + k1 r2 + k2 r2^2 + k3 r2^3 + p.t) + p * r2) + c. OpenCV's lens has 2 p.t instead (and p's components
+    swapped): its closest fit to such a camera is rotated by 0.1 degrees, which moves people 5 m away by a centimetre.
 
     Attributes:
         rotation: (3, 3) optical_from_world.
@@ -44,43 +44,43 @@ class Human36mCamera:
         """(..., 3) points in the world to (..., 3) float64 in the camera's optical axes, metres."""
         return joints_world_m @ self.rotation.T + self.translation_m
 
-    def distort(self, tangents: np.ndarray) -> np.ndarray:
-        """(..., 2) tangents as the lens bends them."""
-        r2 = (tangents**2).sum(axis=-1, keepdims=True)
+    def distort(self, norm: np.ndarray) -> np.ndarray:
+        """(..., 2) normalised coordinates with the lens' distortion."""
+        r2 = (norm**2).sum(axis=-1, keepdims=True)
         k1, k2, k3 = self.radial
-        along = tangents @ self.tangential
-        return tangents * (1 + r2 * (k1 + r2 * (k2 + r2 * k3)) + along[..., None]) + self.tangential * r2
+        along = norm @ self.tangential
+        return norm * (1 + r2 * (k1 + r2 * (k2 + r2 * k3)) + along[..., None]) + self.tangential * r2
 
     def project(self, joints_cam_m: np.ndarray) -> np.ndarray:
         """(..., 3) points in optical axes to (..., 2) pixels."""
         return self.distort(joints_cam_m[..., :2] / joints_cam_m[..., 2:]) * self.focal_px + self.centre_px
 
-    def tangents(self, xy_px: np.ndarray, iterations: int = 20) -> np.ndarray:
-        """(..., 2) pixels to (..., 2) float64 tangents; the inverse of `project`, by fixed-point iteration.
+    def normalise(self, xy_px: np.ndarray, iterations: int = 20) -> np.ndarray:
+        """(..., 2) pixels to (..., 2) float64 undistorted normalised coordinates, by fixed-point iteration.
 
-        Pixels far outside of the image, where the lens model has no inverse, are taken as if the lens were straight.
+        Pixels far outside of the image, where the lens model has no inverse, are not undistorted.
         """
-        bent = (np.asarray(xy_px, np.float64) - self.centre_px) / self.focal_px
-        straight, step = bent, np.zeros_like(bent)
+        distorted = (np.asarray(xy_px, np.float64) - self.centre_px) / self.focal_px
+        norm, step = distorted, np.zeros_like(distorted)
         for _ in range(iterations):
-            step = bent - self.distort(straight)
-            straight = straight + np.clip(step, -0.5, 0.5)
+            step = distorted - self.distort(norm)
+            norm = norm + np.clip(step, -0.5, 0.5)
             if np.abs(step).max(initial=0.0) < CONVERGED:
                 break
-        return np.where(np.abs(step).max(axis=-1, keepdims=True) < 1e3 * CONVERGED, straight, bent)
+        return np.where(np.abs(step).max(axis=-1, keepdims=True) < 1e3 * CONVERGED, norm, distorted)
 
     @classmethod
     def fit(cls, points_world_m: np.ndarray, xy_px: np.ndarray, width_px: int) -> tuple[Human36mCamera, float]:
-        """Find the camera that saw points of a scene as given pixels.
+        """Calibrate a camera from points and their pixels.
 
         Args:
             points_world_m: (N, 3), not all in a plane.
             xy_px: (N, 2).
-            width_px: of the image; the first guess is a lens of 47 degrees.
+            width_px: of the image; the initial guess is a lens of 47 degrees.
         Returns:
             The camera, and the root mean square of its reprojection errors in pixels.
         Raises:
-            ValueError: OpenCV finds no camera to begin with.
+            UserError: OpenCV finds no initial camera.
         """
         every = max(1, len(points_world_m) // FIT_POINTS)
         points, pixels = (np.ascontiguousarray(x[::every], np.float32) for x in (points_world_m, xy_px))

@@ -46,7 +46,7 @@ class MotionCapture:
             split: `train` or `val`.
         Raises:
             FileNotFoundError: no such file.
-            ValueError: the skeleton or the frame rate differs, or the split is empty.
+            UserError: the skeleton or the frame rate differs, or the split is empty.
         """
         path = Path(path)
         if not path.is_file():
@@ -103,17 +103,17 @@ class MotionCapture:
             self, joints_world_m=self.joints_world_m.to(device), starts=self.starts.to(device),
             lengths=self.lengths.to(device))
 
-    def subset(self, share: float, seed: int = 0) -> MotionCapture:
-        """Some of the sequences: in a random order, as many as reach a share of the frames.
+    def subset(self, fraction: float, seed: int = 0) -> MotionCapture:
+        """Random sequences, as many as reach a fraction of the frames.
 
         Raises:
-            ValueError: the share is not in (0, 1].
+            UserError: the fraction is not in (0, 1].
         """
-        if not 0.0 < share <= 1.0:
-            raise UserError(f"share of the data is {share}, expected more than 0 and at most 1")
+        if not 0.0 < fraction <= 1.0:
+            raise UserError(f"fraction of the data is {fraction}, expected more than 0 and at most 1")
         order = torch.randperm(len(self.lengths), generator=torch.Generator().manual_seed(seed))
         reached = self.lengths[order].cumsum(0) - self.lengths[order]
-        chosen = order[reached < share * self.lengths.sum()].sort().values
+        chosen = order[reached < fraction * self.lengths.sum()].sort().values
         frames = [self.joints_world_m[s:s + n] for s, n in zip(self.starts[chosen], self.lengths[chosen], strict=True)]
         lengths = self.lengths[chosen]
         return replace(
@@ -139,8 +139,7 @@ class MotionCapture:
             sequence: (B,) int64.
             newest: (B,) int64, frame within the sequence that is the window's last.
             length: T.
-            step: frames of the recording between two of the window, scalar or (B,); other than 1 plays faster or
-                slower, with linear interpolation.
+            step: playback speed, scalar or (B,); with linear interpolation.
         Returns:
             (B, T, 17, 3) float32.
         """

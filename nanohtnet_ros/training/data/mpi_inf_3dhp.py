@@ -19,8 +19,8 @@ H36M_FROM_3DHP = (14, 8, 9, 10, 11, 12, 13, 15, 1, 16, 0, 5, 6, 7, 2, 3, 4)
 """Index of each Human3.6M joint among the archives' 17: head top, neck, right arm, left arm, right leg, left leg,
 pelvis, spine, head. Their neck is our thorax, their head our neck (nose), their head top our head."""
 
-MAX_REPROJECTION_SHARE = 0.005
-"""Of the image's width: 10 of 2048 pixels. Root mean square above which 2D and 3D joints do not belong together."""
+MAX_REPROJECTION = 0.005
+"""Largest root-mean-square error over the image's width, 10 of 2048 pixels, of 2D and 3D joints that match."""
 
 
 def load(folder: Path | str, split: str, normalisation: Normalisation = "focal") -> RecordedViews:
@@ -31,22 +31,21 @@ def load(folder: Path | str, split: str, normalisation: Normalisation = "focal")
     custom: of the training sequences some have 25 and some 50 a second, and the test archive does not say.
 
     Results are published for the test split's frames that its `valid` flags mark, ground-truth keypoints as input:
-    MPJPE, PCK at 150 mm and AUC (thresholds 0 to 150 mm in steps of 5), of joints relative to the pelvis. The
-    benchmark's own script takes PCK and AUC over the 14 joints that are not pelvis, spine or head (our 0, 7 and 9)
-    and MPJPE over all 17; others take everything over 17 with the pelvis at zero error, which looks better. Each
-    sequence counts by its frames.
+    MPJPE, PCK at 150 mm and AUC (thresholds 0 to 150 mm in steps of 5), of root-relative joints. The benchmark's own
+    script computes PCK and AUC over the 14 joints that are not pelvis, spine or head (our 0, 7 and 9) and MPJPE over
+    all 17; others use all 17 with the pelvis at zero error, which looks better. Each sequence counts by its frames.
 
     Args:
         folder: with `data_train_3dhp.npz` for `train`, `data_test_3dhp.npz` for `val`.
         split: `train` (eight people, eight cameras) or `val` (the six test sequences).
-        normalisation: `focal`, tangents times `FOCAL_NORM`, as everywhere here: each sequence's focal lengths and
-            centre are found from its 2D and 3D joints; or `width`, x/w*2 - 1, y/w*2 - h/w, as published, for images
+        normalisation: `focal`, with focal length `FOCAL_NORM`, as of our networks: each sequence's intrinsics are
+            fitted to its 2D and 3D joints; or `width`, x/w*2 - 1, y/w*2 - h/w, as published, for images
             of 2048x2048 pixels, 1920x1080 in TS5 and TS6.
     Returns:
         Sequences named by subject (S1 or TS1), sequence (`Seq1`, or the test sequence again) and camera.
     Raises:
         FileNotFoundError: the archive is missing.
-        ValueError: unknown split, or an archive is not as described: the message says where.
+        UserError: unknown split, or an archive is not as described: the message says where.
     Source:
         Layout: github.com/paTRICK-swk/P-STMO, common/data_to_npz_3dhp.py and data_to_npz_3dhp_test.py; evaluation:
         3dhp_test/test_util of the same, from the data set's authors.
@@ -99,22 +98,22 @@ def _view(
     if joints_mm.shape != (frames, 17, 3) or xy_px.shape != (frames, 17, 2) or not frames:
         raise UserError(
             f"{place}: shapes are {xy_px.shape} and {joints_mm.shape}, expected (frames, 17, 2) and (frames, 17, 3)")
-    if flagged and len(valid) != frames:
+    if valid is not None and len(valid) != frames:
         raise UserError(f"{place}: {len(valid)} valid flags for {frames} frames")
     if not (np.isfinite(xy_px).all() and np.isfinite(joints_mm).all()):
         raise UserError(f"{place}: a number is not finite: repair the archive or leave the sequence out")
     joints_m, xy_px = joints_mm[:, H36M_FROM_3DHP] / 1000.0, xy_px[:, H36M_FROM_3DHP]
     if normalisation == "focal":
-        norm = FOCAL_NORM * _tangents(xy_px, joints_m, valid, size[0], place)
+        norm = FOCAL_NORM * _fit_and_normalise(xy_px, joints_m, valid, size[0], place)
     else:
         norm = xy_px / (size[0] / 2) - (1.0, size[1] / size[0])
     return View(norm.astype(np.float32), joints_m.astype(np.float32), subject, sequence, camera, sequence, valid)
 
 
-def _tangents(
+def _fit_and_normalise(
     xy_px: np.ndarray, joints_m: np.ndarray, valid: np.ndarray | None, width_px: int, place: str
 ) -> np.ndarray:
-    """(F, 17, 2) pixels to tangents, by the focal lengths and the centre that fit pixels and joints best."""
+    """(F, 17, 2) pixels to normalised coordinates, by least-squares intrinsics."""
     used = joints_m[..., 2] > 0.1
     if valid is not None:
         used &= valid[:, None]
@@ -128,9 +127,9 @@ def _tangents(
         squares += ((design @ (focal, centre) - xy_px[used][:, axis]) ** 2).mean()
         out[..., axis] = (xy_px[..., axis] - centre) / focal if focal > 0 else np.nan
     error_px = float(np.sqrt(squares))
-    if not error_px <= MAX_REPROJECTION_SHARE * width_px or not np.isfinite(out).all():
+    if not error_px <= MAX_REPROJECTION * width_px or not np.isfinite(out).all():
         raise UserError(
             f"{place}: no pinhole camera sees the 3D joints where the 2D ones are: {error_px:.1f} pixels off, "
-            f"expected {MAX_REPROJECTION_SHARE * width_px:.0f} at the most: prepare the archive again, or give "
+            f"expected {MAX_REPROJECTION * width_px:.0f} at the most: prepare the archive again, or give "
             "normalisation width, which needs no camera")
     return out

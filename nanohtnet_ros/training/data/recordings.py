@@ -1,4 +1,4 @@
-"""Recordings of people by calibrated cameras, and windows cut out of them."""
+"""Recordings by calibrated cameras, and windows of them."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from nanohtnet_ros.training.data.windows import EvaluationSet, SlidingWindows, c
 
 @dataclass(frozen=True)
 class View:
-    """One sequence as one camera saw it.
+    """One sequence in one camera.
 
     Attributes:
         keypoints_norm: (F, 17, 2) float32, the network's image coordinates.
         joints_cam_m: (F, 17, 3) float32, metres, optical axes.
-        subject, action, camera: what the recording is of.
-        trial: which of the subject's recordings; the same moments in other cameras have the same.
-        valid: (F,) bool, frames that training and evaluation may ask for; None for all.
+        subject, action, camera: labels.
+        trial: of the subject; the same in all cameras that recorded it.
+        valid: (F,) bool, frames to train and evaluate on; None for all.
     Raises:
-        ValueError: a shape differs or a number is not finite.
+        UserError: a shape differs or a number is not finite.
     """
 
     keypoints_norm: np.ndarray
@@ -54,12 +54,13 @@ class View:
 
     @property
     def name(self) -> str:
+        """Subject, trial and camera."""
         return f"{self.subject} {self.trial} {self.camera}"
 
 
 @dataclass(frozen=True, eq=False)
 class RecordedWindows(SlidingWindows):
-    """Windows that repeat their sequence's last frame, too, where they reach over its end.
+    """Windows that repeat their sequence's last frame beyond its end.
 
     Attributes:
         last: (N,) int64, row of the sequence's last frame.
@@ -73,15 +74,15 @@ class RecordedWindows(SlidingWindows):
 
 @dataclass(frozen=True)
 class RecordedViews:
-    """Sequences as cameras saw them, laid end to end.
+    """Concatenated sequences of cameras.
 
     Attributes:
         keypoints_norm: (N, 17, 2) float32.
         joints_cam_m: (N, 17, 3) float32, metres, optical axes.
         starts, lengths: (S,) int64, first frame and frames of each sequence.
         subjects, actions, cameras, trials: labels of each sequence.
-        condition: what the keypoints are, such as `gt`.
-        valid: (N,) bool, frames that training and evaluation may ask for.
+        condition: kind of the keypoints, such as `gt`.
+        valid: (N,) bool, frames to train and evaluate on.
         sha256: of the files that the recordings were read from.
     """
 
@@ -99,10 +100,10 @@ class RecordedViews:
 
     @classmethod
     def join(cls, views: Iterable[View], condition: str, sha256: str) -> RecordedViews:
-        """Lay sequences end to end.
+        """Concatenate sequences.
 
         Raises:
-            ValueError: there is none, or no frame is valid.
+            UserError: there is none, or no frame is valid.
         """
         views = list(views)
         if not views:
@@ -133,9 +134,9 @@ class RecordedViews:
 
     def to(self, device: torch.device | str) -> RecordedViews:
         """The same recordings with their tensors on another device."""
-        return replace(self, **{
-            name: value.to(device) for name, value in vars(self).items()
-            if isinstance(value, Tensor) and name in self.__dataclass_fields__})
+        return replace(
+            self, keypoints_norm=self.keypoints_norm.to(device), joints_cam_m=self.joints_cam_m.to(device),
+            starts=self.starts.to(device), lengths=self.lengths.to(device), valid=self.valid.to(device))
 
     @cached_property
     def valid_frames(self) -> Tensor:
@@ -145,10 +146,10 @@ class RecordedViews:
     def batch(
         self, size: int, window_length: int, offsets: Sequence[int], rng: torch.Generator, flip: bool = True
     ) -> tuple[Tensor, Tensor]:
-        """Cut random windows; every valid frame is as likely as any other.
+        """Random windows, uniform over the valid frames.
 
-        A window answers for its newest frame if that is among the offsets, else for the middle one of them, as the
-        published, centred network does. Where it reaches over an end of its sequence, the end's frame is repeated.
+        A window is that of its newest frame if that is among the offsets, else of the middle one of them, as of the
+        published, centred network. Beyond an end of its sequence the end's frame is repeated.
 
         Args:
             size: B.
@@ -171,7 +172,7 @@ class RecordedViews:
     def views(
         self, size: int, views: int, window_length: int, rng: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """See random moments through several of the cameras that recorded them.
+        """Random moments in several of the cameras that recorded them.
 
         Args:
             size: B.
@@ -181,7 +182,7 @@ class RecordedViews:
         Returns:
             (V, B, T, 17, 2) keypoints, (B,) each moment's recording, (B,) its newest frame.
         Raises:
-            ValueError: a recording has fewer cameras.
+            UserError: a recording has fewer cameras.
         """
         frame = self._random_frames(size, rng)
         sequence = self._sequence(frame)
@@ -189,8 +190,8 @@ class RecordedViews:
         table = cameras[recording[sequence]]  # (B, K), -1 where there are fewer
         if int((cameras >= 0).sum(dim=1).min()) < views:
             raise UserError(f"{views} views are wanted, but a recording has fewer cameras: take fewer views")
-        chance = torch.rand(table.shape, generator=rng, device=rng.device) - (table < 0).float()
-        chosen = table.gather(1, chance.topk(views, dim=1).indices)  # (B, V)
+        priority = torch.rand(table.shape, generator=rng, device=rng.device) - (table < 0).float()
+        chosen = table.gather(1, priority.topk(views, dim=1).indices)  # (B, V)
         within = frame - self.starts[sequence]
         first = self.starts[chosen]
         last = first + self.lengths[chosen] - 1
@@ -199,17 +200,17 @@ class RecordedViews:
         return keypoints, recording[sequence], within
 
     def evaluation_set(self, window_length: int, offsets: Sequence[int], stride: int = 1) -> EvaluationSet:
-        """Make a window for every `stride`-th valid frame of each sequence, as `batch` cuts them.
+        """A window for every `stride`-th valid frame of each sequence, as in `batch`.
 
         Args:
             window_length: T.
             offsets: frames of the targets, relative to the newest, ascending.
-            stride: 1 is the custom; velocities (MPJVE) need it.
+            stride: 1 as in the literature; velocities (MPJVE) need it.
         Returns:
-            Windows that are cut when they are asked for, with the labels subject, action, camera, sequence, clip,
+            Windows that are cut on demand, with the labels subject, action, camera, sequence, clip,
             frame and distance_m.
         Raises:
-            ValueError: the stride is not positive, or an offset lies outside the window.
+            UserError: the stride is not positive, or an offset lies outside the window.
         """
         if stride < 1:
             raise UserError(f"stride is {stride}, expected 1 or more")
@@ -219,11 +220,11 @@ class RecordedViews:
             for start, length in zip(self.starts.tolist(), self.lengths.tolist(), strict=True)])
         sequence = self._sequence(frame)
         newest, first, last = self._windows_for(frame, sequence, offsets)
-        place = sequence.cpu().numpy()
-        labels = {name: np.array(values)[place] for name, values in (
+        row = sequence.cpu().numpy()
+        labels = {name: np.array(values)[row] for name, values in (
             ("subject", self.subjects), ("action", self.actions), ("camera", self.cameras))}
         labels |= {
-            "sequence": place, "clip": place, "frame": (newest - first).cpu().numpy(),
+            "sequence": row, "clip": row, "frame": (newest - first).cpu().numpy(),
             "distance_m": self.joints_cam_m[frame, 0].norm(dim=-1).cpu().numpy()}
         windows = RecordedWindows(self.keypoints_norm, newest, first, window_length, last)
         targets = self._targets(newest, first, last, offsets)
@@ -231,7 +232,7 @@ class RecordedViews:
 
     @cached_property
     def _recordings(self) -> tuple[Tensor, Tensor]:
-        """(S,) the recording that each sequence shows, and (R, K) the sequences of each, -1 where there are fewer."""
+        """(S,) the recording of each sequence, and (R, K) the sequences of each recording, padded with -1."""
         keys = {key: i for i, key in enumerate(dict.fromkeys(zip(self.subjects, self.trials, strict=True)))}
         recording = [keys[key] for key in zip(self.subjects, self.trials, strict=True)]
         of_each = [[i for i, r in enumerate(recording) if r == key] for key in range(len(keys))]
@@ -257,7 +258,7 @@ class RecordedViews:
 
 
 def _rows(newest: Tensor, length: int, first: Tensor, last: Tensor) -> Tensor:
-    """(B, T) rows of the windows that end at given rows, each held within its sequence."""
+    """(B, T) rows of the windows that end at given rows, clamped to their sequences."""
     back = torch.arange(1 - length, 1, device=newest.device)
     return (newest[:, None] + back).clamp(first[:, None], last[:, None])
 

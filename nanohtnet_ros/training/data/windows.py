@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,12 +15,12 @@ from nanohtnet_ros.errors import UserError
 
 @dataclass(frozen=True, eq=False)
 class SlidingWindows:
-    """Windows that overlap, cut out of the frames that they share when they are asked for.
+    """Overlapping windows, cut on demand from the frames that they share.
 
     Attributes:
-        frames: (M, 17, 2) keypoints, clips laid end to end.
+        frames: (M, 17, 2) keypoints of concatenated clips.
         newest: (N,) int64, row of each window's newest frame.
-        first: (N,) int64, row of its clip's first frame, which is repeated for what lies before it.
+        first: (N,) int64, row of its clip's first frame, which is repeated before the clip's start.
         length: T.
     """
 
@@ -31,6 +31,7 @@ class SlidingWindows:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """(N, T, 17, 2)."""
         return (len(self.newest), self.length, *self.frames.shape[1:])
 
     def __len__(self) -> int:
@@ -44,19 +45,18 @@ class SlidingWindows:
 
 @dataclass(frozen=True, eq=False)
 class EvaluationSet:
-    """Fixed windows, their true joints, and labels to sort their errors by.
+    """Fixed windows, their true joints, and labels to group errors by.
 
     Attributes:
         keypoints: by condition (as `clean` and `noisy`), (N, T, 17, 2) normalised keypoints of the same windows.
         targets_m: (N, F, 17, 3) root-relative joints, metres, optical axes.
         offsets: the F frames of the targets, relative to the window's newest frame (0); ascending.
-        labels: by name, (N,) each. Texts are categories: `action`, `subject`. Numbers are metres: `distance_m` from
-            the camera to the pelvis, `camera_height_m` above the ground. Whole numbers are places: `sequence`,
-            `frame` (the newest, in its sequence), and `clip`: rows one after the other of one clip whose `frame`
-            goes up by one are neighbours in time in one camera, from which velocities are taken.
+        labels: by name, (N,) each. Categories: `action`, `subject`. Metres: `distance_m` from the camera to the
+            pelvis, `camera_height_m` above the ground. Indices: `sequence`, `frame` (the newest, in its sequence) and
+            `clip`: consecutive rows of one clip with consecutive `frame`s give velocities.
     """
 
-    keypoints: dict[str, Tensor | SlidingWindows]
+    keypoints: Mapping[str, Tensor | SlidingWindows]
     targets_m: Tensor
     offsets: tuple[int, ...]
     labels: dict[str, np.ndarray] = field(default_factory=dict)
@@ -82,7 +82,7 @@ class EvaluationSet:
         return next(iter(self.keypoints.values())).shape[1]
 
     def neighbours(self) -> np.ndarray:
-        """(M,) rows whose next row is the next frame in the same camera; empty without the labels that tell."""
+        """(M,) rows whose next row is the next frame in the same camera; empty without these labels."""
         if not {"clip", "frame"} <= self.labels.keys():
             return np.empty(0, np.int64)
         clip, frame = self.labels["clip"], self.labels["frame"]
@@ -94,7 +94,7 @@ class TrainingData(Protocol):
 
     @property
     def sha256(self) -> str:
-        """Checksum of the files that it was read from."""
+        """Checksum of the files."""
         ...
 
     def batch(
@@ -110,7 +110,7 @@ class TrainingData(Protocol):
         ...
 
     def evaluation_set(self, window_length: int, offsets: Sequence[int], stride: int = ...) -> EvaluationSet:
-        """Fixed windows, one for every `stride` frames of a sequence; each kind has a stride that is its custom."""
+        """Fixed windows, one for every `stride` frames of a sequence; the default depends on the kind of data."""
         ...
 
     def to(self, device: torch.device | str) -> TrainingData:
@@ -119,7 +119,7 @@ class TrainingData(Protocol):
 
 
 def check_offsets(offsets: Sequence[int], window_length: int) -> None:
-    """Raise a ValueError unless the offsets are ascending frames of the window."""
+    """Raise a UserError unless the offsets are ascending frames of the window."""
     offsets = list(offsets)
     if not offsets or offsets != sorted(set(offsets)) or offsets[0] <= -window_length or offsets[-1] > 0:
         raise UserError(f"offsets are {offsets}, expected ascending frames of the window, {1 - window_length} to 0")

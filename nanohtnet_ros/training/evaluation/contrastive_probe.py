@@ -1,4 +1,4 @@
-"""How good an encoder is that has only been pre-trained."""
+"""Evaluation of a pre-trained encoder: retrieval across views, and a linear probe."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from nanohtnet_ros.model.poseclr import ContrastiveEncoder
 from nanohtnet_ros.training.data.windows import TrainingData
 
 SEED = 7
-RIDGE = 1e-3  # of the probe's normal equations, as a share of their mean diagonal
+RIDGE = 1e-3  # of the probe's normal equations, relative to their mean diagonal
 
 
 @dataclass(frozen=True)
-class ContrastiveExam:
-    """Fixed windows that encoders are measured on.
+class ContrastiveProbe:
+    """Fixed windows to evaluate encoders on.
 
     Attributes:
         views: (2, M, T, 17, 2) keypoints of M held-out moments in two cameras.
         sequence, frame: (M,) each moment's recording and newest frame.
         exclusion_frames: frames of the same recording that count as the same moment.
-        fit: (B, T, 17, 2) keypoints and (B, n, 17, 3) joints, metres, of the motion that is trained on.
+        fit: (B, T, 17, 2) keypoints and (B, n, 17, 3) joints, metres, of training motion.
         test: the same of held-out motion.
     """
 
@@ -39,11 +39,11 @@ class ContrastiveExam:
     def draw(
         cls, source: TrainingData, held_out: TrainingData, config: NetworkConfig, exclusion_frames: int,
         moments: int = 512,
-    ) -> ContrastiveExam:
+    ) -> ContrastiveProbe:
         """Draw the windows.
 
         Args:
-            source: motion that is trained on.
+            source: training motion.
             held_out: other motion.
             config: of the network.
             exclusion_frames: see the attributes.
@@ -60,10 +60,10 @@ class ContrastiveExam:
         """Measure an encoder.
 
         Returns:
-            `view_top1`: share of windows whose most similar key, among those of all moments seen by the other camera,
-            is their own moment's; moments near it in the same recording do not count.
-            `probe_mpjpe_mm`: error of a linear layer that is fitted to the features by least squares. It has to tell
-            joints in the camera's axes, about which keys that are the same from every side need know nothing.
+            `view_top1`: top-1 accuracy of retrieving a window's moment among all moments in the other camera; moments
+            near it in the same recording are left out.
+            `probe_mpjpe_mm`: error of a linear layer fitted to the features by least squares. It predicts joints in
+            the camera's axes, which view-invariant keys need not encode.
         """
         module.eval()
         return {"view_top1": round(self._view_top1(module), 4), "probe_mpjpe_mm": round(self._probe_mm(module), 2)}
@@ -89,7 +89,7 @@ class ContrastiveExam:
 def probe_rows(module: ContrastiveEncoder, keypoints: Tensor, joints_m: Tensor) -> tuple[Tensor, Tensor]:
     """Features and joints, one row per window, frame and joint; the root, which is zero, is left out.
 
-    With a person's view the joints are turned into it, as it is where the regression head works.
+    With `person_view` the joints are rotated into it, where the regression head predicts them.
 
     Returns:
         (R, F + 1) features and a one, (R, 3) metres; float64.

@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.patches import Patch
 
-# Of the conditions in their order; MPJPE full, P-MPJPE pale. Okabe and Ito's colours, told apart by everybody.
+# Of the conditions; Okabe and Ito's colours, which colour-blind people can distinguish.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 MEASURES = {"mpjpe_mm": "MPJPE", "p_mpjpe_mm": "P-MPJPE"}
 
@@ -24,12 +24,12 @@ def colour(i: int) -> str:
 
 
 def alpha(measure: str) -> float:
-    """How strong a measure's colour is."""
+    """Opacity of a measure's colour."""
     return 0.45 if measure == "mpjpe_mm" else 1.0
 
 
 def draw_report(report: dict[str, Any], path: Path) -> None:
-    """Write a PNG with a panel for each part of a report that `evaluation_report.measure` made."""
+    """Write a PNG with a panel for each part of a report that `report.measure` made."""
     conditions = list(report["metrics"])
     panels = [(draw_breakdown, name) for name in report["by"]]
     if len(report["look_ahead"]) > 1:
@@ -63,13 +63,13 @@ def draw_breakdown(ax: plt.Axes, report: dict[str, Any], name: str, conditions: 
     entries = report["by"][name]
     if name in ("action", "subject"):
         entries = dict(sorted(entries.items(), key=lambda item: item[1][conditions[0]]["mpjpe_mm"]))
-    place, height = np.arange(len(entries)), 0.8 / len(conditions)
+    rows, height = np.arange(len(entries)), 0.8 / len(conditions)
     for i, condition in enumerate(conditions):
-        at = place + (i - (len(conditions) - 1) / 2) * height
+        at = rows + (i - (len(conditions) - 1) / 2) * height
         for key in MEASURES:
             errors = [entry[condition][key] for entry in entries.values()]
             ax.barh(at, errors, height, color=colour(i), alpha=alpha(key))
-    ax.set_yticks(place, [f"{group} ({entry['windows']})" if "windows" in entry else group
+    ax.set_yticks(rows, [f"{group} ({entry['windows']})" if "windows" in entry else group
                           for group, entry in entries.items()], fontsize=8)
     ax.invert_yaxis()
     ax.set(xlabel="mm", title={"distance": "by distance of the camera", "height": "by height of the camera"}.get(
@@ -78,7 +78,7 @@ def draw_breakdown(ax: plt.Axes, report: dict[str, Any], name: str, conditions: 
 
 
 def draw_look_ahead(ax: plt.Axes, report: dict[str, Any], name: str, conditions: list[str]) -> None:
-    """Error of each output against the time that it waits for."""
+    """Error of each output against its look-ahead."""
     entries = report[name]
     for i, condition in enumerate(conditions):
         for key in MEASURES:
@@ -89,7 +89,7 @@ def draw_look_ahead(ax: plt.Axes, report: dict[str, Any], name: str, conditions:
 
 
 def draw_pck(ax: plt.Axes, report: dict[str, Any], name: str, conditions: list[str]) -> None:
-    """Share of joints that are nearer than a threshold."""
+    """Percentage of joints within a threshold."""
     for i, condition in enumerate(conditions):
         ax.plot(report[name]["threshold_mm"], report[name][condition], color=colour(i))
     ax.set(xlabel="threshold, mm", ylabel="% of 14 joints", xlim=(0, 150), ylim=(0, 100), title="PCK")
@@ -97,12 +97,12 @@ def draw_pck(ax: plt.Axes, report: dict[str, Any], name: str, conditions: list[s
 
 
 def draw_calibration(ax: plt.Axes, report: dict[str, Any], name: str, conditions: list[str]) -> None:
-    """Errors that joints have against those that the network expected of them, in tenths of all joints."""
+    """Actual against expected errors of joints, by decile of the expected error."""
     highest = 0.0
     for i, condition in enumerate(conditions):
-        tenths = report[name][condition]["tenths"]
-        ax.plot(tenths["expected_mm"], tenths["actual_mm"], "o-", color=colour(i))
-        highest = max(highest, *tenths["expected_mm"], *tenths["actual_mm"])
+        deciles = report[name][condition]["deciles"]
+        ax.plot(deciles["expected_mm"], deciles["actual_mm"], "o-", color=colour(i))
+        highest = max(highest, *deciles["expected_mm"], *deciles["actual_mm"])
     ax.plot((0, highest), (0, highest), color="grey", linestyle="--", linewidth=1)
-    ax.set(xlabel="expected error, mm", ylabel="actual error, mm", title="expected errors (dashed: as they should be)")
+    ax.set(xlabel="expected error, mm", ylabel="actual error, mm", title="calibration (dashed: ideal)")
     ax.grid(alpha=0.3)

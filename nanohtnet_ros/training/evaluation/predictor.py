@@ -1,4 +1,4 @@
-"""Lifting networks as functions of arrays, wherever they come from."""
+"""Lifting networks of any file as functions of arrays."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.model.checkpoints import load_network
-from nanohtnet_ros.model.network_config import used_offset
+from nanohtnet_ros.model.flip import mirrored
 from nanohtnet_ros.runtime.model_store import find_model
 from nanohtnet_ros.runtime.session import open_session
 from nanohtnet_ros.training.data import FRAME_RATE_HZ
@@ -27,16 +26,15 @@ Lift = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class LiftingNetwork:
-    """A network and what its outputs are.
+    """A network and its window.
 
     Attributes:
         name: of its file.
-        lift: the network; keypoints in our normalisation.
+        lift: the network; keypoints with focal length `FOCAL_NORM`.
         window_length: T.
         frame_rate_hz: of the window's time grid.
         offsets: frames of the n outputs, relative to the window's newest (0).
-        offset: the one of them whose pose is used: the newest frame if there, else the one that the card or the
-            centred form means.
+        offset: of the used frame, see `ModelCard.used_offset` and `NetworkConfig.used_offset`.
     """
 
     name: str
@@ -57,7 +55,7 @@ class LiftingNetwork:
             threads: CPU threads of an exported network.
         Raises:
             FileNotFoundError: there is no such network, or no card beside it.
-            ValueError: the file cannot be read, or network and card contradict each other.
+            UserError: the file cannot be read, or network and card contradict each other.
         """
         if Path(model).suffix == ".pth":
             return cls._from_checkpoint(Path(model), device)
@@ -66,9 +64,10 @@ class LiftingNetwork:
     @classmethod
     def _from_checkpoint(cls, path: Path, device: str) -> LiftingNetwork:
         network = load_network(path).to(device)
-        offsets = tuple(network.config.frame_offsets)
+        config = network.config
         return cls(
-            path.name, torch_lift(network), network.config.window_length, FRAME_RATE_HZ, offsets, used_offset(offsets))
+            path.name, torch_lift(network), config.window_length, FRAME_RATE_HZ, config.frame_offsets,
+            config.used_offset)
 
     @classmethod
     def _from_onnx(cls, path: Path, device: str, threads: int) -> LiftingNetwork:
@@ -79,15 +78,13 @@ class LiftingNetwork:
             raise UserError(
                 f"{path} takes windows of {tuple(session.input_shape[1:])}, its card says {expected}: "
                 "export it again, card and network belong together")
-        offset = 0 if 0 in card.output_offsets else -card.look_ahead
-        if offset not in card.output_offsets:
+        if card.used_offset not in card.output_offsets:
             raise UserError(
                 f"{path}: the look-ahead of {card.look_ahead} frames is that of no output, they are the frames "
                 f"{list(card.output_offsets)}: export it again")
-        scale = np.float32(card.focal_norm / FOCAL_NORM)
         return cls(
-            path.name, lambda keypoints: session.run(keypoints * scale), card.window_length, card.frame_rate_hz,
-            tuple(card.output_offsets), offset)
+            path.name, lambda keypoints: session.run(keypoints * card.input_scale), card.window_length,
+            card.frame_rate_hz, card.output_offsets, card.used_offset)
 
 
 def torch_lift(model: torch.nn.Module) -> Lift:
@@ -102,51 +99,35 @@ def torch_lift(model: torch.nn.Module) -> Lift:
     return lift
 
 
-def mirror(points: np.ndarray) -> np.ndarray:
-    """(..., 17, 2 to 4) keypoints or joints of the mirrored image: x changes sign, left joints become right ones.
-
-    A fourth value, of the joint's error, keeps its sign.
-    """
-    flipped = points[..., H36M_17.flip_order, :].copy()
-    flipped[..., 0] *= -1
-    return flipped
-
-
-def mirrored(lift: Lift) -> Lift:
-    """A network that looks at the mirrored image and mirrors its answer back."""
-    return lambda keypoints: mirror(lift(mirror(keypoints)))
-
-
-def flip_averaged(lift: Lift) -> Lift:
-    """A network whose answer is the mean of its own and that of its mirror image."""
-    other = mirrored(lift)
-    return lambda keypoints: (lift(keypoints) + other(keypoints)) / 2
-
-
 def predict(
     lift: Lift, keypoints: Tensor | SlidingWindows, outputs: Sequence[int], expected: int | None = None,
-    batch_size: int = 512,
+    flip: bool = False, batch_size: int = 512,
 ) -> np.ndarray:
     """Lift many windows, a batch at a time.
 
     Args:
+        lift: the network.
         keypoints: (N, T, 17, 2).
-        outputs: which of the network's n outputs to keep, by index.
-        expected: n, if it is to be checked.
+        outputs: indices of the outputs to keep.
+        expected: n, to check.
+        flip: give the network the mirrored windows, and mirror its outputs back.
+        batch_size: windows of a batch.
     Returns:
         (N, len(outputs), 17, 3 or 4), joint 0 at zero.
     Raises:
-        ValueError: the network gives another number of outputs, or values that are not finite.
+        UserError: the network gives another number of outputs, or values that are not finite.
     """
     batches = []
     for start in range(0, len(keypoints), batch_size):
-        joints = lift(keypoints[start:start + batch_size].numpy())
+        windows = keypoints[start:start + batch_size]
+        joints = lift((mirrored(windows) if flip else windows).numpy())
         if expected is not None and joints.shape[1] != expected:
             raise UserError(f"the network gives {joints.shape[1]} output frames, expected {expected}: "
-                             "its offsets do not belong to it, export it again")
+                             "its card is of another network, export it again")
         if not np.isfinite(joints).all():
-            raise UserError("the network's joints are not finite: its training has diverged, or its file is damaged")
-        batches.append(joints[:, list(outputs)])
+            raise UserError("the network's joints are not finite: its training has diverged, or the file is damaged")
+        joints = joints[:, list(outputs)]
+        batches.append(mirrored(torch.from_numpy(joints)).numpy() if flip else joints)
     joints = np.concatenate(batches)
     joints[:, :, 0, :3] = 0.0
     return joints

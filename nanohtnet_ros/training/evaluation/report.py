@@ -1,4 +1,4 @@
-"""Everything that is measured of a network on an evaluation set, as plain numbers, and as tables."""
+"""All measures of a network on an evaluation set, as plain numbers and as tables."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr
+from torch import Tensor
 
 from nanohtnet_ros.core.metrics import (
     AUC_THRESHOLDS_MM,
@@ -25,12 +26,12 @@ from nanohtnet_ros.core.metrics import (
 )
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.training.data.windows import EvaluationSet
-from nanohtnet_ros.training.evaluation.predictor import LiftingNetwork, mirrored, predict
+from nanohtnet_ros.training.data.windows import EvaluationSet, SlidingWindows
+from nanohtnet_ros.training.evaluation.predictor import LiftingNetwork, predict
 
 FLIPS = {"both": ("off", "on"), "off": ("off",), "on": ("on",)}
 
-# Label of the evaluation set that a breakdown sorts by, and the borders between its groups, metres.
+# Label that a breakdown groups by, and the borders between its groups, metres.
 BREAKDOWNS: dict[str, tuple[str | None, tuple[float, ...] | None]] = {
     "action": ("action", None),
     "subject": ("subject", None),
@@ -62,14 +63,15 @@ def measure(
     Args:
         network: with outputs for all of the set's offsets.
         data: windows to measure on.
-        motion: windows of consecutive frames for MPJVE; None: it is taken from `data`, if that has any.
-        flip: average with the mirrored image's answer: `off`, `on`, or `both` measured.
+        motion: windows of consecutive frames for MPJVE; None: those of `data`, if it has any.
+        flip: average with the mirrored window's output: `off`, `on`, or `both` measured.
         per: names out of `BREAKDOWNS`; None for all that the set has labels for.
     Returns:
-        What the JSON file holds: `metrics` by condition and flip, `by` breakdown, group and condition, `look_ahead`
-        by output, `pck_curve` by condition, and `calibration` by condition for networks that give their error.
+        The content of the JSON file: `metrics` by condition and flip, `by` breakdown, group and condition,
+        `look_ahead` by output, `pck_curve` by condition, and `calibration` by condition for networks with
+        uncertainty.
     Raises:
-        ValueError: set and network do not fit each other, or a breakdown has no label.
+        UserError: set and network do not fit each other, or a breakdown has no label.
     """
     check_fit(network, data)
     per = check_breakdowns(per, data)
@@ -81,9 +83,9 @@ def measure(
         check_fit(network, motion)
     metrics, first = {}, {}  # first: (N, F, 17, 3 or 4) by condition, of the first flip
     for condition, keypoints in data.keypoints.items():
-        outputs = answers(network, keypoints, data.offsets, flips)
+        outputs = outputs_of(network, keypoints, data.offsets, flips)
         first[condition] = outputs[flips[0]]
-        moving = outputs if motion is None else answers(network, motion.keypoints[condition], motion.offsets, flips)
+        moving = outputs if motion is None else outputs_of(network, motion.keypoints[condition], motion.offsets, flips)
         metrics[condition] = {
             name: {
                 **summary(joints[:, used, :, :3], targets[:, used]),
@@ -111,7 +113,7 @@ def measure(
 
 
 def check_fit(network: LiftingNetwork, data: EvaluationSet) -> None:
-    """Raise a ValueError that names what differs unless the set is made for networks such as this."""
+    """Raise a UserError unless the set is for the network's windows and outputs."""
     if data.window_length != network.window_length:
         raise UserError(
             f"windows have {data.window_length} frames, {network.name} expects {network.window_length}: "
@@ -121,11 +123,11 @@ def check_fit(network: LiftingNetwork, data: EvaluationSet) -> None:
             f"targets are of the frames {list(data.offsets)}, {network.name} gives {list(network.offsets)} and is used "
             f"for {network.offset}: build the evaluation set for this network")
     if not len(data):
-        raise UserError("the evaluation set has no windows: its sequences are too short, or none is chosen")
+        raise UserError("the evaluation set has no windows: its sequences are too short, or none is valid")
 
 
 def check_breakdowns(per: Sequence[str] | None, data: EvaluationSet) -> list[str]:
-    """The names, or all that there are labels for; a ValueError for one that there are none for."""
+    """The names, or all with a label; a UserError for one without."""
     possible = [name for name, (label, _) in BREAKDOWNS.items() if label is None or label in data.labels]
     impossible = [name for name in per or () if name not in possible]
     if impossible:
@@ -133,13 +135,15 @@ def check_breakdowns(per: Sequence[str] | None, data: EvaluationSet) -> list[str
     return possible if per is None else list(per)
 
 
-def answers(network: LiftingNetwork, keypoints, offsets: Sequence[int], flips: Sequence[str]) -> dict[str, np.ndarray]:
-    """(N, F, 17, 3 or 4) the network's outputs at some offsets, by flip averaging `off` and `on`."""
+def outputs_of(
+    network: LiftingNetwork, keypoints: Tensor | SlidingWindows, offsets: Sequence[int], flips: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """(N, F, 17, 3 or 4) outputs at some offsets, without (`off`) and with flip averaging (`on`)."""
     outputs = [network.offsets.index(offset) for offset in offsets]
     plain = predict(network.lift, keypoints, outputs, len(network.offsets))
     if "on" not in flips:
         return {"off": plain}
-    averaged = (plain + predict(mirrored(network.lift), keypoints, outputs)) / 2
+    averaged = (plain + predict(network.lift, keypoints, outputs, flip=True)) / 2
     return {name: averaged if name == "on" else plain for name in flips}
 
 
@@ -152,7 +156,7 @@ def short_summary(predicted_m: np.ndarray, target_m: np.ndarray) -> dict[str, fl
 
 
 def summary(predicted_m: np.ndarray, target_m: np.ndarray) -> dict[str, float]:
-    """Every measure of single (N, 17, 3) poses."""
+    """All measures of single (N, 17, 3) poses."""
     return {
         **short_summary(predicted_m, target_m),
         "n_mpjpe_mm": round(n_mpjpe_mm(predicted_m, target_m), 2),
@@ -163,7 +167,7 @@ def summary(predicted_m: np.ndarray, target_m: np.ndarray) -> dict[str, float]:
 
 
 def velocity(joints: np.ndarray, data: EvaluationSet, offset: int, frame_rate_hz: float) -> dict[str, float | None]:
-    """MPJVE of (N, F, 17, 3 or 4) outputs over the rows that are neighbours; None without any."""
+    """MPJVE of (N, F, 17, 3 or 4) outputs over consecutive rows; None without any."""
     row, used = data.neighbours(), data.offsets.index(offset)
     if not len(row):
         return {"mpjve_mm_per_frame": None, "mpjve_mm_per_s": None}
@@ -191,7 +195,7 @@ def breakdown(
 
 
 def groups(values: np.ndarray, borders: Sequence[float] | None) -> dict[str, np.ndarray]:
-    """Rows of each group: of each text, or of each range between borders; those without a row are left out."""
+    """Rows of each category, or of each range between borders; empty groups are left out."""
     if borders is None:
         return {str(value): np.flatnonzero(values == value) for value in sorted(set(values))}
     names = [f"below {borders[0]:g} m"]
@@ -203,25 +207,25 @@ def groups(values: np.ndarray, borders: Sequence[float] | None) -> dict[str, np.
 
 
 def calibration(joints: np.ndarray, target_m: np.ndarray) -> dict[str, Any]:
-    """How well the errors that a network expects are those that it makes.
+    """Calibration of the expected errors of a network.
 
     Args:
         joints: (N, 17, 4), the fourth value the logarithm of each joint's expected error in metres.
         target_m: (N, 17, 3).
     Returns:
-        Mean expected and mean actual error over all joints but the root, Spearman's rank correlation of the two (None
-        where all expectations are equal), and the means of ten equally large groups of rising expectation.
+        Mean expected and actual error over all joints but the root, Spearman's rank correlation of the two (None if
+        all expected errors are equal), and their means in each decile of the expected error.
     """
     expected = 1000.0 * np.exp(joints[:, 1:, 3].astype(np.float64)).ravel()
     actual = joint_errors_mm(root_relative(joints[..., :3]), root_relative(target_m))[:, 1:].ravel()
-    tenths = np.array_split(np.argsort(expected), 10)
+    deciles = np.array_split(np.argsort(expected), 10)
     return {
         "expected_mm": round(float(expected.mean()), 2),
         "actual_mm": round(float(actual.mean()), 2),
         "spearman": round(float(spearmanr(expected, actual).statistic), 4) if np.ptp(expected) > 0 else None,
-        "tenths": {
-            "expected_mm": [round(float(expected[tenth].mean()), 2) for tenth in tenths],
-            "actual_mm": [round(float(actual[tenth].mean()), 2) for tenth in tenths],
+        "deciles": {
+            "expected_mm": [round(float(expected[rows].mean()), 2) for rows in deciles],
+            "actual_mm": [round(float(actual[rows].mean()), 2) for rows in deciles],
         },
     }
 
@@ -264,7 +268,7 @@ def tables(report: dict[str, Any]) -> str:
 
 
 def text_table(header: list[str], rows: list[list[str]]) -> list[str]:
-    """Lines of a table with an empty line before it; the first column to the left, numbers to the right."""
+    """Lines of a table after an empty line; the first column left-aligned, the others right-aligned."""
     widths = [max(len(cell) for cell in column) for column in zip(header, *rows, strict=True)]
     return ["", *(
         "  ".join([cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))])

@@ -11,27 +11,27 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.training.loop.distributed import Machine
+from nanohtnet_ros.training.loop.distributed import Process
 from nanohtnet_ros.training.loop.optimisation import LoopConfig
 
 Draw = Callable[[int, torch.Generator], tuple[Tensor, ...]]
-"""Number of samples and random numbers to tensors, whose first dimension is the samples."""
+"""Draws a number of samples; the first dimension of every tensor counts them."""
 
 
 def seed_of(*words: object) -> int:
-    """A seed that is the hash of some words."""
+    """Hash of some values as a seed."""
     return int.from_bytes(hashlib.blake2b(repr(words).encode(), digest_size=8).digest(), "big") >> 1
 
 
-class StepBatches(Dataset):
-    """This process's share of every step's batch."""
+class StepBatches(Dataset[tuple[Tensor, ...]]):
+    """This process's part of every step's batch."""
 
-    def __init__(self, draw: Draw, config: LoopConfig, shards: int, machine: Machine) -> None:
+    def __init__(self, draw: Draw, config: LoopConfig, shards: int, process: Process) -> None:
         self.draw, self.seed = draw, config.seed
         self.size = config.batch_size // shards
-        count = shards // machine.processes
-        self.shards = range(machine.rank * count, (machine.rank + 1) * count)
-        self.device = machine.device if config.batches_on == "device" else torch.device("cpu")
+        count = shards // process.processes
+        self.shards = range(process.rank * count, (process.rank + 1) * count)
+        self.device = process.device if config.batches_on == "device" else torch.device("cpu")
 
     def __getitem__(self, step: int) -> tuple[Tensor, ...]:
         parts = []
@@ -41,41 +41,41 @@ class StepBatches(Dataset):
         return parts[0] if len(parts) == 1 else tuple(torch.cat(tensors) for tensors in zip(*parts, strict=True))
 
 
-def shards_of(config: LoopConfig, machine: Machine) -> int:
-    """Number of shards that a batch is drawn in.
+def shards_of(config: LoopConfig, process: Process) -> int:
+    """Number of shards of a batch.
 
     Raises:
-        ValueError: processes, shards and batch size do not divide.
+        UserError: processes, shards and batch size do not divide.
     """
-    shards = machine.processes if config.shards is None else config.shards
-    if shards % machine.processes:
-        raise UserError(f"shards is {shards}, expected a multiple of the {machine.processes} processes")
+    shards = process.processes if config.shards is None else config.shards
+    if shards % process.processes:
+        raise UserError(f"shards is {shards}, expected a multiple of the {process.processes} processes")
     if config.batch_size % shards:
         raise UserError(f"batch_size is {config.batch_size}, expected a multiple of the {shards} processes")
     return shards
 
 
 def load_batches(
-    draw: Draw, config: LoopConfig, shards: int, machine: Machine, first: int, workers: int
+    draw: Draw, config: LoopConfig, shards: int, process: Process, first: int, workers: int
 ) -> Iterator[tuple[Tensor, ...]]:
-    """This process's batches from step `first` on, on the machine's device.
+    """This process's batches from step `first` on, on its device.
 
     Args:
         workers: processes that make batches ahead; 0 makes each when it is needed.
     Raises:
-        ValueError: workers with batches made on a GPU.
+        UserError: workers with batches made on a GPU.
     """
-    if workers and config.batches_on == "device" and machine.device.type == "cuda":
+    if workers and config.batches_on == "device" and process.device.type == "cuda":
         raise UserError(f"{workers} workers, but batches are made on the GPU: set workers to 0 or batches_on to cpu")
     loader = DataLoader(
-        StepBatches(draw, config, shards, machine), batch_size=None, sampler=range(first, config.steps),
-        num_workers=workers, worker_init_fn=_leave_signals, pin_memory=machine.device.type == "cuda" and workers > 0,
+        StepBatches(draw, config, shards, process), batch_size=None, sampler=range(first, config.steps),
+        num_workers=workers, worker_init_fn=_leave_signals, pin_memory=process.device.type == "cuda" and workers > 0,
         generator=torch.Generator())
     for batch in loader:
-        yield tuple(tensor.to(machine.device, non_blocking=True) for tensor in batch)
+        yield tuple(tensor.to(process.device, non_blocking=True) for tensor in batch)
 
 
 def _leave_signals(worker: int) -> None:
-    """Ctrl-C goes to all processes of a terminal, and is for the one that trains."""
+    """Ctrl-C reaches all processes of a terminal; only the training process shall act on it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

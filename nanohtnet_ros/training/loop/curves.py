@@ -1,4 +1,4 @@
-"""The curves of a training as a picture."""
+"""Curves of a training as a picture."""
 
 from __future__ import annotations
 

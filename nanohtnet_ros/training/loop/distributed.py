@@ -1,4 +1,4 @@
-"""Where a training runs: its device, and the processes that share the work (torchrun)."""
+"""Device of a training, and the processes that torchrun started for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -17,16 +17,17 @@ from nanohtnet_ros.errors import UserError
 
 Device = Literal["auto", "cpu", "cuda"]
 CPU = torch.device("cpu")
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class Machine:
-    """This process's device and its place among the processes of a training.
+class Process:
+    """Device and rank of this process of a training.
 
     Attributes:
-        device: that the network is on.
-        rank: number of this process; process 0 evaluates and writes.
-        processes: how many there are.
+        device: of the network.
+        rank: of this process; process 0 evaluates and writes.
+        processes: world size.
     """
 
     device: torch.device = CPU
@@ -38,7 +39,7 @@ class Machine:
         return self.rank == 0
 
     def distribute(self, module: nn.Module) -> nn.Module:
-        """A module whose gradients are averaged over the processes; with one process the module itself."""
+        """The module, wrapped to average gradients over the processes if there are several."""
         if self.processes == 1:
             return module
         return DistributedDataParallel(module, device_ids=[self.device] if self.device.type == "cuda" else None)
@@ -55,8 +56,8 @@ class Machine:
             dist.all_reduce(values, op=dist.ReduceOp.MAX)
         return values
 
-    def from_first(self, value: object) -> object:
-        """What process 0 passes here, in every process; waits for all of them."""
+    def from_first(self, value: Value) -> Value:
+        """Broadcast process 0's value; a barrier for all of them."""
         if self.processes == 1:
             return value
         box = [value]
@@ -65,14 +66,14 @@ class Machine:
 
 
 @contextmanager
-def open_machine(device: Device = "auto", threads: int = 0) -> Iterator[Machine]:
-    """Choose the device and join the processes that torchrun started, if it did.
+def open_process(device: Device = "auto", threads: int = 0) -> Iterator[Process]:
+    """Choose the device, and join the process group if torchrun started this process.
 
     Args:
-        device: "auto" takes CUDA where there is a GPU. Processes on CPUs talk by gloo, on GPUs by NCCL.
+        device: "auto" takes CUDA if there is a GPU. The process group uses gloo on CPUs and NCCL on GPUs.
         threads: CPU threads of this process, 0 for PyTorch's own choice.
     Raises:
-        ValueError: no GPU for "cuda", or fewer than processes on this machine.
+        UserError: no GPU for "cuda", or fewer GPUs than processes on this machine.
     """
     if threads:
         torch.set_num_threads(threads)
@@ -81,16 +82,16 @@ def open_machine(device: Device = "auto", threads: int = 0) -> Iterator[Machine]
     local_rank, processes = int(os.environ.get("LOCAL_RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if device == "cuda" and local_rank >= torch.cuda.device_count():
         raise UserError(
-            f"process {local_rank} of this machine finds {torch.cuda.device_count()} GPUs: start as many processes as "
-            "there are, or set --device cpu")
+            f"process {local_rank} of this machine finds {torch.cuda.device_count()} GPUs: start no more processes "
+            "than GPUs, or set --device cpu")
     here = torch.device("cuda", local_rank) if device == "cuda" else CPU
     if here.type == "cuda":
         torch.cuda.set_device(here)
     if processes == 1:
-        yield Machine(here)
+        yield Process(here)
         return
     dist.init_process_group("nccl" if here.type == "cuda" else "gloo")
     try:
-        yield Machine(here, dist.get_rank(), dist.get_world_size())
+        yield Process(here, dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()

@@ -1,4 +1,4 @@
-"""What a training's outcome depends on beside network and data: optimiser, schedule, averaging, seeds."""
+"""Optimiser, learning-rate schedule and weight averaging."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from nanohtnet_ros.errors import UserError
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """How the training loop goes. Amounts of training are counted in samples, so that they keep with the batch size.
+    """Settings of the training loop. Lengths are counted in samples, so that they do not depend on the batch size.
 
     Attributes:
-        samples: windows (or moments) seen in all.
+        samples: windows (or moments) in total.
         batch_size: of one step, over all processes.
-        shards: parts that a batch is drawn in, each from random numbers of its own; a multiple of the processes.
-            Equal shards give the same batches in any number of processes. None: one for each process.
+        shards: parts of a batch with a random generator each; a multiple of the processes. The same number of shards
+            gives the same batches in any number of processes. None: one for each process.
         optimizer: AdamW, or Adam in its AMSGrad form as in the paper, which has no weight decay.
-        learning_rate: the highest, after the warm-up.
+        learning_rate: the maximum, after the warm-up.
         weight_decay: AdamW's, on matrices.
-        schedule: "cosine" falls to zero along a half cosine; "halving" halves every `halving_samples`.
+        schedule: "cosine" decays to zero along a half cosine; "halving" halves every `halving_samples`.
         halving_samples: samples between two halvings; the paper's are five epochs.
         warmup_steps: steps of linear rise.
-        clip_norm: gradients are scaled down to this norm.
+        clip_norm: maximum norm of the gradient.
         ema_decay: of the moving average of the weights that is evaluated and kept.
         precision: of the mixer stacks; embeddings and heads stay in float32, since keypoints lose millimetres
             otherwise. float16 scales the loss.
@@ -64,7 +64,7 @@ class LoopConfig:
 
     @property
     def steps(self) -> int:
-        """Optimiser steps in all."""
+        """Optimiser steps in total."""
         return math.ceil(self.samples / self.batch_size)
 
     def steps_between(self, samples: int) -> int:
@@ -84,17 +84,17 @@ def optimizer_for(module: nn.Module, config: LoopConfig) -> torch.optim.Optimize
 
 
 def learning_rate_factor(step: int, config: LoopConfig) -> float:
-    """Share of the highest learning rate at a step."""
-    rise = min(1.0, (step + 1) / max(1, config.warmup_steps))
+    """Learning rate at a step over the maximum."""
+    warmup = min(1.0, (step + 1) / max(1, config.warmup_steps))
     if config.schedule == "halving":
-        return rise * 0.5 ** (step * config.batch_size // config.halving_samples)
-    return rise * 0.5 * (1.0 + math.cos(math.pi * step / config.steps))
+        return warmup * 0.5 ** (step * config.batch_size // config.halving_samples)
+    return warmup * 0.5 * (1.0 + math.cos(math.pi * step / config.steps))
 
 
 @torch.no_grad()
 def update_average(average: nn.Module, module: nn.Module, decay: float) -> None:
-    """Move the averaged parameters a little towards the module's; buffers (batch norm's) are copied."""
+    """Exponential moving average of a module's parameters; buffers (batch norm's) are copied."""
     for mean, new in zip(average.parameters(), module.parameters(), strict=True):
         mean.lerp_(new, 1.0 - decay)
-    for mean, new in zip(average.buffers(), module.buffers(), strict=True):
-        mean.copy_(new)
+    for copied, buffer in zip(average.buffers(), module.buffers(), strict=True):
+        copied.copy_(buffer)

@@ -1,4 +1,4 @@
-"""What a checkpoint says of its training."""
+"""Provenance of a checkpoint: recipe, data, versions."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def made_with() -> dict[str, str]:
 
 
 def installed_version() -> str:
+    """Version of the installed package."""
     try:
         return importlib.metadata.version(PACKAGE)
     except importlib.metadata.PackageNotFoundError:
@@ -31,10 +32,10 @@ def installed_version() -> str:
 
 
 def source_commit(folder: Path) -> str | None:
-    """Commit of the source tree that a folder is in, with -dirty if files differ from it; None outside of one."""
+    """Commit of a folder's git working tree, with -dirty for uncommitted changes; None outside of one."""
     git = ["git", "-C", str(folder)]
     try:
-        # An installed copy may lie in a tree that has nothing to do with it, such as a workspace's.
+        # An installed copy may lie in an unrelated working tree, such as a workspace's.
         subprocess.run([*git, "ls-files", "--error-unmatch", "provenance.py"], check=True, capture_output=True)
         described = subprocess.run(
             [*git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"], check=True, capture_output=True)
@@ -44,7 +45,7 @@ def source_commit(folder: Path) -> str | None:
 
 
 def difference(before: dict, now: dict) -> list[str]:
-    """In what two records differ, one text each; what they were made with may differ."""
+    """Differences between the provenance of two trainings, one text each; versions may differ."""
     before, now = flat(before), flat(now)
     return [
         f"{name} was {json.dumps(before.get(name))}, is {json.dumps(now.get(name))}"
@@ -53,27 +54,27 @@ def difference(before: dict, now: dict) -> list[str]:
     ]
 
 
-def flat(record: dict, prefix: str = "") -> dict[str, object]:
+def flat(nested: dict, prefix: str = "") -> dict[str, object]:
     """Nested keys joined by dots."""
-    leaves = {}
-    for name, value in record.items():
+    leaves: dict[str, object] = {}
+    for name, value in nested.items():
         leaves.update(flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value})
     return leaves
 
 
-def record_of(checkpoint: Path) -> dict:
-    """A checkpoint's recipe, data, versions and how far it had come; from its file, or else from the files beside it.
+def provenance_of(checkpoint: Path) -> dict:
+    """A checkpoint's recipe, data checksum and versions; from its file, or else from the files beside it.
 
     Returns:
-        The record, with the last log entry as `reached`; empty if nothing is known.
+        With the last log entry as `reached`; empty if nothing is known.
     Raises:
-        FileNotFoundError, ValueError: see `read_checkpoint`.
+        FileNotFoundError, UserError: see `read_checkpoint`.
     """
     content = read_checkpoint(checkpoint)
     if "training" in content:
         return content["training"]
     recipe, log = checkpoint.with_name("recipe.json"), checkpoint.with_name("log.jsonl")
-    record = json.loads(recipe.read_text()) if recipe.is_file() else {}
+    provenance = json.loads(recipe.read_text()) if recipe.is_file() else {}
     if log.is_file():
-        record["reached"] = json.loads(log.read_text().splitlines()[-1])
-    return record
+        provenance["reached"] = json.loads(log.read_text().splitlines()[-1])
+    return provenance

@@ -1,4 +1,4 @@
-"""A body's bones, the axes of its parts, and rotations about them."""
+"""Bones, axes of pelvis and chest, and rotations about them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.core.skeleton import H36M_17, Joint
 
-HIPS, SHOULDERS = (1, 4), (14, 11)  # right and left joint
+HIPS, SHOULDERS = (Joint.R_HIP, Joint.L_HIP), (Joint.R_SHOULDER, Joint.L_SHOULDER)
 
 
 def bones_of(joints_m: Tensor) -> Tensor:
-    """(..., 17, 3) each joint's way from its parent, and the root as it is."""
+    """(..., 17, 3) vectors from each joint's parent to it; the root as it is."""
     bones = joints_m[..., 1:, :] - joints_m[..., list(H36M_17.parents[1:]), :]
     return torch.cat((joints_m[..., :1, :], bones), dim=-2)
 
@@ -26,9 +26,9 @@ def chain(bones: Tensor) -> Tensor:
 
 
 def body_axes(joints_m: Tensor, pair: tuple[int, int]) -> Tensor:
-    """Axes of the pelvis (`HIPS`) or of the chest (`SHOULDERS`), as the rows of a rotation from the world to them.
+    """Axes of the pelvis (`HIPS`) or of the chest (`SHOULDERS`), as the rows of a rotation from the world.
 
-    They follow the body wherever it leans; where trunk and pair are parallel they are undefined, yet finite.
+    Where trunk and pair are parallel they are undefined, but finite.
 
     Args:
         joints_m: (..., 17, 3).
@@ -38,13 +38,13 @@ def body_axes(joints_m: Tensor, pair: tuple[int, int]) -> Tensor:
     """
     right, left = pair
     across = F.normalize(joints_m[..., left, :] - joints_m[..., right, :], dim=-1)
-    trunk = joints_m[..., 8, :] - joints_m[..., 0, :]
+    trunk = joints_m[..., Joint.THORAX, :] - joints_m[..., Joint.HIP, :]
     forward = F.normalize(torch.linalg.cross(across, trunk), dim=-1)
     return torch.stack((forward, across, torch.linalg.cross(forward, across)), dim=-2)
 
 
 def rotated(vectors: Tensor, rotation: Tensor) -> Tensor:
-    """Vectors (..., 3) turned by rotation vectors (..., 3), radians; shapes broadcast (Rodrigues' formula)."""
+    """Rotate vectors (..., 3) by rotation vectors (..., 3), radians; shapes broadcast (Rodrigues' formula)."""
     angle = rotation.norm(dim=-1, keepdim=True)
     axis = rotation / angle.clamp_min(1e-9)
     axis, vectors = torch.broadcast_tensors(axis, vectors)

@@ -1,4 +1,4 @@
-"""Fixed windows that networks are measured on, with the truth and what is known of each."""
+"""Evaluation sets of motion capture: fixed windows through virtual cameras."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.model.network_config import used_offset
 from nanohtnet_ros.training.data.mocap import MotionCapture
 from nanohtnet_ros.training.data.windows import EvaluationSet, SlidingWindows, check_offsets
 from nanohtnet_ros.training.synthesis.keypoint_noise import KeypointNoise
-from nanohtnet_ros.training.synthesis.posture import PostureVariation
+from nanohtnet_ros.training.synthesis.pose_augmentation import PoseAugmentation
 from nanohtnet_ros.training.synthesis.synthesis import root_relative_targets
 from nanohtnet_ros.training.synthesis.virtual_camera import RobotCameras, project
 
-NEAREST_M = 0.5
-"""Clips in which a joint comes closer to the camera's plane than this are left out of `motion_set`."""
+MIN_DEPTH_M = 0.5
+"""`motion_set` leaves out clips in which a joint has less depth than this."""
 
 
 def build_evaluation_set(
     capture: MotionCapture, window_length: int, offsets: Sequence[int] = (0,), stride: int = 10,
-    cameras: int = 4, seed: int = 7, posture: PostureVariation | None = None,
+    cameras: int = 4, seed: int = 7, augmentation: PoseAugmentation | None = None,
 ) -> EvaluationSet:
-    """Cut windows every `stride` frames, each seen by `cameras` random still cameras; bodies as recorded.
+    """Cut windows every `stride` frames, each seen by `cameras` random static cameras; bodies as recorded.
 
-    Windows that a sequence is too short for start at its first frame, repeated. The windows are the same whatever
-    the offsets; cameras and lenses are chosen for the frame that is used (`used_offset`). Conditions are `clean`
+    Windows that reach before a sequence's start repeat its first frame. The windows do not depend on the offsets;
+    cameras and lenses are chosen for the used frame (`used_offset`). Conditions are `clean`
     (exact keypoints) and `noisy` (with `KeypointNoise()`).
 
     Args:
@@ -37,9 +38,9 @@ def build_evaluation_set(
         stride: frames between two windows of a sequence.
         cameras: for each window.
         seed: of cameras and noise.
-        posture: how postures vary about the recorded ones; None: not at all.
+        augmentation: of the poses; None: poses as recorded.
     Raises:
-        ValueError: an offset lies outside the window.
+        UserError: an offset lies outside the window.
     """
     check_offsets(offsets, window_length)
     rng = torch.Generator().manual_seed(seed)
@@ -51,8 +52,8 @@ def build_evaluation_set(
     ]
     sequence, newest = torch.tensor(ends).T
     world = capture.windows(sequence, newest, window_length)
-    if posture is not None:  # by numbers of its own, so that the cameras are the same
-        world = posture.apply(world, torch.Generator().manual_seed(seed))
+    if augmentation is not None:  # with a generator of its own, so that the cameras are the same
+        world = augmentation.apply(world, torch.Generator().manual_seed(seed))
     used = used_offset(offsets)
     place = RobotCameras().place(world[:, used - 1, 0], rng)
     seen = place.view(world)
@@ -72,21 +73,21 @@ def build_evaluation_set(
 def motion_set(
     capture: MotionCapture, window_length: int, offset: int = 0, frames: int = 100, seed: int = 7
 ) -> EvaluationSet | None:
-    """A clip of each sequence through one still camera, with a window for each of its frames: for velocities.
+    """A clip of each sequence through one static camera, with a window for each of its frames: for velocities.
 
-    The clip is taken from the sequence's middle and the camera stands by where the person is half way through it.
-    Errors of keypoints follow one another as they would in a video: noise is drawn for whole clips.
+    The clip is the sequence's middle, the camera is placed by its middle frame, and noise is drawn for whole clips, so
+    that errors of keypoints are correlated in time as in a video.
 
     Args:
         capture: recorded motion.
         window_length: T.
         offset: frame of the targets, relative to the newest.
-        frames: of each clip at the most.
+        frames: maximum length of each clip.
         seed: of cameras and noise.
     Returns:
         Windows with the labels `clip`, `sequence` and `frame`; None where no sequence gives any.
     Raises:
-        ValueError: the offset lies outside the window.
+        UserError: the offset lies outside the window.
     """
     check_offsets((offset,), window_length)
     rng = torch.Generator().manual_seed(seed)
@@ -99,15 +100,15 @@ def motion_set(
     clean = project(seen, FOCAL_NORM)
     noisy = KeypointNoise().apply(clean, rng)
 
-    in_front = seen[..., 2].amin(dim=(1, 2)) > NEAREST_M
+    in_front = seen[..., 2].amin(dim=(1, 2)) > MIN_DEPTH_M
     frame = last[:, None] - torch.arange(frames - 1, -1, -1)  # (S, frames)
-    clip, place = torch.nonzero(in_front[:, None] & (frame + offset >= 0), as_tuple=True)
+    clip, row = torch.nonzero(in_front[:, None] & (frame + offset >= 0), as_tuple=True)
     if not len(clip):
         return None
-    newest = clip * length + T - 1 + place
+    newest = clip * length + T - 1 + row
     joints = seen.flatten(0, 1)[newest + offset]
-    conditions = {
+    conditions: dict[str, Tensor | SlidingWindows] = {
         name: SlidingWindows(keypoints.flatten(0, 1), newest, clip * length, T)
         for name, keypoints in (("clean", clean), ("noisy", noisy))}
-    labels = {"clip": clip.numpy(), "sequence": clip.numpy(), "frame": frame[clip, place].numpy()}
+    labels = {"clip": clip.numpy(), "sequence": clip.numpy(), "frame": frame[clip, row].numpy()}
     return EvaluationSet(conditions, (joints - joints[:, :1])[:, None], (offset,), labels)

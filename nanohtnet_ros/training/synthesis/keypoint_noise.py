@@ -1,4 +1,4 @@
-"""Keypoints as a detector on a robot's camera gives them: off by a little, at times by a lot, at the camera's rate."""
+"""Errors of a 2D detector on a robot's camera: noise, occlusion, swaps, lost frames and the camera's frame rate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from nanohtnet_ros.core.camera import FOCAL_NORM
-from nanohtnet_ros.core.skeleton import H36M_17, H36M_LIMBS
+from nanohtnet_ros.core.skeleton import H36M_17, H36M_LIMBS, Joint
 from nanohtnet_ros.training.data import FRAME_RATE_HZ
 from nanohtnet_ros.training.synthesis.virtual_camera import uniform
 
@@ -24,28 +24,27 @@ def person_size(keypoints: Tensor, offset: int = 0) -> Tensor:
 
 @dataclass(frozen=True)
 class FieldOfView:
-    """The image's borders: what lies outside of them no detector sees.
+    """Borders of the image, outside of which nothing is detected.
 
     Attributes:
-        horizontal_deg: whole angle, narrow to wide lenses; widened until the pelvis is seen in the frame whose pose
-            is used.
-        cut_share: of the windows, in which the image may cut people off; in the others the lens is widened until all
-            of that frame's joints are seen.
+        horizontal_deg: full angle, narrow to wide lenses; widened until the pelvis is in view in the used frame.
+        cut_probability: of a window in which the image may truncate people; in the others the lens is widened until all
+            joints of that frame are in view.
         aspect: height over width.
-        width_px: of the image, sampled uniformly in its logarithm.
+        width_px: of the image, sampled log-uniformly.
     """
 
     horizontal_deg: tuple[float, float] = (45.0, 110.0)
-    cut_share: float = 0.2
+    cut_probability: float = 0.2
     aspect: tuple[float, float] = (0.5625, 0.75)
     width_px: tuple[float, float] = (320.0, 1920.0)
 
     def sample(self, keypoints: Tensor, rng: torch.Generator, offset: int = 0) -> tuple[Tensor, Tensor]:
-        """Choose a lens for each window.
+        """Sample a lens for each window.
 
         Args:
             keypoints: (B, T, 17, 2) normalised image coordinates.
-            offset: the frame whose pose is used, relative to the newest (0).
+            offset: the used frame, relative to the newest (0).
         Returns:
             (B, 1, 1, 2) half width and half height, and (B, 1, 1, 1) size of a pixel, in the same coordinates.
         """
@@ -54,7 +53,7 @@ class FieldOfView:
         aspect = uniform((B,), *self.aspect, rng)
         extent = keypoints[:, offset - 1].abs() / torch.stack((torch.ones_like(aspect), aspect), dim=-1)[:, None]
         extent = extent.amax(dim=-1)  # (B, J) half width that each joint needs
-        cut = uniform((B,), 0.0, 1.0, rng) < self.cut_share
+        cut = uniform((B,), 0.0, 1.0, rng) < self.cut_probability
         half = torch.maximum(half, 1.02 * torch.where(cut, extent[:, 0], extent.amax(dim=1)))
         low, high = self.width_px
         width_px = low * (high / low) ** uniform((B,), 0.0, 1.0, rng)
@@ -63,53 +62,53 @@ class FieldOfView:
 
 
 @dataclass(frozen=True)
-class Spells:
-    """Short stretches of a window in which something goes wrong.
+class Intervals:
+    """An interval of a window in which an error occurs.
 
     Attributes:
-        share: of the windows that have one.
-        seconds: duration, sampled uniformly in its logarithm; part of it may lie before the window.
+        probability: of a window having one.
+        seconds: duration, sampled log-uniformly; part of it may lie before the window.
     """
 
-    share: float
+    probability: float
     seconds: tuple[float, float]
 
     def sample(self, B: int, T: int, rng: torch.Generator) -> Tensor:
-        """(B, T) bool, true within each window's spell."""
+        """(B, T) bool, true within each window's interval."""
         short, long = (FRAME_RATE_HZ * s for s in self.seconds)
         duration = short * (long / short) ** uniform((B,), 0.0, 1.0, rng)
         start = uniform((B,), 0.0, 1.0, rng) * (T + duration - 1) - duration + 1
         frame = torch.arange(T, device=rng.device)
         within = (frame >= start[:, None]) & (frame < (start + duration)[:, None])
-        return within & (uniform((B, 1), 0.0, 1.0, rng) < self.share)
+        return within & (uniform((B, 1), 0.0, 1.0, rng) < self.probability)
 
 
 @dataclass(frozen=True)
 class KeypointNoise:
-    """Errors added to projected keypoints; those without a unit are in units of the person's size in the image.
+    """Errors of keypoints; those without a unit are relative to the person's size in the image.
 
     Attributes:
         amount: jitter, drift, offset and bone_shift of a window are scaled by one uniform factor from 0 to this.
-        jitter: standard deviation of errors that are independent from frame to frame.
-        jitter_px: the same in pixels, so that small people's keypoints jitter more.
-        jitter_motion: the same as a share of the keypoint's way since the last camera frame (motion blur).
+        jitter: standard deviation of errors that are independent between frames.
+        jitter_px: the same in pixels, so that keypoints of small people jitter more.
+        jitter_motion: the same as a fraction of the keypoint's motion since the last camera frame (motion blur).
         drift: standard deviation of errors that follow an AR(1) process.
         drift_memory: correlation of the drift from one camera frame to the next.
-        offset: standard deviation of errors that last for the whole window.
-        bone_shift: standard deviation of a share of each bone by which its end lies nearer to or farther from its
-            start than in motion capture, for the whole window, alike on both sides.
+        offset: standard deviation of errors that are constant in a window.
+        bone_shift: standard deviation of the change of a bone's length as a fraction, constant in a window, the same on
+            both sides.
         girdle_width: standard deviation of the logarithm of a factor on the distances between the hips and between
             the shoulders.
         field_of_view: the image's borders; joints outside count as occluded.
-        swaps: spells of left and right exchanged, of the legs, of the arms or of both.
-        occlusions: spells of one to three limbs unseen.
-        held_share: of occluded windows, whose unseen joints stand still in the image (a detector that leaves them
-            out); in the others they are guessed.
-        guess: standard deviation of a guessed joint's error, constant over a spell.
-        dropped: share of camera frames that get lost, never the newest.
-        entering: share of windows whose person was first seen within the window, up to the frame whose pose is used.
-        camera_rates_hz: frame rates that a window's keypoints are seen at before they are interpolated back to
-            50 Hz; the newest frame is always seen.
+        swaps: of left and right, of the legs, of the arms or of both.
+        occlusions: of one to three limbs.
+        held_probability: of a window in which occluded joints keep their last position in the image (a detector that
+            leaves them out); in the others they are guessed.
+        guess: standard deviation of a guessed joint's error, constant in a window.
+        dropped: probability of a camera frame being lost, never the newest.
+        entering: probability of a window whose person enters the view within it, up to the used frame.
+        camera_rates_hz: frame rates that keypoints are sampled at before they are interpolated back to 50 Hz; the
+            newest frame is always sampled.
         camera_rate_weights: relative frequencies of these rates.
     """
 
@@ -123,9 +122,9 @@ class KeypointNoise:
     bone_shift: float = 0.04
     girdle_width: float = 0.12
     field_of_view: FieldOfView = field(default_factory=FieldOfView)
-    swaps: Spells = Spells(share=0.1, seconds=(0.04, 0.4))
-    occlusions: Spells = Spells(share=0.2, seconds=(0.1, 3.0))
-    held_share: float = 0.3
+    swaps: Intervals = Intervals(probability=0.1, seconds=(0.04, 0.4))
+    occlusions: Intervals = Intervals(probability=0.2, seconds=(0.1, 3.0))
+    held_probability: float = 0.3
     guess: float = 0.25
     dropped: float = 0.05
     entering: float = 0.1
@@ -134,8 +133,8 @@ class KeypointNoise:
 
     @classmethod
     def none(cls) -> KeypointNoise:
-        """No errors at all: keypoints come back as they were."""
-        never = Spells(share=0.0, seconds=(0.1, 0.1))
+        """No errors: keypoints are returned unchanged."""
+        never = Intervals(probability=0.0, seconds=(0.1, 0.1))
         return cls(
             amount=0.0, jitter_px=0.0, jitter_motion=0.0, girdle_width=0.0,
             field_of_view=FieldOfView(horizontal_deg=(179.9, 179.9)), swaps=never, occlusions=never, dropped=0.0,
@@ -146,7 +145,7 @@ class KeypointNoise:
 
         Args:
             keypoints: (B, T, 17, 2) at 50 Hz, on the device of `rng`.
-            offset: the frame whose pose is used, relative to the newest (0).
+            offset: the used frame, relative to the newest (0).
         Returns:
             (B, T, 17, 2) at 50 Hz.
         """
@@ -169,15 +168,15 @@ class KeypointNoise:
         return self._enter(noisy, rng, offset)
 
     def _shift(self, keypoints: Tensor, amount: Tensor, rng: torch.Generator) -> Tensor:
-        """Move joints along their bones, and hips and shoulders apart, as detectors define them otherwise."""
+        """Move joints along their bones, and hips and shoulders apart, as other definitions of them do."""
         B, J = len(keypoints), len(H36M_17)
         parent = torch.tensor((0, *H36M_17.parents[1:]), device=rng.device)
-        alike = torch.arange(J, device=rng.device)  # the right side takes the left side's share
+        source = torch.arange(J, device=rng.device)  # the right side is changed as the left one
         for left, right in H36M_17.flip_pairs:
-            alike[right] = left
-        share = torch.randn((B, 1, J, 1), generator=rng, device=rng.device).index_select(2, alike)
-        moved = torch.lerp(keypoints, keypoints.index_select(2, parent), -self.bone_shift * amount * share)
-        for left, right in ((4, 1), (11, 14)):
+            source[right] = left
+        shift = torch.randn((B, 1, J, 1), generator=rng, device=rng.device).index_select(2, source)
+        moved = torch.lerp(keypoints, keypoints.index_select(2, parent), -self.bone_shift * amount * shift)
+        for left, right in ((Joint.L_HIP, Joint.R_HIP), (Joint.L_SHOULDER, Joint.R_SHOULDER)):
             wider = torch.exp(self.girdle_width * torch.randn((B, 1, 1), generator=rng, device=rng.device)) - 1.0
             half = wider * (keypoints[:, :, left] - keypoints[:, :, right]) / 2
             moved[:, :, left] += half
@@ -186,12 +185,12 @@ class KeypointNoise:
 
     def _swap(self, keypoints: Tensor, rng: torch.Generator) -> Tensor:
         B, T, J, _ = keypoints.shape
-        spell = self.swaps.sample(B, T, rng)
+        interval = self.swaps.sample(B, T, rng)
         which = torch.randint(0, 3, (B, 1), generator=rng, device=rng.device)  # legs, arms, both
         joint = torch.arange(J, device=rng.device)
-        legs, arms = (joint >= 1) & (joint <= 6), joint >= 11
+        legs, arms = (joint >= Joint.R_HIP) & (joint <= Joint.L_ANKLE), joint >= Joint.L_SHOULDER
         group = ((which != 1) & legs) | ((which != 0) & arms)  # (B, J)
-        swapped = (spell[:, :, None] & group[:, None])[..., None]
+        swapped = (interval[:, :, None] & group[:, None])[..., None]
         flip = torch.tensor(H36M_17.flip_order.tolist(), device=rng.device)
         return torch.where(swapped, keypoints[:, :, flip], keypoints)
 
@@ -208,8 +207,8 @@ class KeypointNoise:
         occluded = self.occlusions.sample(B, T, rng)[:, :, None] & hidden[:, None]
         gone = unseen | occluded
         guessed = keypoints + self.guess * size * torch.randn((B, 1, J, 2), generator=rng, device=rng.device)
-        guessed = torch.maximum(torch.minimum(guessed, borders), -borders)  # a detector guesses within the image
-        held_window = torch.rand((B, 1, 1, 1), generator=rng, device=rng.device) < self.held_share
+        guessed = torch.maximum(torch.minimum(guessed, borders), -borders)  # within the image
+        held_window = torch.rand((B, 1, 1, 1), generator=rng, device=rng.device) < self.held_probability
         return torch.where(gone[..., None], torch.where(held_window, hold(keypoints, ~gone), guessed), keypoints)
 
     def _at_rate(
@@ -219,14 +218,14 @@ class KeypointNoise:
         to_camera, to_model = (m.to(keypoints.device) for m in rate_matrices(T, rate_hz))
         S = len(to_camera)
         seen = resample(to_camera, keypoints)  # (B, S, J, 2)
-        way = torch.zeros((B, S, J, 1), device=keypoints.device)
-        way[:, 1:] = (seen[:, 1:] - seen[:, :-1]).norm(dim=-1, keepdim=True)
+        motion = torch.zeros((B, S, J, 1), device=keypoints.device)
+        motion[:, 1:] = (seen[:, 1:] - seen[:, :-1]).norm(dim=-1, keepdim=True)
 
         def normal(*shape: int) -> Tensor:
             return torch.randn(shape, generator=rng, device=rng.device)
 
         variance = (scale * self.jitter).square() + (pixel * self.jitter_px).square()
-        spread = (variance + (self.jitter_motion * way).square()).sqrt()
+        spread = (variance + (self.jitter_motion * motion).square()).sqrt()
         steps = normal(B, S, J, 2) * (1.0 - self.drift_memory**2) ** 0.5
         steps[:, 0] = normal(B, J, 2)
         drift = resample(ar1_matrix(S, self.drift_memory).to(keypoints.device), steps)
@@ -235,7 +234,7 @@ class KeypointNoise:
         return resample(to_model, bridge(seen + error, kept))
 
     def _enter(self, keypoints: Tensor, rng: torch.Generator, offset: int) -> Tensor:
-        """Repeat the first frame that was seen, as a window does whose person has just come into view."""
+        """Repeat the first frame, as in a window whose person has just entered the view."""
         B, T = keypoints.shape[:2]
         enters = torch.rand(B, generator=rng, device=rng.device) < self.entering
         first = torch.where(enters, torch.randint(0, T + offset, (B,), generator=rng, device=rng.device), 0)
@@ -244,11 +243,11 @@ class KeypointNoise:
 
 
 def hold(keypoints: Tensor, seen: Tensor) -> Tensor:
-    """Keep each joint where it was last seen; before its first sight where it is first seen.
+    """Hold each joint at its last visible position; before that at its first.
 
     Args:
         keypoints: (B, T, J, 2).
-        seen: (B, T, J) bool. A joint that is never seen stays as it is.
+        seen: (B, T, J) bool. A joint that is never visible is kept.
     """
     last, following = _neighbours(seen)
     source = torch.where(last >= 0, last, following)
@@ -258,7 +257,7 @@ def hold(keypoints: Tensor, seen: Tensor) -> Tensor:
 
 
 def bridge(keypoints: Tensor, kept: Tensor) -> Tensor:
-    """Interpolate lost frames linearly; before the first kept frame it is held.
+    """Interpolate lost frames linearly; before the first kept frame that one is held.
 
     Args:
         keypoints: (B, S, J, 2).
@@ -302,7 +301,7 @@ def rate_matrices(length: int, rate_hz: float) -> tuple[Tensor, Tensor]:
 
 
 def _interpolation(source_age: Tensor, target_age: Tensor) -> Tensor:
-    """(targets, sources) weights that interpolate linearly; past either end the end is held. Ages descend."""
+    """(targets, sources) weights that interpolate linearly; past either end its value is held. Ages descend."""
     time, wanted = -source_age, (-target_age).clamp(-source_age[0], -source_age[-1])
     after = torch.searchsorted(time, wanted).clamp(1, len(time) - 1)
     before = after - 1

@@ -14,7 +14,7 @@ from nanohtnet_ros.model.network_config import used_offset
 from nanohtnet_ros.training.data.mocap import MotionCapture
 from nanohtnet_ros.training.synthesis.crossover import Crossover
 from nanohtnet_ros.training.synthesis.keypoint_noise import KeypointNoise
-from nanohtnet_ros.training.synthesis.posture import PostureVariation
+from nanohtnet_ros.training.synthesis.pose_augmentation import PoseAugmentation
 from nanohtnet_ros.training.synthesis.virtual_camera import (
     BodyVariation,
     CameraMotion,
@@ -32,18 +32,18 @@ class Synthesis:
 
     Attributes:
         crossover: exchange of upper bodies and arms between recordings.
-        posture: how postures vary about the recorded ones.
+        augmentation: of the poses.
         bodies: variation of proportions.
-        definitions: variation of what a joint means.
-        cameras: where virtual cameras stand.
-        motion: how they move.
+        definitions: variation of joint definitions.
+        cameras: placement of virtual cameras.
+        motion: of the cameras.
         noise: errors of the keypoints.
-        speed: a window plays the recording this much faster or slower, uniformly.
-        action_exponent: how actions of different duration are weighed, see `MotionCapture.sequence_weights`.
+        speed: range of playback speeds, sampled uniformly.
+        action_exponent: weight of actions by duration, see `MotionCapture.sequence_weights`.
     """
 
     crossover: Crossover = field(default_factory=Crossover)
-    posture: PostureVariation = field(default_factory=PostureVariation)
+    augmentation: PoseAugmentation = field(default_factory=PoseAugmentation)
     bodies: BodyVariation = field(default_factory=BodyVariation)
     definitions: JointDefinitions = field(default_factory=JointDefinitions)
     cameras: RobotCameras = field(default_factory=RobotCameras)
@@ -62,7 +62,7 @@ class Synthesis:
             size: B.
             window_length: T.
             offsets: n frames, relative to the newest (0), whose joints are the targets; camera and lens are chosen for
-                the one that is used (`used_offset`).
+                the used one (`used_offset`).
             rng: source of all randomness.
         Returns:
             (B, T, 17, 2) normalised keypoints with errors, and (B, n, 17, 3) root-relative joints, metres,
@@ -77,11 +77,11 @@ class Synthesis:
     def views(
         self, capture: MotionCapture, size: int, views: int, window_length: int, rng: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """See random windows through several cameras at once.
+        """Random windows, each through several cameras.
 
         Args:
             capture, size, window_length, rng: see `batch`.
-            views: V, cameras for each window; each has its own place, motion and noise.
+            views: V, cameras for each window; each has a pose, motion and noise of its own.
         Returns:
             (V, B, T, 17, 2) normalised keypoints with errors, (B,) each window's sequence, (B,) its newest frame.
         """
@@ -95,15 +95,15 @@ class Synthesis:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(B, T, 17, 3) moving people in the world frame, (B,) their sequences and (B,) newest frames."""
         joints, sequence, newest = self._recorded(capture, size, window_length, rng)
-        crossed = some_of(size, self.crossover.share, rng)
+        crossed = some_of(size, self.crossover.probability, rng)
         if len(crossed):
             donors, _, _ = self._recorded(capture, len(crossed), window_length, rng)
             joints[crossed] = self.crossover.apply(joints[crossed], donors)
-        armed = some_of(size, self.crossover.arms_share, rng)
+        armed = some_of(size, self.crossover.arms_probability, rng)
         if len(armed):
             donors, _, _ = self._recorded(capture, len(armed), window_length, rng)
             joints[armed] = self.crossover.exchange_arms(joints[armed], donors, rng)
-        joints = self.bodies.apply(self.posture.apply(joints, rng), rng)
+        joints = self.bodies.apply(self.augmentation.apply(joints, rng), rng)
         return self.definitions.apply(joints, rng), sequence, newest
 
     def _recorded(

@@ -1,4 +1,4 @@
-"""Bodies of other proportions, and virtual cameras that look at them as a robot's camera would."""
+"""Bodies of other proportions, and virtual cameras placed as on a robot."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nanohtnet_ros.core.skeleton import Joint
 from nanohtnet_ros.training.data import FRAME_RATE_HZ
 from nanohtnet_ros.training.synthesis.body_axes import bones_of, chain
 
@@ -17,16 +18,16 @@ def uniform(shape: tuple[int, ...], low: float, high: float, rng: torch.Generato
     return low + (high - low) * torch.rand(shape, generator=rng, device=rng.device)
 
 
-def some_of(size: int, share: float, rng: torch.Generator) -> Tensor:
-    """(n,) int64, ascending: each of `size` places with a probability of `share`."""
-    return torch.nonzero(uniform((size,), 0.0, 1.0, rng) < share)[:, 0]
+def some_of(size: int, probability: float, rng: torch.Generator) -> Tensor:
+    """(n,) int64, ascending: each of `size` indices with a probability."""
+    return torch.nonzero(uniform((size,), 0.0, 1.0, rng) < probability)[:, 0]
 
 
 @dataclass(frozen=True)
 class BodyVariation:
-    """How much a body's proportions vary about the recorded person's.
+    """Variation of a body's proportions about the recorded person's.
 
-    Every spread is the standard deviation of a log factor. Left and right share their factors.
+    Every spread is the standard deviation of a log factor, which is the same for left and right.
 
     Attributes:
         scale: of the whole body.
@@ -47,12 +48,12 @@ class BodyVariation:
     head_mean: float = 1.35
 
     def apply(self, joints_m: Tensor, rng: torch.Generator) -> Tensor:
-        """Rebuild bodies with other bone lengths; the bones' directions stay.
+        """Scale bones; their directions are kept.
 
         Args:
             joints_m: (B, T, 17, 3) world frame, z up.
         Returns:
-            (B, T, 17, 3). Roots are scaled with the body about the ground, so feet stay on it.
+            (B, T, 17, 3). Roots are scaled with the body about the ground, so that feet stay on it.
         """
         def factor(sigma: float, mean: float = 1.0) -> Tensor:
             return mean * torch.exp(sigma * torch.randn((joints_m.shape[0], 1, 1), generator=rng, device=rng.device))
@@ -70,66 +71,68 @@ class BodyVariation:
 
 @dataclass(frozen=True)
 class JointDefinitions:
-    """Where data sets and detectors put the joints that no bone end defines; 2D and 3D follow alike.
+    """Variation of joints that data sets and detectors define differently, in 2D and 3D alike.
 
     Attributes:
-        nose_forward_m: joint 9 moves forward out of the neck's axis by up to this much (neck or nose).
-        thorax_to_shoulders: joint 8 moves towards the shoulders' middle by a share in this range.
-        spine_share: joint 7 moves towards the point at a share in this range from hip to thorax; how far it moves
-            is random, from not at all to all the way.
+        nose_forward_m: the neck joint moves forward by up to this much (neck or nose).
+        thorax_to_shoulders: the thorax moves towards the shoulders' middle by a fraction in this range.
+        spine_fraction: the spine moves, by a random fraction, towards the point at a fraction in this range from hip to
+            thorax.
     """
 
     nose_forward_m: float = 0.12
     thorax_to_shoulders: tuple[float, float] = (-0.3, 1.0)
-    spine_share: tuple[float, float] = (0.4, 0.6)
+    spine_fraction: tuple[float, float] = (0.4, 0.6)
 
     def apply(self, joints_m: Tensor, rng: torch.Generator) -> Tensor:
-        """Move joints 7, 8 and 9 of each window by a choice of its own; (B, T, 17, 3), world frame."""
+        """Move spine, thorax and neck of windows (B, T, 17, 3), world frame."""
         B = joints_m.shape[0]
-        hip, spine, thorax, neck, left, right = (joints_m[:, :, j] for j in (0, 7, 8, 9, 11, 14))
+        hip, spine, thorax, neck, left, right = (joints_m[:, :, joint] for joint in (
+            Joint.HIP, Joint.SPINE, Joint.THORAX, Joint.NECK, Joint.L_SHOULDER, Joint.R_SHOULDER))
         forward = torch.nn.functional.normalize(torch.linalg.cross(left - right, neck - thorax), dim=-1)
         moved = joints_m.clone()
-        moved[:, :, 9] = neck + forward * uniform((B, 1, 1), 0.0, self.nose_forward_m, rng)
-        moved[:, :, 8] = torch.lerp(thorax, (left + right) / 2, uniform((B, 1, 1), *self.thorax_to_shoulders, rng))
-        on_line = torch.lerp(hip, moved[:, :, 8], uniform((B, 1, 1), *self.spine_share, rng))
-        moved[:, :, 7] = torch.lerp(spine, on_line, uniform((B, 1, 1), 0.0, 1.0, rng))
+        moved[:, :, Joint.NECK] = neck + forward * uniform((B, 1, 1), 0.0, self.nose_forward_m, rng)
+        thorax = torch.lerp(thorax, (left + right) / 2, uniform((B, 1, 1), *self.thorax_to_shoulders, rng))
+        moved[:, :, Joint.THORAX] = thorax
+        on_line = torch.lerp(hip, thorax, uniform((B, 1, 1), *self.spine_fraction, rng))
+        moved[:, :, Joint.SPINE] = torch.lerp(spine, on_line, uniform((B, 1, 1), 0.0, 1.0, rng))
         return moved
 
 
 @dataclass(frozen=True)
 class CameraMotion:
-    """How a robot's camera moves during a window. It is at its place in the frame whose pose is used.
+    """Motion of a robot's camera during a window, relative to its pose in the used frame.
 
     Attributes:
-        moving_share: of the windows whose camera moves; the others' stand still.
-        speed_m_s: forward (along the optical axis' heading), up to this much; a quarter of it backward.
-        turn_deg_s: turns left or right at up to this rate.
-        shake_deg: amplitude of nodding and rolling, up to this much.
-        shake_hz: its frequency.
+        moving_probability: of a window whose camera moves; the others' are static.
+        speed_m_s: maximum forward speed (along the optical axis' heading); a quarter of it backward.
+        turn_deg_s: maximum yaw rate.
+        shake_deg: maximum amplitude of oscillating pitch and roll.
+        shake_hz: range of its frequency.
     """
 
-    moving_share: float = 0.5
+    moving_probability: float = 0.5
     speed_m_s: float = 1.2
     turn_deg_s: float = 30.0
     shake_deg: float = 1.0
     shake_hz: tuple[float, float] = (0.5, 6.0)
 
-    def drive(self, place: CameraPlace, frames: int, rng: torch.Generator, offset: int = 0) -> CameraPlace:
-        """Places (B, T) of cameras that are at places (B, 1) in one frame.
+    def drive(self, poses: CameraPoses, frames: int, rng: torch.Generator, offset: int = 0) -> CameraPoses:
+        """Poses (B, T) of cameras whose poses (B, 1) in one frame are given.
 
         Args:
-            place: where each camera is in that frame.
+            poses: of the cameras in that frame.
             frames: T.
             offset: that frame, relative to the newest (0).
         """
-        B = len(place.yaw)
+        B = len(poses.yaw)
         age = (torch.arange(frames - 1, -1, -1, device=rng.device)[None, :] + offset) / FRAME_RATE_HZ  # (1, T) seconds
-        moving = (uniform((B, 1), 0.0, 1.0, rng) < self.moving_share).float()
+        moving = (uniform((B, 1), 0.0, 1.0, rng) < self.moving_probability).float()
         speed = moving * uniform((B, 1), -0.25 * self.speed_m_s, self.speed_m_s, rng)
         turn = moving * torch.deg2rad(uniform((B, 1), -self.turn_deg_s, self.turn_deg_s, rng))
-        yaw = place.yaw - turn * age
-        # A path of constant speed and turn rate is an arc; the mean heading over the way back spans its chord.
-        heading = place.yaw - turn * age / 2
+        yaw = poses.yaw - turn * age
+        # A path of constant speed and yaw rate is an arc; its chord has the mean heading.
+        heading = poses.yaw - turn * age / 2
         chord = -speed * age * torch.special.sinc(turn * age / 2 / math.pi)
         step = torch.stack((heading.cos() * chord, heading.sin() * chord, torch.zeros_like(chord)), dim=-1)
 
@@ -138,17 +141,17 @@ class CameraMotion:
             phase = 2.0 * math.pi * (uniform((B, 1), *self.shake_hz, rng) * age + uniform((B, 1), 0.0, 1.0, rng))
             return amplitude * phase.sin()
 
-        return CameraPlace(place.centre_m + step, yaw, place.pitch + shake(), place.roll + shake())
+        return CameraPoses(poses.centre_m + step, yaw, poses.pitch + shake(), poses.roll + shake())
 
 
 @dataclass(frozen=True)
-class CameraPlace:
-    """Where cameras are and how they look, for F frames each (1: they stand still).
+class CameraPoses:
+    """Poses of cameras in F frames each (1: they are static).
 
     Attributes:
         centre_m: (B, F, 3), world frame, z up.
         yaw: (B, F) radians, heading of the optical axis about world z.
-        pitch: (B, F) radians, positive looks up.
+        pitch: (B, F) radians, positive upwards.
         roll: (B, F) radians, about the optical axis.
     """
 
@@ -165,14 +168,14 @@ class CameraPlace:
 
 @dataclass(frozen=True)
 class RobotCameras:
-    """Where virtual cameras stand and how they look; every range is sampled uniformly unless stated.
+    """Placement of virtual cameras; every range is sampled uniformly unless stated.
 
     Attributes:
         height_m: of the camera above the ground.
-        distance_m: from camera to the pelvis, in the frame whose pose is used; sampled uniformly in its logarithm.
-        pan_deg: the pelvis lies up to this angle left or right of the optical axis.
-        tilt_deg: and up to this angle above or below it.
-        pitch_deg: the camera looks up or down by this at most.
+        distance_m: from the camera to the pelvis in the used frame; sampled log-uniformly.
+        pan_deg: maximum angle of the pelvis left or right of the optical axis.
+        tilt_deg: maximum angle above or below it.
+        pitch_deg: maximum pitch of the camera.
         roll_deg: standard deviation.
     """
 
@@ -183,14 +186,15 @@ class RobotCameras:
     pitch_deg: float = 40.0
     roll_deg: float = 4.0
 
-    def place(self, pelvis_m: Tensor, rng: torch.Generator) -> CameraPlace:
-        """Choose a camera for each person.
+    def place(self, pelvis_m: Tensor, rng: torch.Generator) -> CameraPoses:
+        """Sample a camera for each person.
 
         Args:
-            pelvis_m: (B, 3) of the frame whose pose is used, world frame, z up.
+            pelvis_m: (B, 3) in the used frame, world frame, z up.
         """
         B = pelvis_m.shape[0]
-        distance = torch.exp(uniform((B,), *map(math.log, self.distance_m), rng))
+        near, far = map(math.log, self.distance_m)
+        distance = torch.exp(uniform((B,), near, far, rng))
         height = uniform((B,), *self.height_m, rng)
         rise = ((pelvis_m[:, 2] - height) / distance).clamp(-0.9, 0.9)  # sine of the pelvis' elevation
         elevation = torch.asin(rise)
@@ -202,24 +206,24 @@ class RobotCameras:
         roll = math.radians(self.roll_deg) * torch.randn(B, generator=rng, device=rng.device)
         ray = torch.stack((elevation.cos() * azimuth.cos(), elevation.cos() * azimuth.sin(), rise), dim=-1)
         centre = pelvis_m - distance[:, None] * ray
-        return CameraPlace(centre[:, None], (azimuth + pan)[:, None], pitch[:, None], roll[:, None])
+        return CameraPoses(centre[:, None], (azimuth + pan)[:, None], pitch[:, None], roll[:, None])
 
     def view(
         self, joints_world_m: Tensor, rng: torch.Generator, motion: CameraMotion | None = None, offset: int = 0
     ) -> Tensor:
-        """See each window through a camera of its own.
+        """Transform each window into the axes of a camera of its own.
 
         Args:
             joints_world_m: (B, T, 17, 3), z up.
-            motion: how cameras move; None: they stand still.
-            offset: the frame whose pose is used, relative to the newest (0).
+            motion: of the cameras; None: they are static.
+            offset: the used frame, relative to the newest (0).
         Returns:
             (B, T, 17, 3) in the camera's optical axes at each frame: x right, y down, z forward.
         """
-        place = self.place(joints_world_m[:, offset - 1, 0], rng)
+        poses = self.place(joints_world_m[:, offset - 1, 0], rng)
         if motion is not None:
-            place = motion.drive(place, joints_world_m.shape[1], rng, offset)
-        return place.view(joints_world_m)
+            poses = motion.drive(poses, joints_world_m.shape[1], rng, offset)
+        return poses.view(joints_world_m)
 
 
 def optical_from_world(yaw: Tensor, pitch: Tensor, roll: Tensor) -> Tensor:
@@ -227,7 +231,7 @@ def optical_from_world(yaw: Tensor, pitch: Tensor, roll: Tensor) -> Tensor:
 
     Args:
         yaw: (...) radians, heading of the optical axis about world z.
-        pitch: (...) radians, positive looks up.
+        pitch: (...) radians, positive upwards.
         roll: (...) radians, about the optical axis.
     """
     cy, sy, cp, sp, cr, sr = yaw.cos(), yaw.sin(), pitch.cos(), pitch.sin(), roll.cos(), roll.sin()
@@ -243,8 +247,8 @@ def project(joints_cam_m: Tensor, focal_norm: float) -> Tensor:
     """Project joints to normalised image coordinates.
 
     Args:
-        joints_cam_m: (..., 3), optical axes; joints behind or right at the camera are held at 0.2 m depth.
-        focal_norm: image coordinates are tangents times this.
+        joints_cam_m: (..., 3), optical axes; depth is clamped to at least 0.2 m.
+        focal_norm: focal length of the image coordinates.
     Returns:
         (..., 2).
     """

@@ -179,7 +179,7 @@ def test_a_mapping_of_ones_own(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    ("r_hips: Hips", "r_hips is no joint of ours, expected r_hip"), ("just text", "expected lines such as"),
+    ("r_hips: Hips", "r_hips is not a role, expected one of r_hip"), ("just text", "expected lines such as"),
     ("r_hip: 3", "expected lines such as"), ("r_hip: []", "expected lines such as")])
 def test_mappings_are_checked(tmp_path, text, message):
     (tmp_path / "map.yaml").write_text(text)
@@ -244,7 +244,7 @@ def test_leading_frames_can_be_left_out(tmp_path):
     whole = MotionCapture.from_bvh(tmp_path, "train", BvhOptions(floor="keep"))
     rest = MotionCapture.from_bvh(tmp_path, "train", BvhOptions(floor="keep", drop_first=1))
     np.testing.assert_allclose(whole.joints_world_m[1:], rest.joints_world_m, atol=1e-6)
-    with pytest.raises(ValueError, match="61 frames, of which --drop_first 61 leaves none"):
+    with pytest.raises(ValueError, match="61 frames, all of which --drop_first 61 drops"):
         MotionCapture.from_bvh(tmp_path, "train", BvhOptions(drop_first=61))
     with pytest.raises(ValueError, match="1 frame, expected two"):
         MotionCapture.from_bvh(tmp_path, "train", BvhOptions(drop_first=60))
@@ -308,7 +308,7 @@ def test_folders_and_splits_are_checked(tmp_path, capsys):
         MotionCapture.from_bvh(tmp_path, "exam")
     with pytest.raises(ValueError, match="no recording of 09 to hold out: there are 01, 02"):
         MotionCapture.from_bvh(tmp_path, "train", BvhOptions(val_subjects="01, 09"))
-    with pytest.raises(ValueError, match="mend --subject_pattern"):
+    with pytest.raises(ValueError, match="change --subject_pattern"):
         MotionCapture.from_bvh(tmp_path, "train", BvhOptions(subject_pattern=r"(subject\d)"))
     assert main(["data", "convert", str(tmp_path), str(tmp_path / "out.bin")]) == 1
     assert "ends in .npz" in capsys.readouterr().err

@@ -8,13 +8,12 @@ from nanohtnet_ros.training.data import human36m
 from nanohtnet_ros.training.data.human36m import CAMERAS, FILE_3D, FILES_2D, KEPT_JOINTS
 from nanohtnet_ros.training.data.human36m_camera import Human36mCamera
 
-from recorded_archives import room_camera, write_human36m
+from recorded_archives import room_camera
 
 
-@pytest.fixture(scope="module")
-def archives(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("h36m")
-    return folder, write_human36m(folder)
+@pytest.fixture
+def archives(human36m_archives):
+    return human36m_archives
 
 
 def test_lenses_bend_and_straighten():
@@ -22,8 +21,8 @@ def test_lenses_bend_and_straighten():
     camera = room_camera(rng, 1.0)
     joints = rng.uniform((-1.5, -1, 3), (1.5, 1, 7), (500, 3))
     np.testing.assert_allclose(
-        camera.tangents(camera.project(joints)), joints[:, :2] / joints[:, 2:], atol=1e-7)
-    far = camera.tangents(np.array([[1e5, -3e4], [500.0, 500.0]]))
+        camera.normalise(camera.project(joints)), joints[:, :2] / joints[:, 2:], atol=1e-7)
+    far = camera.normalise(np.array([[1e5, -3e4], [500.0, 500.0]]))
     assert np.isfinite(far).all() and abs(far[0, 0] - (1e5 - camera.centre_px[0]) / camera.focal_px[0]) < 1e-9
     # One point by hand: t = (0.2, -0.1), r2 = 0.05.
     lens = Human36mCamera(np.eye(3), np.zeros(3), np.array([1000.0, 900.0]), np.array([500.0, 490.0]),

@@ -1,28 +1,22 @@
-"""A real training, killed at random moments, against one that nobody disturbs."""
+"""A real training, killed at some steps, against one that runs undisturbed."""
 
 import json
-import multiprocessing
-import random
-import time
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("tensorboardX", reason="tensorboardX, which writes the events, is not installed")
 
-from nanohtnet_ros.model.nanohtnet import NanoHTNetConfig
-from nanohtnet_ros.training.train import Recipe, train
+from nanohtnet_ros.training.train import train
 
-WALL_CLOCK = ("seconds", "loader_share")
-RECIPE = Recipe(
-    samples=240, batch_size=4, warmup_steps=5, evaluate_every=80, save_every=16, precision="float32",
-    model=NanoHTNetConfig(
-        window_length=9, kept_frames=3, channels=48, layers=1, mlp_hidden=8, gcn_hidden=8, person_view=True,
-        output_offsets=(-2, -1, 0)))
+from killed_training import RECIPE
 
-
-def train_alone(data, out):
-    train(data, out, RECIPE, device="cpu", threads=1)
+WALL_CLOCK = ("seconds", "loader_fraction")
+SCRIPT = Path(__file__).with_name("killed_training.py")
 
 
 def outcome(out):
@@ -32,40 +26,18 @@ def outcome(out):
     return [{k: v for k, v in entry.items() if k not in WALL_CLOCK} for entry in log], weights
 
 
+@pytest.mark.slow
 def test_a_training_killed_again_and_again_ends_with_the_same_bits(mocap_file, tmp_path):
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(  # the last two are loaded when they are first needed, which takes seconds
-        ["nanohtnet_ros.training.train", "torch._dynamo", "matplotlib.pyplot"])
-
-    def start(out):
-        process = context.Process(target=train_alone, args=(mocap_file, out))
-        process.start()
-        return process
-
-    random.seed(0)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    process = start(whole)
-    while not (whole / "state.pth").exists():
-        time.sleep(0.01)
-    began = time.monotonic()
-    process.join()
-    takes_s = time.monotonic() - began
-
+    train(mocap_file, whole, RECIPE, device="cpu", threads=1)
     reached = []
-    for _ in range(3):
-        process = start(killed)
-        while not (killed / "state.pth").exists():
-            time.sleep(0.01)
-        process.join(random.uniform(0.2, 0.45) * takes_s)
-        if process.exitcode is None:
-            process.kill()
-            process.join()
-            reached.append(torch.load(killed / "state.pth", weights_only=True)["step"])
-    process = start(killed)
-    process.join()
-    assert process.exitcode == 0
-    assert len(reached) >= 2 and reached == sorted(reached) and reached[-1] > 0
+    for steps in (5, 9):  # of this process; the second starts from the state at step 3
+        process = subprocess.run([sys.executable, SCRIPT, mocap_file, killed, str(steps)], capture_output=True)
+        assert process.returncode == -signal.SIGKILL, process.stderr
+        reached.append(torch.load(killed / "state.pth", weights_only=True)["step"])
+    assert reached == [3, 12]
+    train(mocap_file, killed, RECIPE, device="cpu", threads=1)
     log, weights = outcome(killed)
     expected_log, expected_weights = outcome(whole)
-    assert log == expected_log and [entry["samples"] for entry in log] == [80, 160, 240]
+    assert log == expected_log and [entry["samples"] for entry in log] == [32, 64, 96]
     torch.testing.assert_close(weights, expected_weights, rtol=0, atol=0)

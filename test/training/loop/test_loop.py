@@ -12,12 +12,12 @@ pytest.importorskip("tensorboardX", reason="tensorboardX, which writes the event
 
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.training.loop.batches import StepBatches, load_batches, shards_of
-from nanohtnet_ros.training.loop.distributed import Machine
+from nanohtnet_ros.training.loop.distributed import Process
 from nanohtnet_ros.training.loop.loop import Stopped, run
 
 from toy_task import CONFIG, LineTask
 
-WALL_CLOCK = ("seconds", "loader_share")
+WALL_CLOCK = ("seconds", "loader_fraction")
 LAST_STATE = 400  # samples, when the tests below interrupt it
 
 
@@ -32,7 +32,7 @@ def state_of(out):
 
 
 def scalars_of(out):
-    """(name, samples) of every scalar in the TensorBoard events, in the order of the files."""
+    """(name, samples) of every scalar that TensorBoard shows: a session's start purges later steps."""
     from tensorboardX.proto.event_pb2 import Event
 
     found = []
@@ -41,6 +41,8 @@ def scalars_of(out):
         while content:
             (length,) = struct.unpack("<Q", content[:8])  # TFRecord: length, its checksum, data, its checksum
             event = Event.FromString(content[12:12 + length])
+            if event.HasField("session_log"):
+                found = [(tag, step) for tag, step in found if step < event.step]
             found += [(value.tag, event.step) for value in event.summary.value]
             content = content[16 + length:]
     return found
@@ -83,7 +85,7 @@ def test_events_hold_every_scalar_once(uninterrupted):
     scalars = scalars_of(uninterrupted)
     assert len(scalars) == len(set(scalars))
     assert [samples for name, samples in scalars if name == "evaluation/error_mm"] == [320, 640, 960]
-    assert {"train/distance", "train/learning_rate", "train/loader_share"} <= {name for name, _ in scalars}
+    assert {"train/distance", "train/learning_rate", "train/loader_fraction"} <= {name for name, _ in scalars}
 
 
 @pytest.fixture
@@ -99,7 +101,7 @@ def test_after_ctrl_c_the_same_call_goes_on_to_the_same_bits(tmp_path, uninterru
     for number, step in ((signal.SIGINT, 17), (signal.SIGTERM, 62)):
         task = LineTask()
         task.before_loss = lambda t, number=number, step=step: t.steps == step and os.kill(os.getpid(), number)
-        with pytest.raises(Stopped, match=f"stopped at {(step + 1) * 8} of 960 samples; the same command goes on"):
+        with pytest.raises(Stopped, match=f"stopped at {(step + 1) * 8} of 960 samples; the same command resumes it"):
             run(task, CONFIG, tmp_path / "run", {"recipe": 1})
     handler = signal.getsignal(signal.SIGINT)
     run(LineTask(), CONFIG, tmp_path / "run", {"recipe": 1})
@@ -137,7 +139,7 @@ def test_what_was_logged_after_the_state_is_not_logged_twice(tmp_path, uninterru
 def test_a_finished_training_says_so_and_stays_as_it_is(uninterrupted, capsys):
     before = (uninterrupted / "checkpoint.pth").read_bytes()
     run(LineTask(), CONFIG, uninterrupted, {"recipe": 1})
-    assert "finished, 960 samples seen" in capsys.readouterr().out
+    assert "finished, 960 samples:" in capsys.readouterr().out
     assert (uninterrupted / "checkpoint.pth").read_bytes() == before
 
 
@@ -182,7 +184,7 @@ def test_a_full_disk_is_an_error_and_the_state_before_is_kept(tmp_path, monkeypa
         honest(handle)
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match=r"No space left on device.*make room"):
+    with pytest.raises(OSError, match=r"No space left on device.*free some space"):
         run(task, CONFIG, tmp_path, {})
     assert state_of(tmp_path)["step"] * 8 == LAST_STATE
     assert not list(tmp_path.glob(".*"))
@@ -190,30 +192,30 @@ def test_a_full_disk_is_an_error_and_the_state_before_is_kept(tmp_path, monkeypa
 
 def test_batches_are_functions_of_seed_step_and_shard():
     config, task = replace(CONFIG, shards=2), LineTask()
-    whole = StepBatches(task.batch, config, 2, Machine())
-    halves = [StepBatches(task.batch, config, 2, Machine(rank=rank, processes=2)) for rank in (0, 1)]
+    whole = StepBatches(task.batch, config, 2, Process())
+    halves = [StepBatches(task.batch, config, 2, Process(rank=rank, processes=2)) for rank in (0, 1)]
     for step in (0, 7):
         for i in (0, 1):
             assert torch.equal(whole[step][i], torch.cat([half[step][i] for half in halves]))
     assert not torch.equal(whole[0][0], whole[1][0]) and not torch.equal(halves[0][0][0], halves[1][0][0])
-    assert not torch.equal(whole[0][0], StepBatches(task.batch, replace(config, seed=4), 2, Machine())[0][0])
+    assert not torch.equal(whole[0][0], StepBatches(task.batch, replace(config, seed=4), 2, Process())[0][0])
 
 
 def test_workers_make_the_same_batches_in_the_same_order():
     config, task = replace(CONFIG, samples=48), LineTask()
-    inline, ahead = (list(load_batches(task.batch, config, 1, Machine(), 2, workers)) for workers in (0, 2))
+    inline, ahead = (list(load_batches(task.batch, config, 1, Process(), 2, workers)) for workers in (0, 2))
     assert len(inline) == len(ahead) == 4
     for (x, _), (y, _) in zip(inline, ahead, strict=True):
         assert torch.equal(x, y)
 
 
 def test_batches_and_processes_have_to_divide():
-    three = Machine(processes=3)
+    three = Process(processes=3)
     with pytest.raises(ValueError, match="batch_size is 8, expected a multiple of the 3"):
         shards_of(CONFIG, three)
     with pytest.raises(ValueError, match="shards is 4, expected a multiple of the 3 processes"):
         shards_of(replace(CONFIG, shards=4), three)
-    assert shards_of(CONFIG, Machine(processes=2)) == 2 and shards_of(replace(CONFIG, shards=4), Machine()) == 4
-    on_gpu = Machine(torch.device("cuda"))
+    assert shards_of(CONFIG, Process(processes=2)) == 2 and shards_of(replace(CONFIG, shards=4), Process()) == 4
+    on_gpu = Process(torch.device("cuda"))
     with pytest.raises(ValueError, match="set workers to 0 or batches_on to cpu"):
         next(load_batches(LineTask().batch, replace(CONFIG, batches_on="device"), 1, on_gpu, 0, workers=2))

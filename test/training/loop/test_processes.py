@@ -14,7 +14,7 @@ pytest.importorskip("tensorboardX", reason="tensorboardX, which writes the event
 if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
     pytest.skip("this build of PyTorch has no gloo", allow_module_level=True)
 
-from nanohtnet_ros.training.loop.distributed import open_machine
+from nanohtnet_ros.training.loop.distributed import open_process
 from nanohtnet_ros.training.train import train
 
 from two_processes import RECIPE
@@ -36,6 +36,7 @@ def log_of(out):
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
 
+@pytest.mark.slow
 def test_two_processes_do_what_one_does_even_if_one_of_them_dies(mocap_file, tmp_path):
     out, alone = tmp_path / "two", tmp_path / "one"
     crashed = torchrun(mocap_file, out, crash_step=15)
@@ -58,12 +59,12 @@ def test_two_processes_do_what_one_does_even_if_one_of_them_dies(mocap_file, tmp
 
 def test_a_gpu_that_is_not_there_is_an_error(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    with pytest.raises(ValueError, match="finds 0 GPUs: start as many processes as there are, or set --device cpu"), \
-            open_machine("cuda"):
+    with pytest.raises(ValueError, match="finds 0 GPUs: start no more processes than GPUs, or set --device cpu"), \
+            open_process("cuda"):
         pass
 
 
 def test_without_torchrun_there_is_one_process(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with open_machine("auto") as machine:
-        assert (machine.device.type, machine.rank, machine.processes, machine.is_first) == ("cpu", 0, 1, True)
+    with open_process("auto") as process:
+        assert (process.device.type, process.rank, process.processes, process.is_first) == ("cpu", 0, 1, True)

@@ -48,10 +48,10 @@ def test_targets_lie_on_the_rays_of_their_keypoints(data):
     """With the root's distance, a target and its keypoints are one projection, at each of the offsets."""
     for place, offset in enumerate(data.offsets):
         keypoints = data.keypoints["clean"][:, 26 + offset].double() / FOCAL_NORM
-        for tangents, joints in zip(keypoints[:20], data.targets_m[:20, place].double(), strict=True):
+        for norm, joints in zip(keypoints[:20], data.targets_m[:20, place].double(), strict=True):
             # x = u z and y = v z, with unknown root (x0, y0, z0): linear equations.
             rows, right = [], []
-            for (u, v), (x, y, z) in zip(tangents, joints, strict=True):
+            for (u, v), (x, y, z) in zip(norm, joints, strict=True):
                 rows += [(1.0, 0.0, -u), (0.0, 1.0, -v)]
                 right += [u * z - x, v * z - y]
             _, residual, _, _ = np.linalg.lstsq(np.array(rows), np.array(right), rcond=None)
@@ -142,7 +142,7 @@ def test_motion_sets_of_short_sequences_repeat_no_frame_of_the_truth(capture):
 
 
 def test_clips_in_which_somebody_comes_too_near_are_left_out(capture, monkeypatch):
-    monkeypatch.setattr(evaluation_set, "NEAREST_M", 100.0)
+    monkeypatch.setattr(evaluation_set, "MIN_DEPTH_M", 100.0)
     assert motion_set(capture, 27) is None
 
 

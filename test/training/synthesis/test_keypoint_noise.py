@@ -10,8 +10,8 @@ from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.training.data.mocap import MotionCapture
 from nanohtnet_ros.training.synthesis.keypoint_noise import (
     FieldOfView,
+    Intervals,
     KeypointNoise,
-    Spells,
     ar1_matrix,
     bridge,
     hold,
@@ -20,7 +20,7 @@ from nanohtnet_ros.training.synthesis.keypoint_noise import (
 )
 from nanohtnet_ros.training.synthesis.virtual_camera import RobotCameras, project
 
-ALWAYS = Spells(share=1.0, seconds=(0.2, 0.2))
+ALWAYS = Intervals(probability=1.0, seconds=(0.2, 0.2))
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_no_noise_changes_nothing(keypoints, rng):
 
 
 def test_noise_scales_with_the_person(keypoints, rng):
-    error = KeypointNoise(field_of_view=FieldOfView(cut_share=0.0)).apply(keypoints, rng) - keypoints
+    error = KeypointNoise(field_of_view=FieldOfView(cut_probability=0.0)).apply(keypoints, rng) - keypoints
     size = person_size(keypoints)[:, 0, 0, 0]
     spread = error.square().mean(dim=(1, 2, 3)).sqrt()
     assert np.corrcoef(size, spread)[0, 1] > 0.4
@@ -94,7 +94,7 @@ def test_offsets_last_for_the_window_and_jitter_does_not(keypoints, rng):
 
 
 def test_jitter_in_pixels_is_worse_for_small_people(keypoints, rng):
-    narrow = FieldOfView(horizontal_deg=(90.0, 90.0), width_px=(640.0, 640.0), cut_share=0.0)
+    narrow = FieldOfView(horizontal_deg=(90.0, 90.0), width_px=(640.0, 640.0), cut_probability=0.0)
     error = only(jitter_px=1.0, field_of_view=narrow).apply(keypoints, rng) - keypoints
     relative = error.square().mean(dim=(1, 2, 3)).sqrt() / person_size(keypoints)[:, 0, 0, 0]
     size = person_size(keypoints)[:, 0, 0, 0]
@@ -112,26 +112,26 @@ def test_swaps_exchange_sides_for_a_spell(keypoints, rng):
 
 
 def test_occluded_joints_are_held_or_guessed(keypoints, rng):
-    held = only(occlusions=ALWAYS, held_share=1.0).apply(keypoints, rng)
+    held = only(occlusions=ALWAYS, held_probability=1.0).apply(keypoints, rng)
     changed = (held != keypoints).any(dim=-1)
     assert changed[:, 1:].any() and not changed[:, :, [0, 1, 4, 7, 8, 9, 10, 11, 14]].any()
     before = held[:, :-1][changed[:, 1:]]
     same_as_before = (held[:, 1:][changed[:, 1:]] == before).all(dim=-1)
     assert same_as_before.float().mean() > 0.8  # the others' spell began with the window: their first sight counts
-    guessed = only(occlusions=ALWAYS, held_share=0.0, guess=0.25).apply(keypoints, rng)
+    guessed = only(occlusions=ALWAYS, held_probability=0.0, guess=0.25).apply(keypoints, rng)
     error = ((guessed - keypoints) / person_size(keypoints))[(guessed != keypoints).any(dim=-1)]
     assert 0.15 < error.std() < 0.27
 
 
 def test_what_is_out_of_the_image_is_not_seen_there(keypoints, rng):
-    lens = FieldOfView(horizontal_deg=(60.0, 60.0), aspect=(0.75, 0.75), cut_share=1.0)
-    noise = only(field_of_view=lens, held_share=0.0)
+    lens = FieldOfView(horizontal_deg=(60.0, 60.0), aspect=(0.75, 0.75), cut_probability=1.0)
+    noise = only(field_of_view=lens, held_probability=0.0)
     borders, _ = lens.sample(keypoints, torch.Generator().manual_seed(1))
     assert (keypoints[:, -1, 0].abs() <= borders[:, 0, 0]).all()  # the pelvis is in the image
     assert (keypoints.abs() > borders).any()
     seen = noise.apply(keypoints, torch.Generator().manual_seed(1))
     assert (seen.abs() <= borders + 1e-6).all()
-    whole = replace(lens, cut_share=0.0)
+    whole = replace(lens, cut_probability=0.0)
     borders, _ = whole.sample(keypoints, rng)
     assert (keypoints[:, -1].abs() <= borders[:, 0]).all()
 
@@ -156,7 +156,7 @@ def test_who_enters_stood_still_before(keypoints, rng):
 
 
 def test_lens_size_and_entering_keep_to_the_frame_that_is_used(keypoints, rng):
-    borders, _ = FieldOfView(horizontal_deg=(20.0, 20.0), cut_share=0.0).sample(keypoints, rng, -13)
+    borders, _ = FieldOfView(horizontal_deg=(20.0, 20.0), cut_probability=0.0).sample(keypoints, rng, -13)
     inside = (keypoints.abs() <= borders).all(dim=-1).all(dim=-1)  # (B, T)
     assert inside[:, 13].all() and not inside[:, -1].all()
     np.testing.assert_allclose(person_size(keypoints, -13), person_size(keypoints[:, :14]))
@@ -172,8 +172,8 @@ def test_holding_keeps_the_last_sight():
     assert torch.equal(hold(line, never), line)
 
 
-def test_spells_have_their_share_and_length(rng):
-    spell = Spells(share=0.3, seconds=(0.1, 0.4)).sample(4000, 81, rng)
+def test_intervals_have_their_probability_and_length(rng):
+    spell = Intervals(probability=0.3, seconds=(0.1, 0.4)).sample(4000, 81, rng)
     has = spell.any(dim=1)
     assert 0.25 < has.float().mean() < 0.35
     length = spell[has].sum(dim=1)

@@ -7,7 +7,7 @@ from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.model.flip import mirrored
 from nanohtnet_ros.training.data.mocap import MotionCapture
-from nanohtnet_ros.training.synthesis.crossover import Crossover, leg_length
+from nanohtnet_ros.training.synthesis.crossover import RIGHT_LEG, Crossover, limb_length
 from nanohtnet_ros.training.synthesis.keypoint_noise import KeypointNoise
 from nanohtnet_ros.training.synthesis.synthesis import Synthesis
 from nanohtnet_ros.training.synthesis.virtual_camera import (
@@ -118,7 +118,7 @@ def test_moving_cameras_arrive_where_still_ones_stand(capture):
     joints = windows(capture, 200)
     still, moving = (
         RobotCameras().view(joints, torch.Generator().manual_seed(4), motion)
-        for motion in (None, CameraMotion(moving_share=1.0, shake_deg=0.0)))
+        for motion in (None, CameraMotion(moving_probability=1.0, shake_deg=0.0)))
     np.testing.assert_allclose(still[:, -1], moving[:, -1], atol=1e-5)
     assert (still[:, 0] - moving[:, 0]).norm(dim=-1).mean() > 0.05
     np.testing.assert_allclose(  # the body stays rigid in every frame
@@ -126,7 +126,7 @@ def test_moving_cameras_arrive_where_still_ones_stand(capture):
 
 
 def test_a_camera_drives_along_its_heading_at_its_speed():
-    motion = CameraMotion(moving_share=1.0, speed_m_s=1.2, turn_deg_s=60.0, shake_deg=0.0)
+    motion = CameraMotion(moving_probability=1.0, speed_m_s=1.2, turn_deg_s=60.0, shake_deg=0.0)
     place = RobotCameras(roll_deg=0.0).place(torch.zeros(300, 3) + 1.0, torch.Generator().manual_seed(0))
     path = motion.drive(place, 101, torch.Generator().manual_seed(1))
     step = (path.centre_m[:, 1:] - path.centre_m[:, :-1]) * 50.0  # m/s
@@ -142,7 +142,7 @@ def test_a_camera_drives_along_its_heading_at_its_speed():
 
 def test_still_cameras_are_still_though_others_move(capture, rng):
     joints = windows(capture, 400)[:, -1:].expand(-1, 27, -1, -1)  # frozen people: all motion is the camera's
-    seen = RobotCameras().view(joints, rng, CameraMotion(moving_share=0.5))
+    seen = RobotCameras().view(joints, rng, CameraMotion(moving_probability=0.5))
     change = (seen[:, 0] - seen[:, -1]).norm(dim=-1).mean(dim=-1)
     assert 0.4 < (change < 1e-4).float().mean() < 0.6
 
@@ -151,7 +151,7 @@ def test_crossover_takes_legs_from_one_and_the_rest_from_another(capture):
     joints, donors = windows(capture, 4), windows(capture, 8)[4:]
     crossed = Crossover().apply(joints, donors)
     assert torch.equal(crossed[:, :, :7], joints[:, :, :7])
-    ratio = leg_length(joints) / leg_length(donors)
+    ratio = limb_length(joints, RIGHT_LEG) / limb_length(donors, RIGHT_LEG)
     for child in range(8, 17):  # the donor's bones, scaled to the legs
         parent = H36M_17.parents[child]
         own = (crossed[:, :, child] - crossed[:, :, parent]).norm(dim=-1)
@@ -201,7 +201,7 @@ def test_projection_is_a_pinhole():
 
 
 def test_a_batch_is_seen_and_answered_in_the_same_axes(capture, rng):
-    quiet = Synthesis(noise=KeypointNoise.none(), motion=CameraMotion(moving_share=0.0))
+    quiet = Synthesis(noise=KeypointNoise.none(), motion=CameraMotion(moving_probability=0.0))
     keypoints, targets = quiet.batch(capture, 16, 27, range(-8, 1), rng)
     assert keypoints.shape == (16, 27, 17, 2) and targets.shape == (16, 9, 17, 3)
     assert (targets[:, :, 0] == 0).all() and torch.isfinite(keypoints).all()
@@ -225,7 +225,7 @@ def test_targets_are_the_frames_asked_for(capture):
 
 
 def test_cameras_and_lenses_are_chosen_for_the_frame_that_is_used(capture):
-    still = Synthesis(noise=KeypointNoise.none(), motion=CameraMotion(moving_share=0.0))
+    still = Synthesis(noise=KeypointNoise.none(), motion=CameraMotion(moving_probability=0.0))
     limits = {}
     for offsets in ((-1, 0), (-14, -13, -12)):
         keypoints, _ = still.batch(capture, 2000, 27, offsets, torch.Generator().manual_seed(3))
@@ -238,13 +238,13 @@ def test_moving_cameras_are_at_their_places_in_the_frame_that_is_used(capture):
     joints = windows(capture, 200)
     still, moving = (
         RobotCameras().view(joints, torch.Generator().manual_seed(4), motion, -13)
-        for motion in (None, CameraMotion(moving_share=1.0, shake_deg=0.0)))
+        for motion in (None, CameraMotion(moving_probability=1.0, shake_deg=0.0)))
     change = (still - moving).norm(dim=-1).mean(dim=(0, 2))
     assert change[13] < 1e-5 and change[0] > 0.05 and change[26] > 0.05
 
 
 def test_views_show_one_moment_from_several_places(capture, rng):
-    synthesis = Synthesis(noise=KeypointNoise.none(), motion=CameraMotion(moving_share=0.0))
+    synthesis = Synthesis(noise=KeypointNoise.none(), motion=CameraMotion(moving_probability=0.0))
     keypoints, sequence, newest = synthesis.views(capture, 6, 3, 9, rng)
     assert keypoints.shape == (3, 6, 9, 17, 2)
     assert (newest < capture.lengths[sequence]).all() and (newest >= 0).all()
@@ -272,5 +272,5 @@ def test_some_of_the_data_is_whole_sequences(capture):
         assert torch.equal(part.joints_world_m[own:own + n], capture.joints_world_m[whole:whole + n])
     assert 0.4 <= int(part.lengths.sum()) / int(capture.lengths.sum()) < 0.9
     assert capture.subset(1.0).names == capture.names
-    with pytest.raises(ValueError, match="share of the data is 0"):
+    with pytest.raises(ValueError, match="fraction of the data is 0"):
         capture.subset(0.0)

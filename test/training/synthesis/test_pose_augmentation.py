@@ -9,10 +9,11 @@ from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.training.data.mocap import MotionCapture
 from nanohtnet_ros.training.synthesis.body_axes import HIPS, SHOULDERS, body_axes, rotated
 from nanohtnet_ros.training.synthesis.crossover import Crossover
-from nanohtnet_ros.training.synthesis.posture import PostureVariation, bent
+from nanohtnet_ros.training.synthesis.pose_augmentation import PoseAugmentation, bent
 
-STILL = PostureVariation(
-    share=1.0, arms_deg=0.0, legs_deg=0.0, trunk_deg=0.0, head_deg=0.0, bend=0.0, tilt_deg=0.0, lying_share=0.0)
+STILL = PoseAugmentation(
+    probability=1.0, arms_deg=0.0, legs_deg=0.0, trunk_deg=0.0, head_deg=0.0, bend=0.0, tilt_deg=0.0,
+    lying_probability=0.0)
 PARENTS = list(H36M_17.parents[1:])
 
 
@@ -64,7 +65,7 @@ def test_body_axes_are_a_rotation_and_lean_with_the_body(joints, rng):
 
 
 def test_bones_keep_their_lengths_and_the_lowest_joint_its_height(joints, rng):
-    changed = PostureVariation(share=1.0, lying_share=0.5).apply(joints, rng)
+    changed = PoseAugmentation(probability=1.0, lying_probability=0.5).apply(joints, rng)
     np.testing.assert_allclose(bone_lengths(changed), bone_lengths(joints), atol=1e-5)
     np.testing.assert_allclose(changed[..., 2].amin(dim=(1, 2)), joints[..., 2].amin(dim=(1, 2)), atol=1e-5)
     assert moved_joints(joints, changed) == list(range(1, 17))
@@ -72,9 +73,9 @@ def test_bones_keep_their_lengths_and_the_lowest_joint_its_height(joints, rng):
 
 def test_no_variation_changes_nothing_and_other_windows_stay(joints, rng):
     np.testing.assert_allclose(STILL.apply(joints, rng), joints, atol=1e-5)
-    none = PostureVariation(share=0.0, lying_share=0.0).apply(joints, rng)
+    none = PoseAugmentation(probability=0.0, lying_probability=0.0).apply(joints, rng)
     np.testing.assert_allclose(none, joints, atol=1e-6)
-    changed = PostureVariation(share=0.5, lying_share=0.0).apply(joints, rng)
+    changed = PoseAugmentation(probability=0.5, lying_probability=0.0).apply(joints, rng)
     same = (changed == joints).all(dim=-1).all(dim=-1).all(dim=-1)
     assert 0.3 < same.float().mean() < 0.7
 
@@ -105,7 +106,7 @@ def test_elbows_and_knees_bend_more_or_less_but_never_backward():
 
 
 def test_lying_people_lie_on_the_ground(joints, rng):
-    changed = PostureVariation(share=0.0, lying_share=1.0).apply(joints, rng)
+    changed = PoseAugmentation(probability=0.0, lying_probability=1.0).apply(joints, rng)
     up = torch.tensor([0.0, 0.0, 1.0])
 
     def lean(x):
