@@ -26,7 +26,7 @@ class RuntimeSettings(Settings):
         "auto", "what runs ONNX networks: TensorRT, or ONNX Runtime on CUDA or on the CPU; auto: the first that works",
         choices=DEVICES)
     require_gpu: bool = setting(
-        False, "do not configure where auto would run an ONNX network on the CPU; BlazePose always does")
+        False, "do not configure where auto would run a network on the CPU")
     precision: str = setting("fp32", "numbers that TensorRT computes with", choices=PRECISIONS)
     cuda_graph: bool = setting(False, "replay TensorRT's launches as CUDA graphs: less work for the CPU")
     image_rotation: int = setting(

@@ -10,7 +10,7 @@ import numpy as np
 
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.downloads import SOURCES, download
-from nanohtnet_ros.runtime.model_store import cache_dir, is_here, package_model_dirs
+from nanohtnet_ros.runtime.model_store import BLAZEPOSE, detector_path, find_blazepose, is_here, package_model_dirs
 from nanohtnet_ros.runtime.session import open_session
 
 if TYPE_CHECKING:
@@ -20,10 +20,11 @@ COLUMNS = (
     "name", "MB", "parameters", "window", "look-ahead s", "multiply-adds", "error mm: clean", "noisy", "ms a window")
 SPEED_S = 0.3  # measured for each network
 UNKNOWN = "?"
+BLAZEPOSE_LICENCE = "Apache-2.0, The MediaPipe Authors"
 
 
 def show(speed: bool = True) -> None:
-    """List the lifting networks of this package and the detectors in the cache.
+    """List the lifting networks of this package and the detectors.
 
     Errors are the cards': MPJPE on motion that was not trained on, with exact and with noisy keypoints. Speed is
     measured here and now: the median of one person's window in ONNX Runtime on one CPU thread.
@@ -44,33 +45,38 @@ def show(speed: bool = True) -> None:
     for folder in sorted({path.parent for path in paths.values()}):
         print(f"  in {folder}")
     print("detectors")
+    for name in BLAZEPOSE:
+        print(f"  {name:24} {BLAZEPOSE_LICENCE}  in this package")
     for name, source in SOURCES.items():
-        state = cache_dir() / name if is_here(name) else f"not downloaded: nanohtnet models get {name}"
+        state = detector_path(name) if is_here(name) else f"not downloaded: nanohtnet models get {name}"
         print(f"  {name:24} {source.licence}  {state}")
 
 
 def get(name: str) -> None:
-    """Download a detector's files into the user's cache, unless they are there.
+    """Download a detector into the user's cache, unless it is there; BlazePose is in this package.
 
-    The address and the licence are shown first; files are kept if their SHA-256 is the expected one. Nothing is
+    The address and the licence are shown first; the file is kept if its SHA-256 is the expected one. Nothing is
     installed.
 
     Args:
         name: one that 'nanohtnet models list' shows.
     Raises:
-        UserError: the name is unknown, the download failed, or a file's content is not the expected one.
+        UserError: the name is unknown, the download failed, or the file's content is not the expected one.
     """
+    if name in BLAZEPOSE:
+        print(f"{name} is in this package: {find_blazepose(name)[1]}")
+        return
     if name not in SOURCES:
-        raise UserError(f"unknown model '{name}', expected one of {', '.join(SOURCES)}")
-    source, target = SOURCES[name], cache_dir() / name
+        raise UserError(f"unknown model '{name}', expected one of {', '.join((*BLAZEPOSE, *SOURCES))}")
+    source, target = SOURCES[name], detector_path(name)
     if not is_here(name):
-        print(f"{name}: licence {source.licence}\ndownloading {source.address}", flush=True)
+        print(f"{name}: licence {source.licence}\ndownloading {source.url}", flush=True)
         try:
-            download(name, target)
+            download(source, target)
         except UserError as error:
-            raise UserError(f"{error}\nCheck the connection and run it again, or put {', '.join(source.hashes)} into "
-                            f"{target} yourself.") from error
-    print(f"{name} is in {target}")
+            raise UserError(
+                f"{error}\nCheck the connection and run it again, or put the file at {target} yourself.") from error
+    print(f"{name} is at {target}")
 
 
 def row(path: Path, speed: bool) -> tuple[str, ...]:

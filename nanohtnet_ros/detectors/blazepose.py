@@ -167,10 +167,9 @@ class BlazePoseDetector:
         """
         config, period_s = self.config, self._period_s()
         limit_ns = round(config.hidden_s * NS_PER_S)
-        found = []
-        for followed in self._followed:
-            region = followed.region(stamp_ns, period_s)
-            found.append((followed, self._networks.landmarks(image_bgr, region, config.presence_threshold)))
+        regions = [followed.region(stamp_ns, period_s) for followed in self._followed]
+        landmarks = self._networks.landmarks(image_bgr, regions, config.presence_threshold)
+        found = list(zip(self._followed, landmarks, strict=True))
         # Of two regions on one body the older stays, then the one with the smaller prediction error.
         found.sort(key=lambda pair: (
             stamp_ns - pair[0].first_ns < NEW_S * NS_PER_S,
@@ -196,8 +195,8 @@ class BlazePoseDetector:
         bodies = [person.landmarks for person in known]
         regions = self._regions(image_bgr, self._next_tile(image_bgr, stamp_ns), bodies)
         regions = [r for r in regions if not any(on_body(r.centre[None], body)[0] for body in bodies)]
-        found = [self._networks.landmarks(image_bgr, region, self.config.presence_threshold)
-                 for region in regions[: CANDIDATES if known else None]]
+        found = self._networks.landmarks(
+            image_bgr, regions[: CANDIDATES if known else None], self.config.presence_threshold)
         new: list[Followed] = []
         for person in sorted((p for p in found if p), key=lambda p: -p.presence * p.confidence.mean()):
             if is_plausible_person(person) and not any(

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from nanohtnet_ros.core.skeleton import BLAZEPOSE_33
+from nanohtnet_ros.detectors.network_input import NetworkInput, PixelNormalisation
 from nanohtnet_ros.detectors.search import Tile
-from nanohtnet_ros.runtime.tflite_session import TfliteSession
+from nanohtnet_ros.runtime.session import Session
 
-DETECTOR_FILE = "pose_detection.tflite"
-LANDMARK_FILE = "pose_landmark_full.tflite"
 OVERLAP = 0.3  # of two boxes that mean one person
 SMALLEST_PX, LARGEST = 8.0, 8.0  # region's side: pixels, and in units of the image's longer side
 
@@ -82,22 +80,18 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 class BlazePoseNetworks:
     """The person detector and the landmark network."""
 
-    def __init__(self, model_dir: Path | str, threads: int = 2) -> None:
-        """Open both.
+    def __init__(self, detector: Session, landmark: Session) -> None:
+        """Take open networks.
 
         Args:
-            model_dir: folder that holds `pose_detection.tflite` and `pose_landmark_full.tflite`.
-            threads: CPU threads of each.
-        Raises:
-            FileNotFoundError: a file is missing; the message names the command that gets it.
+            detector: `pose_detection.onnx`.
+            landmark: one of `pose_landmark_*.onnx`.
         """
-        try:
-            self._detector = TfliteSession(Path(model_dir) / DETECTOR_FILE, threads)
-            self._landmark = TfliteSession(Path(model_dir) / LANDMARK_FILE, threads)
-        except FileNotFoundError as error:
-            raise FileNotFoundError(f"{error}: run 'nanohtnet models get blazepose'") from error
-        self.runtime = self._detector.runtime
-        self.detector_size, self.landmark_size = self._detector.input_shape[1], self._landmark.input_shape[1]
+        self._detector, self._landmark = detector, landmark
+        self._detector_input = NetworkInput(detector, PixelNormalisation((127.5,) * 3, (127.5,) * 3, rgb=True))
+        self._landmark_input = NetworkInput(landmark, PixelNormalisation(std=(255.0,) * 3, rgb=True))
+        self.runtime = landmark.runtime
+        self.detector_size = self._detector_input.size[0]
         self._anchors = ssd_anchors(self.detector_size)
 
     def regions(self, view_bgr: np.ndarray, tile: Tile, threshold: float) -> list[Region]:
@@ -110,35 +104,50 @@ class BlazePoseNetworks:
         Returns:
             Regions in the image, the surest first.
         """
-        out = self._detector.run(view_bgr[None, ..., ::-1].astype(np.float32) / 127.5 - 1.0)
-        scores = sigmoid(out["Identity_1"][0, :, 0])
+        out = self._detector.run_named(self._detector_input.batch([view_bgr]))
+        scores = sigmoid(out["scores"][0, :, 0])
         likely = np.flatnonzero(scores >= threshold)
-        raw, anchors = out["Identity"][0, likely] / self.detector_size, self._anchors[likely]
+        raw, anchors = out["boxes"][0, likely] / self.detector_size, self._anchors[likely]
         middle, half = raw[:, :2] + anchors, raw[:, 2:4] / 2
         points = raw[:, 4:8].reshape(-1, 2, 2) + anchors[:, None]  # hips' middle and body tip, in [0, 1]
         return [
             Region.from_alignment(*tile.to_image(np.average(points[group], axis=0, weights=scores[likely][group])))
             for group in weighted_nms(np.concatenate((middle - half, middle + half), axis=1), scores[likely], OVERLAP)]
 
-    def landmarks(self, image_bgr: np.ndarray, region: Region, threshold: float) -> Landmarks | None:
-        """Landmarks of the person in a region, or None if the network's score for a person is below a threshold."""
-        if not SMALLEST_PX <= region.side <= LARGEST * max(image_bgr.shape[:2]):
-            return None
-        size = self.landmark_size
-        crop = region.crop(image_bgr, size)
-        out = self._landmark.run(crop[None, ..., ::-1].astype(np.float32) / 255.0)
-        presence = float(out["Identity_1"][0, 0])
-        if not presence >= threshold:
-            return None
-        raw = out["Identity"].reshape(39, 5)
-        xy = refine_by_heatmap(raw[:, :2] / size, out["Identity_3"][0])
-        affine = region.image_from_crop(size)
-        xy_px = (xy * size) @ affine[:, :2].T + affine[:, 2]
-        count = len(BLAZEPOSE_33)  # two more landmarks follow, the alignment points of the next region
-        confidence = sigmoid(raw[:count, 3]) * sigmoid(raw[:count, 4])
-        # MediaPipe's coordinates count from the image's corner, ours from the first pixel's centre.
-        return Landmarks(
-            xy_px[:count] - 0.5, confidence, presence, Region.from_alignment(xy_px[count], xy_px[count + 1]))
+    def landmarks(self, image_bgr: np.ndarray, regions: list[Region], threshold: float) -> list[Landmarks | None]:
+        """Landmarks of the person in each region, all in one batch.
+
+        Args:
+            image_bgr: (H, W, 3) uint8.
+            regions: in the image.
+            threshold: least score for a person.
+        Returns:
+            As many; None where there is no person, or the region is too small or too large.
+        """
+        sound = [SMALLEST_PX <= region.side <= LARGEST * max(image_bgr.shape[:2]) for region in regions]
+        if not any(sound):
+            return [None] * len(regions)
+        size = self._landmark_input.size[0]
+        crops = [region.crop(image_bgr, size) for region, good in zip(regions, sound, strict=True) if good]
+        out = self._landmark.run_named(self._landmark_input.batch(crops))
+        found = iter(zip(out["landmarks"].reshape(-1, 39, 5), out["presence"][:, 0], out["heatmaps"], strict=True))
+        return [_landmarks(region, size, threshold, *next(found)) if good else None
+                for region, good in zip(regions, sound, strict=True)]
+
+
+def _landmarks(
+    region: Region, size: int, threshold: float, raw: np.ndarray, presence: float, heatmaps: np.ndarray,
+) -> Landmarks | None:
+    """The network's outputs for one crop: (39, 5) landmarks in its pixels, the score, (39, H, W) heatmaps."""
+    if not presence >= threshold:
+        return None
+    affine = region.image_from_crop(size)
+    xy_px = (refine_by_heatmap(raw[:, :2] / size, heatmaps) * size) @ affine[:, :2].T + affine[:, 2]
+    count = len(BLAZEPOSE_33)  # two more landmarks follow, the alignment points of the next region
+    confidence = sigmoid(raw[:count, 3]) * sigmoid(raw[:count, 4])
+    # MediaPipe's coordinates count from the image's corner, ours from the first pixel's centre.
+    return Landmarks(
+        xy_px[:count] - 0.5, confidence, float(presence), Region.from_alignment(xy_px[count], xy_px[count + 1]))
 
 
 def weighted_nms(boxes: np.ndarray, scores: np.ndarray, overlap: float = 0.3) -> list[np.ndarray]:
@@ -164,24 +173,27 @@ def weighted_nms(boxes: np.ndarray, scores: np.ndarray, overlap: float = 0.3) ->
     return groups
 
 
-def refine_by_heatmap(xy: np.ndarray, heatmap: np.ndarray, kernel: int = 7, threshold: float = 0.5) -> np.ndarray:
-    """Move landmarks to the centre of mass of their heatmap's neighbourhood, where it is sure enough.
+def refine_by_heatmap(xy: np.ndarray, heatmaps: np.ndarray, kernel: int = 7, threshold: float = 0.5) -> np.ndarray:
+    """Move landmarks to the centre of mass of their heatmap's neighbourhood, where that is confident enough.
 
     Args:
         xy: (K, 2) in [0, 1] of the crop.
-        heatmap: (H, W, K) logits.
+        heatmaps: (K, H, W) logits.
+        kernel: side of the neighbourhood, pixels of the heatmap.
+        threshold: least confidence of its maximum.
     Returns:
         (K, 2).
     """
-    height, width, _ = heatmap.shape
-    refined = xy.copy()
-    half = kernel // 2
-    for k, (column, row) in enumerate((xy * (width, height)).astype(int)):
-        if not (0 <= column < width and 0 <= row < height):
-            continue
-        x0, y0 = max(0, column - half), max(0, row - half)
-        weight = sigmoid(heatmap[y0:row + half + 1, x0:column + half + 1, k])
-        if weight.max() >= threshold:
-            ys, xs = np.mgrid[y0:y0 + weight.shape[0], x0:x0 + weight.shape[1]]
-            refined[k] = (xs * weight).sum() / weight.sum() / width, (ys * weight).sum() / weight.sum() / height
-    return refined
+    count, height, width = heatmaps.shape
+    offsets = np.arange(kernel) - kernel // 2
+    column, row = (xy * (width, height)).astype(int).T
+    columns, rows = column[:, None] + offsets, row[:, None] + offsets  # (K, kernel)
+    values = heatmaps[
+        np.arange(count)[:, None, None], rows.clip(0, height - 1)[..., None], columns.clip(0, width - 1)[:, None]]
+    in_map = ((rows >= 0) & (rows < height))[..., None] & ((columns >= 0) & (columns < width))[:, None]
+    weight = sigmoid(values) * in_map  # (K, kernel, kernel)
+    mass = weight.sum(axis=(1, 2)).clip(1e-9)
+    centre = np.column_stack(((weight.sum(axis=1) * columns).sum(axis=1) / mass / width,
+                              (weight.sum(axis=2) * rows).sum(axis=1) / mass / height))
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    return np.where((inside & (weight.max(axis=(1, 2)) >= threshold))[:, None], centre, xy)

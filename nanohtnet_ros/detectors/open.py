@@ -16,7 +16,7 @@ from nanohtnet_ros.detectors.rtmpose import RTMPoseDetector
 from nanohtnet_ros.detectors.yolo_pose import YoloPoseDetector
 from nanohtnet_ros.detectors.yolox import YOLOX
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.runtime.model_store import detector_dir, find_detector
+from nanohtnet_ros.runtime.model_store import BLAZEPOSE, find_blazepose, find_detector
 from nanohtnet_ros.runtime.session import Session, open_session
 
 ONE_STAGE: dict[str, type[OneStageDetector]] = {"rtmo": RTMODetector, "yolo_pose": YoloPoseDetector}
@@ -46,14 +46,15 @@ def open_detector(
         family: of the file, or `auto` to recognise it by its tensors.
         person_detector: name or path of the network that finds boxes, for RTMPose.
         person_family: of that file, or `auto`.
-        open_network: opens a file with so many CPU threads; BlazePose's are opened without it, they run on the CPU.
+        open_network: opens a file with so many CPU threads.
     Raises:
         UserError: the name is unknown, or a file fits no family; the message lists what was expected.
         FileNotFoundError: a file is missing; the message names the command that gets it.
     """
-    if name == "blazepose":
+    if name in BLAZEPOSE:
+        networks = BlazePoseNetworks(*(open_network(path, threads) for path in find_blazepose(name)))
         config = BlazePoseConfig(max_people=max_people, detect_every=detect_every, search_s=search_s)
-        return BlazePoseDetector(BlazePoseNetworks(detector_dir(name), threads), config)
+        return BlazePoseDetector(networks, config)
     path = find_detector(name)
     session = open_network(path, threads)
     family, outputs = recognise(session, path, "keypoints", family)

@@ -1,4 +1,4 @@
-"""Where models are: lifting networks in this package, detectors in the user's cache."""
+"""Where models are: lifting networks and BlazePose in this package, other detectors in the user's cache."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.downloads import SOURCES, is_intact
 
 DEFAULT_MODEL = "nano_81_streaming"
+BLAZEPOSE = {"blazepose": "pose_landmark_full.onnx", "blazepose_lite": "pose_landmark_lite.onnx",
+             "blazepose_heavy": "pose_landmark_heavy.onnx"}
+"""Detectors that this package has, and the landmark network of each."""
 
 
 def cache_dir() -> Path:
@@ -18,7 +21,7 @@ def cache_dir() -> Path:
 
 
 def package_model_dirs() -> list[Path]:
-    """Folders with the lifting networks of this package: beside its modules, or in a ROS prefix's share."""
+    """Folders with the networks of this package: beside its modules, or in a ROS prefix's share."""
     prefixes = filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))
     dirs = [Path(folder) / "models" for folder in nanohtnet_ros.__path__]
     dirs += [Path(prefix) / "share" / "nanohtnet_ros" / "models" for prefix in prefixes]
@@ -46,22 +49,29 @@ def find_model(name: str) -> Path:
         f"no model named '{name}': this package has {', '.join(known) or 'none'}, or give the path of an .onnx file")
 
 
-def is_here(name: str) -> bool:
-    """Whether a detector's files are in the cache and intact."""
-    return all(is_intact(cache_dir() / name / file, sha256) for file, sha256 in SOURCES[name].hashes.items())
+def find_blazepose(name: str) -> tuple[Path, Path]:
+    """BlazePose's two networks in this package: the person detector's and the landmarks' file.
 
-
-def detector_dir(name: str) -> Path:
-    """The folder of a detector's files in the cache.
-
+    Args:
+        name: one of `BLAZEPOSE`.
     Raises:
-        FileNotFoundError: a file is missing or damaged; the message names the command that gets it.
+        FileNotFoundError: this package was installed without them.
     """
-    folder = cache_dir() / name
-    for file, sha256 in SOURCES[name].hashes.items():
-        if not is_intact(folder / file, sha256):
-            raise FileNotFoundError(f"{folder / file} is missing or damaged: run 'nanohtnet models get {name}'")
-    return folder
+    for folder in package_model_dirs():
+        files = folder / "blazepose" / "pose_detection.onnx", folder / "blazepose" / BLAZEPOSE[name]
+        if all(file.is_file() for file in files):
+            return files
+    raise FileNotFoundError(f"{BLAZEPOSE[name]} is not in this package's models: install the package again")
+
+
+def detector_path(name: str) -> Path:
+    """Where the cache has the file of a detector, one of `SOURCES`, once it is downloaded."""
+    return cache_dir() / name / f"{name}.onnx"
+
+
+def is_here(name: str) -> bool:
+    """Whether a detector's file is in the cache and intact."""
+    return is_intact(detector_path(name), SOURCES[name].sha256)
 
 
 def find_detector(name: str) -> Path:
@@ -70,17 +80,17 @@ def find_detector(name: str) -> Path:
     Args:
         name: of one in the cache, or the path of a file.
     Raises:
-        ValueError: the name is unknown, or its files are no network of a kind with one file.
-        FileNotFoundError: it is not there; the message names the command that gets it.
+        UserError: the name is unknown.
+        FileNotFoundError: the file is missing or damaged; the message names the command that gets it.
     """
     given = Path(name).expanduser()
     if given.suffix or len(given.parts) > 1:
         if not given.is_file():
             raise FileNotFoundError(f"no detector at {given}")
         return given
-    known = [n for n, source in SOURCES.items() if len(source.hashes) == 1]
-    if name not in known:
-        raise UserError(
-            f"unknown detector '{name}', expected {', '.join(SOURCES)}, or the path of an .onnx file")
-    (file,) = SOURCES[name].hashes
-    return detector_dir(name) / file
+    if name not in SOURCES:
+        known = ", ".join((*BLAZEPOSE, *SOURCES))
+        raise UserError(f"unknown detector '{name}', expected {known}, or the path of an .onnx file")
+    if not is_here(name):
+        raise FileNotFoundError(f"{detector_path(name)} is missing or damaged: run 'nanohtnet models get {name}'")
+    return detector_path(name)

@@ -40,6 +40,7 @@ class OnnxSession(Session):
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a robot's CPU has other work
         provider, settings = PROVIDERS[device]
         if provider not in onnxruntime.get_available_providers():
             raise GpuUnavailableError(f"ONNX Runtime {onnxruntime.__version__} was built without {provider}")

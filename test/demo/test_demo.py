@@ -14,13 +14,7 @@ from rosbags.rosbag2 import Reader
 
 from nanohtnet_ros.demo.recorder import bag_typestore
 from nanohtnet_ros.demo.run import prepare_folder
-from nanohtnet_ros.runtime.model_store import detector_dir
 from nanohtnet_ros.samples.clips import CLIPS_DIR, packaged_clips
-
-try:
-    detector_dir("blazepose")
-except FileNotFoundError as error:
-    pytest.skip(f"BlazePose's files: {error}", allow_module_level=True)
 
 STAGES = {"convert", "detect", "track", "lift", "publish", "total", "image_to_skeletons"}
 # MPJPE and P-MPJPE of BlazePose's own 3D output on the same frames, nearest person.

@@ -13,17 +13,11 @@ from nanohtnet_ros.detectors.blazepose_networks import BlazePoseNetworks, Landma
 from nanohtnet_ros.detectors.body_shape import GREY
 from nanohtnet_ros.detectors.open import open_detector
 from nanohtnet_ros.detectors.search import Tile
-from nanohtnet_ros.runtime.model_store import detector_dir
+from nanohtnet_ros.runtime.model_store import find_blazepose
+from nanohtnet_ros.runtime.session import open_session
 from nanohtnet_ros.samples.clips import packaged_clips
 
 from factories import standing_landmarks
-
-try:
-    MODELS = detector_dir("blazepose")
-except FileNotFoundError as error:
-    MODELS, WHY = None, str(error)
-needs_models = pytest.mark.skipif(MODELS is None, reason=f"BlazePose's files: {'' if MODELS else WHY}")
-
 
 FRAME_NS = 40_000_000
 
@@ -37,7 +31,8 @@ def frames(name: str) -> list[np.ndarray]:
 
 
 def real(config: BlazePoseConfig | None = None) -> BlazePoseDetector:
-    return BlazePoseDetector(BlazePoseNetworks(MODELS), config)
+    networks = BlazePoseNetworks(*(open_session(path, "cpu") for path in find_blazepose("blazepose")))
+    return BlazePoseDetector(networks, config)
 
 
 def matches(people, truth_px: np.ndarray) -> list[float]:
@@ -45,7 +40,6 @@ def matches(people, truth_px: np.ndarray) -> list[float]:
     return [float(np.nanmean(np.linalg.norm(p.xy_px - truth_px, axis=1))) for p in people]
 
 
-@needs_models
 def test_one_person_is_found_in_every_frame():
     (clip,) = (clip for clip in packaged_clips() if clip.name == "rendered_walk")
     detector, errors = real(), []
@@ -56,7 +50,6 @@ def test_one_person_is_found_in_every_frame():
     assert np.mean(errors) < 7.0
 
 
-@needs_models
 def test_two_people_who_cross_are_both_found():
     (clip,) = (clip for clip in packaged_clips() if clip.name == "rendered_two")
     detector = real()
@@ -71,7 +64,6 @@ def test_two_people_who_cross_are_both_found():
     assert extra <= 2
 
 
-@needs_models
 def test_people_who_cross_keep_their_identities():
     """The farther one is hidden for a third of a second, and comes out on the other side."""
     (clip,) = (clip for clip in packaged_clips() if clip.name == "rendered_two")
@@ -85,7 +77,6 @@ def test_people_who_cross_keep_their_identities():
     assert [len(i) for i in ids] == [1, 1] and ids[0] != ids[1]
 
 
-@needs_models
 def test_nobody_is_found_in_an_empty_room_and_odd_images_do_no_harm():
     detector = real()
     rng = np.random.default_rng(0)
@@ -94,7 +85,6 @@ def test_nobody_is_found_in_an_empty_room_and_odd_images_do_no_harm():
         detector.detect(rng.integers(0, 255, shape, np.uint8), (2 * i + 1) * FRAME_NS)
 
 
-@needs_models
 @pytest.mark.slow
 @pytest.mark.parametrize(("share", "corner"), [(1 / 2, (320, 240)), (1 / 3, (0, 0)), (1 / 3, (200, 310))])
 def test_people_who_are_far_away_are_found(share, corner):
@@ -148,8 +138,11 @@ class KnowingNetworks:
             return True
         return tuple(view_bgr[int(y), int(x)]) == GREY
 
-    def landmarks(self, image_bgr: np.ndarray, region: Region, threshold: float) -> Landmarks | None:
-        self.regions_tried += 1
+    def landmarks(self, image_bgr: np.ndarray, regions: list[Region], threshold: float) -> list[Landmarks | None]:
+        self.regions_tried += len(regions)
+        return [self.nearest(region) for region in regions]
+
+    def nearest(self, region: Region) -> Landmarks | None:
         bodies = self.people + [thing for thing, *_ in self.clutter]
         near = [p for p in bodies if np.linalg.norm(p.next_region.centre - region.centre) < 0.3 * region.side]
         return min(near, key=lambda p: np.linalg.norm(p.next_region.centre - region.centre), default=None)

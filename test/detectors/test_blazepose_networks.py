@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 
@@ -9,6 +10,10 @@ from nanohtnet_ros.detectors.blazepose_networks import (
     ssd_anchors,
     weighted_nms,
 )
+from nanohtnet_ros.detectors.search import whole
+from nanohtnet_ros.runtime.model_store import BLAZEPOSE, find_blazepose
+from nanohtnet_ros.runtime.session import open_session
+from nanohtnet_ros.samples.clips import packaged_clips
 
 
 def test_anchors_are_mediapipes():
@@ -28,9 +33,9 @@ def test_weighted_nms_groups_by_overlap_best_first():
 
 
 def test_heatmap_refinement_moves_to_the_peak_only_where_it_is_sure():
-    heatmap = np.full((64, 64, 2), -20.0, np.float32)
-    heatmap[30, 33, 0] = 20.0  # row 30, column 33
-    heatmap[10, 10, 1] = -1.0
+    heatmap = np.full((2, 64, 64), -20.0, np.float32)
+    heatmap[0, 30, 33] = 20.0  # row 30, column 33
+    heatmap[1, 10, 10] = -1.0
     xy = np.array([[31.2 / 64, 31.9 / 64], [10.5 / 64, 10.5 / 64]])
     refined = refine_by_heatmap(xy, heatmap)
     np.testing.assert_allclose(refined[0], (33 / 64, 30 / 64), atol=1e-6)
@@ -57,6 +62,37 @@ def test_a_region_turns_the_person_upright(degrees):
     np.testing.assert_allclose(affine[:, :2] @ crop_up + affine[:, 2], centre + 40.0 * up, atol=1e-9)
 
 
-def test_missing_files_name_the_command(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nanohtnet models get blazepose"):
-        BlazePoseNetworks(tmp_path)
+@pytest.fixture(scope="module")
+def walker():
+    """A frame, (33, 2) landmarks of the person in it by the default network, and their region."""
+    (clip,) = (clip for clip in packaged_clips() if clip.name == "rendered_walk")
+    image = cv2.VideoCapture(str(clip.video)).read()[1]
+    networks = open_networks("blazepose")
+    tile = whole(image.shape[1], image.shape[0])
+    (region,) = networks.regions(tile.view(image, networks.detector_size), tile, 0.5)
+    (person,) = networks.landmarks(image, [region], 0.5)
+    return image, person
+
+
+def open_networks(name: str) -> BlazePoseNetworks:
+    return BlazePoseNetworks(*(open_session(path, "cpu") for path in find_blazepose(name)))
+
+
+@pytest.mark.parametrize("name", BLAZEPOSE)
+def test_every_size_sees_the_same_person(walker, name):
+    image, expected = walker
+    (person,) = open_networks(name).landmarks(image, [expected.next_region], 0.5)
+    assert np.linalg.norm(person.xy_px - expected.xy_px, axis=1).mean() < 0.03 * expected.next_region.side
+    assert person.presence > 0.9
+
+
+def test_people_in_a_batch_are_those_seen_one_by_one(walker):
+    image, expected = walker
+    networks, region = open_networks("blazepose"), expected.next_region
+    beside = Region(region.centre + 5.0, 1.1 * region.side, region.rotation + 0.1)
+    nowhere, tiny = Region(np.array([5.0, 5.0]), 20.0, 0.0), Region(region.centre, 2.0, 0.0)
+    together = networks.landmarks(image, [region, nowhere, beside, tiny], 0.5)
+    assert together[1] is together[3] is None
+    for found, one in ((together[0], region), (together[2], beside)):
+        np.testing.assert_allclose(found.xy_px, networks.landmarks(image, [one], 0.5)[0].xy_px, atol=0.01)
+    assert networks.landmarks(image, [], 0.5) == [] and networks.landmarks(image, [tiny], 0.5) == [None]

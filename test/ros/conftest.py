@@ -29,7 +29,6 @@ from rclpy.parameter import Parameter
 
 from nanohtnet_ros.core.poses import Person
 from nanohtnet_ros.ros.messages import stamp_ns
-from nanohtnet_ros.runtime.model_store import detector_dir
 from nanohtnet_ros.samples.clips import CLIPS_DIR
 
 from factories import STANDING_M
@@ -197,15 +196,6 @@ def make_person(make_keypoints):
         return Person(track_id, 0.0, keypoints, joints, keypoints.confidence, root)
 
     return make
-
-
-@pytest.fixture
-def blazepose() -> None:
-    """For tests that need the detector's files."""
-    try:
-        detector_dir("blazepose")
-    except FileNotFoundError as error:
-        pytest.skip(f"BlazePose's files: {error}")
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,6 @@ from nanohtnet_ros.msg import Skeleton3DArray
 from rcl_interfaces.srv import GetParameters
 from rclpy.parameter import parameter_value_to_python
 
-from nanohtnet_ros.runtime.model_store import detector_dir
 
 LAUNCH = Path(__file__).resolve().parents[2] / "launch"
 POSE_ARGUMENTS = {
@@ -79,14 +78,6 @@ def state(peer):
     return lambda node: peer.call(f"{node}/get_state", GetState, GetState.Request()).current_state.id
 
 
-@pytest.fixture
-def detector():
-    try:
-        detector_dir("blazepose")
-    except FileNotFoundError as error:
-        pytest.skip(f"BlazePose's files: {error}")
-
-
 @pytest.mark.parametrize("name", ARGUMENTS)
 def test_every_argument_is_there_and_described(name):
     source = PythonLaunchDescriptionSource(str(LAUNCH / f"{name}.launch.py"))
@@ -108,7 +99,7 @@ def test_two_cameras_in_two_namespaces(run, peer, state, wait_for):
         assert state(f"/{camera}/pose_node") == State.PRIMARY_STATE_UNCONFIGURED
 
 
-def test_two_cameras_in_one_namespace(run, peer, state, wait_for, tmp_path, detector):
+def test_two_cameras_in_one_namespace(run, peer, state, wait_for, tmp_path):
     common = {"namespace": "robot", "camera_info_topic": "info"}
     file = tmp_path / "two.launch.py"
     file.write_text(TWO_INCLUDES.format(
@@ -235,7 +226,7 @@ def test_without_rviz_everything_else_runs(run, processes):
     assert "RViz is not installed" in processes.log_of(process) and "-rviz2" in processes.log_of(process)
 
 
-def test_transport_and_depth_reach_the_node(run, parameters, peer, wait_for, detector):
+def test_transport_and_depth_reach_the_node(run, parameters, peer, wait_for):
     run("pose", {"/pose_node", "/marker_node"}, "image_transport:=compressed", "image_topic:=/camera/image_raw",
         "depth_topic:=/camera/depth")
     assert parameters("/pose_node", "image_transport", "use_depth") == ["compressed", True]
@@ -249,7 +240,7 @@ def test_depth_is_not_used_by_itself(run, parameters):
     assert parameters("/pose_node", "image_transport", "use_depth") == ["raw", False]
 
 
-def test_detector_and_lifter_in_processes_of_their_own(run, parameters, peer, state, wait_for, detector):
+def test_detector_and_lifter_in_processes_of_their_own(run, parameters, peer, state, wait_for):
     run("split", {"/left/detector_node", "/left/lifter_node", "/left/marker_node"}, "namespace:=left",
         "image_topic:=/camera/image_raw", "camera_info_topic:=/camera/camera_info", "image_transport:=compressed")
     for topic, subscribers in (
@@ -260,7 +251,7 @@ def test_detector_and_lifter_in_processes_of_their_own(run, parameters, peer, st
     assert parameters("/left/detector_node", "image_transport") == ["compressed"]
 
 
-def test_the_demo_shows_a_person(run, processes, peer, wait_for, detector):
+def test_the_demo_shows_a_person(run, processes, peer, wait_for):
     skeletons = peer.listen("/show/pose_node/skeletons", Skeleton3DArray)
     process = run(
         "demo", {"/show/video_node", "/show/pose_node", "/show/marker_node"}, "namespace:=show", "use_rviz:=false",

@@ -21,9 +21,7 @@ def test_a_missing_package_is_named(processes, peer, wait_for, node, setting, mo
         pytest.skip(f"{module} is installed")
     says = peer.diagnostics()
     process = processes.node(node, **setting)
-    wait_for(lambda: "cannot load" in says(node) or "BlazePose" in says(node), "the diagnostic")
-    if "models get blazepose" in says(node):
-        pytest.skip("BlazePose's files are not there")
+    wait_for(lambda: "cannot load" in says(node), "the diagnostic")
     assert next(iter(setting)) in says(node) and package in says(node)
     state = peer.call(f"/{node}/get_state", GetState, GetState.Request())
     assert state.current_state.id == State.PRIMARY_STATE_UNCONFIGURED and process.poll() is None

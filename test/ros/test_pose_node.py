@@ -25,7 +25,7 @@ from streams import GREY, image
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 
 
-def test_an_independent_client_gets_the_images_own_stamps_and_frames(processes, wait_for, blazepose):
+def test_an_independent_client_gets_the_images_own_stamps_and_frames(processes, wait_for):
     """Video, pose and client are three processes; the client knows our messages and nothing else."""
     client = processes.start(str(Path(__file__).with_name("client.py")))
     processes.node("pose_node")
@@ -67,7 +67,7 @@ def test_a_person_is_followed_and_measured(pose, picture):
     root = arrays[-1].skeletons[0].root
     assert np.linalg.norm(np.array((root.x, root.y, root.z)) - walk.joints_cam_m[0, 0, 0]) < 0.5
     pose.says("models=nano_81_streaming by ONNX Runtime")
-    pose.says("blazepose by LiteRT")
+    pose.says("blazepose by ONNX Runtime")
     pose.says("detect p99 ms=")
 
 
@@ -126,7 +126,7 @@ def test_the_resolution_may_change_in_mid_stream(pose, picture, wait_for):
     assert second.skeletons[0].root.z == pytest.approx(first.skeletons[0].root.z, rel=0.2)
 
 
-def test_whatever_goes_wrong_inside_the_node_lives_on(blazepose, peer, picture, wait_for):
+def test_whatever_goes_wrong_inside_the_node_lives_on(peer, picture, wait_for):
     node = PoseNode()
     try:
         detector = node._processor._estimator.tracker._detector
@@ -148,7 +148,7 @@ def test_whatever_goes_wrong_inside_the_node_lives_on(blazepose, peer, picture, 
         node.destroy_node()
 
 
-def test_parameters_come_from_a_file_in_any_namespace(blazepose, processes, peer, wait_for, picture, tmp_path):
+def test_parameters_come_from_a_file_in_any_namespace(processes, peer, wait_for, picture, tmp_path):
     content = (CONFIG / "pose.yaml").read_text()
     (tmp_path / "mine.yaml").write_text(content.replace("horizontal_fov_deg: 60.0", "horizontal_fov_deg: 75.0"))
     says, skeletons = peer.diagnostics(), peer.listen("/left/pose_node/skeletons", Skeleton3DArray)
@@ -178,6 +178,6 @@ def test_a_missing_model_leaves_a_living_node_that_says_why(processes, peer, wai
 def test_a_missing_detector_names_the_command(processes, peer, wait_for, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
     says = peer.diagnostics()
-    node = processes.node("pose_node")
-    wait_for(lambda: "run 'nanohtnet models get blazepose'" in says("pose_node"), "the diagnostic")
+    node = processes.node("pose_node", detector="rtmo-s")
+    wait_for(lambda: "run 'nanohtnet models get rtmo-s'" in says("pose_node"), "the diagnostic")
     assert node.poll() is None

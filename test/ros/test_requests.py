@@ -70,7 +70,7 @@ def test_reset_forgets_everybody(pose, picture):
 
 
 @pytest.mark.parametrize("name", ["pose_node", "lifter_node"])
-def test_whoever_comes_late_gets_the_description(start_node, peer, wait_for, blazepose, name):
+def test_whoever_comes_late_gets_the_description(start_node, peer, wait_for, name):
     node = start_node(name)
     node.says("models=nano_81_streaming")
     heard = peer.listen(f"/{name}/skeleton_description", SkeletonDescription, LATCHED)

@@ -16,13 +16,6 @@ rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 from nanohtnet_ros.msg import Skeleton3D, Skeleton3DArray
 from visualization_msgs.msg import Marker, MarkerArray
 
-from nanohtnet_ros.runtime.model_store import detector_dir
-
-try:
-    detector_dir("blazepose")
-except FileNotFoundError as error:
-    pytest.skip(f"BlazePose's files: {error}", allow_module_level=True)
-
 TOOLS = Path(__file__).parents[2] / "tools"
 RATES = ("memory-growth", "thread-growth", "file-growth", "latency-growth", "log-growth", "silence", "diagnostics-gap")
 UNLIMITED = [f"--max-{rate}=inf" for rate in RATES]
