@@ -217,7 +217,7 @@ def test_two_regions_on_one_body_become_one():
     detector = BlazePoseDetector(networks)
     assert run(detector, 3) == [2] * 3
     networks.people = [a, replace(a, xy_px=a.xy_px + 2.0)]
-    networks.landmarks = lambda image, region, threshold: a
+    networks.landmarks = lambda image, regions, threshold: [a] * len(regions)
     assert run(detector, 3, start=3) == [1] * 3
 
 

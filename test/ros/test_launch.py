@@ -21,7 +21,6 @@ from nanohtnet_ros.msg import Skeleton3DArray
 from rcl_interfaces.srv import GetParameters
 from rclpy.parameter import parameter_value_to_python
 
-
 LAUNCH = Path(__file__).resolve().parents[2] / "launch"
 POSE_ARGUMENTS = {
     "namespace", "node_name", "params_file", "image_topic", "camera_info_topic", "depth_topic", "image_transport",

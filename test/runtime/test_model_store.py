@@ -128,7 +128,7 @@ def test_detectors_are_found_by_name_and_by_path(tmp_path):
     assert find_detector(str(tmp_path / "mine.onnx")) == tmp_path / "mine.onnx"
     with pytest.raises(FileNotFoundError, match=r"no detector at .*yours\.onnx"):
         find_detector(str(tmp_path / "yours.onnx"))
-    with pytest.raises(ValueError, match=r"'alphapose', expected blazepose, rtmpose-t.* or the path"):
+    with pytest.raises(ValueError, match=r"'alphapose', expected blazepose, blazepose_lite, blazepose_heavy, rtmpose-t.* or the path"):
         find_detector("alphapose")
 
 
