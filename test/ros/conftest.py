@@ -295,7 +295,7 @@ def start_node(processes, peer):
 
 
 @pytest.fixture
-def start_pose(processes, peer, blazepose):
+def start_pose(processes, peer):
     """`start_pose(use_depth="true")` starts a pose_node and waits until it answers images."""
     return lambda *args, **parameters: RunningPoseNode(processes, peer, *args, **parameters)
 
