@@ -135,7 +135,7 @@ def test_our_params_file_fits_any_name(run, processes):
     assert "has no section" not in processes.log_of(process) and "unknown" not in processes.log_of(process)
 
 
-def test_what_would_be_ignored_in_silence_is_said(run, processes, tmp_path):
+def test_what_would_be_ignored_in_silence_is_said(run, processes, wait_for, tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("/**/pose_node:\n  ros__parameters: {max_people: 3}\n/**:\n  ros__parameters: {max_peple: 3}\n")
     process = run(
@@ -144,7 +144,8 @@ def test_what_would_be_ignored_in_silence_is_said(run, processes, tmp_path):
     log = processes.log_of(process)
     assert "launch argument 'image_topik' is not known: do you mean 'image_topic'?" in log
     assert "'mine'" not in log  # may be an argument of a launch file that includes ours
-    assert "parameter 'max_peple' is unknown and ignored: do you mean 'max_people'?" in log
+    says = "[eye]: parameter 'max_peple' is unknown and ignored: do you mean 'max_people'?"
+    wait_for(lambda: says in processes.log_of(process), says)
     file.write_text("/**/pose_node:\n  ros__parameters: {max_people: 3}\n")
     process = run("pose", {"/ear", "/ear_markers", "/eye", "/eye_markers"}, "node_name:=ear", "autostart:=false",
                   f"params_file:={file}")

@@ -154,6 +154,8 @@ def test_unknown_parameters_are_named_with_the_nearest():
     assert unknown_parameters(given, PoseNodeParameters) == [
         "parameter 'max_peple' is unknown and ignored: do you mean 'max_people'?",
         "parameter 'frobnicate' is unknown and ignored"]  # bone_width_m is marker_node's, for a file of all nodes
+    assert unknown_parameters(["max_peple"], NODES["marker_node"]) == [
+        "parameter 'max_peple' is unknown and ignored: do you mean 'max_people'?"]
 
 
 def test_a_node_warns_of_an_unknown_parameter(started, capfd):
