@@ -152,8 +152,8 @@ def unknown_parameters(given: Iterable[str], kind: type[Settings]) -> list[str]:
     own = [entry.name for entry in fields(kind)]
     known = {entry.name for other in (kind, *NODES.values()) for entry in fields(other)} | ROS_PARAMETERS
     return [
-        f"parameter '{name}' is unknown and ignored{did_you_mean(name, own) or did_you_mean(name, known)}" for name in given
-        if name not in known and not name.startswith(("qos_overrides.", "diagnostic_updater."))]
+        f"parameter '{name}' is unknown and ignored{did_you_mean(name, own) or did_you_mean(name, known)}"
+        for name in given if name not in known and not name.startswith(("qos_overrides.", "diagnostic_updater."))]
 
 
 class NodeParameters(Generic[S]):
