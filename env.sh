@@ -39,9 +39,10 @@ if [ -f "$_nanohtnet_root/install/local_setup.sh" ] && [ -z "${NANOHTNET_SETUP:-
   PATH="$_nanohtnet_root/install/nanohtnet_ros/lib/nanohtnet_ros:$PATH"
   export PATH
   # Fast DDS in its default setting loses images between processes; this profile carries them.
-  # The variable is the distribution's, and a user's own profile wins, as in nanohtnet_ros/ros/fastdds.py.
+  # The variable is the distribution's, and a user's own profile or transports win, as in nanohtnet_ros/ros/fastdds.py.
   _nanohtnet_profile="$_nanohtnet_root/install/nanohtnet_ros/share/nanohtnet_ros/config/fastdds.xml"
-  case "${ROS_DISTRO:-}" in
+  case "${FASTDDS_BUILTIN_TRANSPORTS:+own}${ROS_DISTRO:-}" in
+    own*) ;;
     humble|iron|jazzy) export FASTRTPS_DEFAULT_PROFILES_FILE="${FASTRTPS_DEFAULT_PROFILES_FILE:-$_nanohtnet_profile}" ;;
     *) [ -n "${FASTRTPS_DEFAULT_PROFILES_FILE:-}" ] ||
          export FASTDDS_DEFAULT_PROFILES_FILE="${FASTDDS_DEFAULT_PROFILES_FILE:-$_nanohtnet_profile}" ;;

@@ -105,7 +105,7 @@ class Camera:
         """An assumed camera: square pixels, centred principal point, no distortion, not calibrated.
 
         Args:
-            horizontal_fov_deg: along the image's longer side: whoever holds a phone upright has the same lens.
+            horizontal_fov_deg: along the image's longer side: a phone held upright has the same lens.
         Raises:
             UserError: the angle is not between 1 and 179 degrees.
         """

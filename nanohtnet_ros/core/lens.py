@@ -22,7 +22,7 @@ ALIASES = {
 UNDISTORTED = ("none", "pinhole", "perspective")
 """Names for a lens without distortion; drivers of simulators give them."""
 
-WIDEST_PINHOLE_DEG = 85.0  # from the optical axis; polynomials of a pinhole's radius say nothing beyond
+WIDEST_PINHOLE_DEG = 85.0  # from the optical axis; polynomials of a pinhole's radius mean nothing beyond
 SAMPLES = 2000  # of the radial curve; interpolation is within 1e-6, and Newton's steps do the rest
 STEPS = 10
 CLOSE, RETURNED = 1e-9, 1e-6  # in focal lengths: where Newton's method stops, and what counts as found

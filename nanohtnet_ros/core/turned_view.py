@@ -1,8 +1,8 @@
 """A camera turned towards one person, for people at the edge of a fisheye lens.
 
 The network takes x/z and y/z, which end at 80 degrees from the optical axis and are wrong beyond 90. A camera that
-only turns sees along the same rays: such a person is seen by a virtual one that looks at them, and their pose is
-turned back.
+only turns sees along the same rays: such a person is seen by a virtual one that faces them, and their pose is
+rotated back.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ AHEAD = np.eye(3)
 
 
 def view_of(rays: np.ndarray, view_from_camera: np.ndarray) -> np.ndarray:
-    """The view to see a person in: the one at hand while it holds all of them, else one that looks at them.
+    """Choose the view of a person: the current one while it holds all keypoints, else one that faces the person.
 
     Args:
         rays: (17, 3) unit vectors in the camera's optical axes, NaN where missing.

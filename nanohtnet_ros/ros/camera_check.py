@@ -1,4 +1,4 @@
-"""Does a camera's topic bring images that the nodes can use?"""
+"""Checks that a camera's topic carries images that the nodes can use."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def listen(topic: str, seconds: float = 5.0, patience_s: float = 10.0) -> tuple[
 
 
 def verdict(topic: str, first: Image, arrivals: list[Arrival]) -> tuple[bool, str]:
-    """What images say of their camera."""
+    """Whether a camera's images are usable, and a sentence."""
     try:
         image_from_msg(first)
     except ImageError as error:

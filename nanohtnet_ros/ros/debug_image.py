@@ -1,4 +1,4 @@
-"""The camera's image with the people drawn on it, for whoever looks."""
+"""The camera's image with the tracked people drawn on it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ def label_of(person: Person | TrackedKeypoints) -> str:
 
 
 class DebugImage:
-    """Publishes drawn images while somebody subscribes; otherwise it costs nothing."""
+    """Publishes drawn images while there is a subscriber; otherwise it costs nothing."""
 
     def __init__(self, node: Node, topic: str = "~/debug_image") -> None:
+        """Make the publisher."""
         self._node = node
         self._publisher = node.create_publisher(Image, topic, CAMERA)
 
@@ -45,5 +46,5 @@ class DebugImage:
         self._publisher.publish(msg)
 
     def close(self) -> None:
-        """Withdraw the topic."""
+        """Destroy the publisher."""
         self._node.destroy_publisher(self._publisher)

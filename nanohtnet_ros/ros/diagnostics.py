@@ -28,7 +28,7 @@ class Diagnostics:
         """Publish from now on.
 
         Args:
-            node: the node that speaks.
+            node: whose health it is.
             refresh: called before each message, to bring conditions and figures up to date.
         """
         self._node = node
@@ -55,7 +55,7 @@ class Diagnostics:
         self._log(condition)
 
     def _log(self, condition: str) -> None:
-        """Log a condition that is not what its last line says."""
+        """Log a condition unless its last line is the same."""
         now_s = time.monotonic()
         with self._lock:
             state = self._conditions.get(condition)
@@ -75,7 +75,7 @@ class Diagnostics:
             self._node.get_logger().error(f"{condition}: {sentence}")
 
     def clear(self, condition: str) -> None:
-        """Forget a condition that no longer says anything."""
+        """Remove a condition that no longer applies."""
         with self._lock:
             self._conditions.pop(condition, None)
             self._logged.pop(condition, None)
@@ -100,18 +100,18 @@ class Diagnostics:
 
 
 class Rate:
-    """How often something happens, over the last seconds."""
+    """Events per second, over the last seconds."""
 
     def __init__(self, over_s: float = 5.0) -> None:
-        """Start at zero; happenings of the last `over_s` seconds count."""
+        """Start at zero; events of the last `over_s` seconds count."""
         self._over_s = over_s
         self._times: deque[float] = deque(maxlen=10_000)
 
     def tick(self) -> None:
-        """Count one."""
+        """Count one event."""
         self._times.append(time.monotonic())
 
     def hz(self) -> float:
-        """Happenings a second."""
+        """Events per second."""
         since = time.monotonic() - self._over_s
         return sum(t >= since for t in list(self._times)) / self._over_s

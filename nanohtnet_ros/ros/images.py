@@ -72,8 +72,8 @@ class ImageReader:
 
     Attributes:
         bits: how many bits pixels are taken for that come in 16, or 0 where none have come: of 10, 12, 14 and 16 the
-            fewest that hold the brightest pixel so far. The format does not say it, and of 12 bits taken for 16 a
-            black image comes.
+            fewest that hold the brightest pixel so far. The message does not tell, and 12 bits taken for 16 are a
+            black image.
     """
 
     def __init__(self) -> None:

@@ -18,6 +18,7 @@ from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.msg import Skeleton2DArray
 from nanohtnet_ros.ros.depth import DepthBuffer
 from nanohtnet_ros.ros.diagnostics import ERROR, OK, WARN, Diagnostics
+from nanohtnet_ros.ros.fastdds import NEW, OLD
 from nanohtnet_ros.ros.images import ImageError, ImageReader
 from nanohtnet_ros.ros.messages import camera_of_image, stamp_ns, tracked_from_msg
 from nanohtnet_ros.ros.qos import LATCHED, NEWEST_IMAGE, OVERRIDABLE, RESULTS, copy_of
@@ -39,9 +40,9 @@ UNKNOWN_NODE = "_NODE_NAME_UNKNOWN_"
 
 OTHER_USER = (
     "its node's data does not arrive: on one machine Fast DDS passes data through /dev/shm, which other users' "
-    "processes, as of root in a container, cannot open. Run camera and this node as one user; or set "
-    "FASTDDS_BUILTIN_TRANSPORTS=UDPv4 for both, without FASTRTPS_DEFAULT_PROFILES_FILE and "
-    "ROS_AUTOMATIC_DISCOVERY_RANGE")
+    "processes, as of root in a container, cannot open. Run camera and this node as one user; or both with "
+    f"FASTDDS_BUILTIN_TRANSPORTS=UDPv4, and without {OLD}, {NEW} and "
+    "ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST")
 
 
 class PublisherWatch:
@@ -162,7 +163,7 @@ class WatchedInput:
 
 
 class CalibrationInput:
-    """A camera's intrinsics as its `camera_info` says them, or an assumed field of view."""
+    """A camera's intrinsics by its `camera_info`, or an assumed field of view."""
 
     def __init__(self, node: Node, diagnostics: Diagnostics, prefix: str = "") -> None:
         """Subscribe to `<prefix>camera_info`.
@@ -201,7 +202,7 @@ class CalibrationInput:
         self._msg = msg
 
     def camera(self, width: int, height: int, fov_deg: float) -> Camera:
-        """The camera that took an image of this size: as calibrated, or with the assumed field of view, said so."""
+        """The camera that took an image of this size: as calibrated, or else with the assumed field of view."""
         remedy = f"a horizontal field of view of {fov_deg:g} degrees is assumed, so poses lean"
         if self._msg is None:
             sentence = f"no CameraInfo on {self.topic}: {remedy}"
@@ -273,7 +274,7 @@ class KeypointInput(WatchedInput):
             "start the detector_node or remap 'skeletons_2d'", RESULTS, f"input {prefix}".strip(" /"))
 
     def people(self, msg: Skeleton2DArray) -> list[TrackedKeypoints] | None:
-        """Everybody in a message, or None where it cannot be used."""
+        """All people in a message, or None where it cannot be used."""
         size = f"{msg.image_width}x{msg.image_height} pixels"
         if msg.image_width == 0 or msg.image_height == 0:
             self._diagnostics.set(
@@ -307,10 +308,10 @@ class ImageInput(WatchedInput):
             ImageError: it holds no usable image.
         """
         image = self._reader.compressed(msg) if self._compressed else self._reader.raw(msg)
-        said = f"{image.shape[1]}x{image.shape[0]} {msg.format if self._compressed else msg.encoding}"
+        sentence = f"{image.shape[1]}x{image.shape[0]} {msg.format if self._compressed else msg.encoding}"
         if self._reader.bits:
-            said += f", taken for {self._reader.bits} bits by its brightest pixel so far"
-        self._diagnostics.set("image", OK, said)
+            sentence += f", taken for {self._reader.bits} bits by its brightest pixel so far"
+        self._diagnostics.set("image", OK, sentence)
         return image
 
     def close(self) -> None:

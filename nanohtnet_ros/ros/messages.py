@@ -119,7 +119,7 @@ def root_from_msg(skeleton: Skeleton3D) -> np.ndarray:
 
 
 def tracked_from_msg(msg: Skeleton2DArray) -> list[TrackedKeypoints]:
-    """Everybody in a message who has a keypoint; the inverse of `skeletons_2d_to_msg`."""
+    """All people in a message who have a keypoint; the inverse of `skeletons_2d_to_msg`."""
     people = [
         TrackedKeypoints(s.track_id, s.track_age, Keypoints(keypoints_from_msg(s), np.asarray(s.confidence)))
         for s in msg.skeletons]

@@ -96,7 +96,7 @@ class VideoNodeParameters(Settings):
     frame_rate: float = setting(
         25.0, "of a folder of images, and of a video that states none, Hz", 0.1, 1000.0)
     frame_id: str = setting("camera_optical_frame", "optical frame of the images")
-    camera_info_file: str = setting("", "calibration in camera_calibration's YAML format; empty for none")
+    camera_info_file: str = setting("", "calibration in YAML, by camera_calibration, OpenCV or Kalibr; empty for none")
     wait_for_subscribers: int = setting(0, "subscribers to wait for before the first image", 0, 100)
     exit_at_end: bool = setting(True, "end the process after the last frame")
 

@@ -20,7 +20,7 @@ RESULTS = QoSProfile(history=QoSHistoryPolicy.KEEP_LAST, depth=10, reliability=Q
 LATCHED = QoSProfile(
     history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=QoSReliabilityPolicy.RELIABLE,
     durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
-"""What does not change; whoever subscribes later gets it too."""
+"""What does not change; late subscribers get it too."""
 
 TF = QoSProfile(history=QoSHistoryPolicy.KEEP_LAST, depth=100, reliability=QoSReliabilityPolicy.RELIABLE)
 """Frames, as tf2's own broadcaster sends them."""
