@@ -11,6 +11,7 @@ from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 
 from nanohtnet_ros.ros.images import ImageError, image_from_msg
+from nanohtnet_ros.ros.inputs import OTHER_USER, is_other_user, publisher_names
 from nanohtnet_ros.ros.messages import stamp_ns
 from nanohtnet_ros.ros.qos import NEWEST_IMAGE
 
@@ -53,13 +54,16 @@ def listen(topic: str, seconds: float = 5.0, patience_s: float = 10.0) -> tuple[
         end = time.monotonic() + seconds
         while first and time.monotonic() < end:
             executor.spin_once(timeout_sec=0.1)
-        publishers = node.count_publishers(topic)
+        publishers = publisher_names(node, topic)
         executor.shutdown()
         node.destroy_node()
     finally:
         rclpy.shutdown(context=context)
     if not first:
-        return False, f"no image came on {topic}, which has {publishers} publishers"
+        why = f": {OTHER_USER}" if is_other_user(publishers) else ""
+        return False, f"no image came on {topic}, which has {len(publishers)} publishers{why}"
+    if len(publishers) > 1:
+        return False, f"{len(publishers)} publishers on {topic}, {' and '.join(publishers)}: stop all but one, or remap"
     return verdict(topic, first[0], arrivals)
 
 

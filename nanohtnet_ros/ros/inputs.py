@@ -45,6 +45,17 @@ OTHER_USER = (
     "ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST")
 
 
+def publisher_names(node: Node, topic: str) -> list[str]:
+    """Full names of the nodes that publish a topic, once for each publisher."""
+    publishers = node.get_publishers_info_by_topic(node.resolve_topic_name(topic))
+    return sorted(f"{p.node_namespace.rstrip('/')}/{p.node_name}" for p in publishers)
+
+
+def is_other_user(publishers: list[str]) -> bool:
+    """Whether silent publishers, by their names, are known by multicast alone and nothing else of them arrives."""
+    return any(name.endswith(UNKNOWN_NODE) for name in publishers)
+
+
 class PublisherWatch:
     """Warns where more than one publisher feeds an input that is made for one."""
 
@@ -55,8 +66,7 @@ class PublisherWatch:
 
     def refresh(self) -> list[str]:
         """Bring the condition up to date; returns the publishing nodes' names."""
-        publishers = self._node.get_publishers_info_by_topic(self.topic)
-        names = sorted(f"{p.node_namespace.rstrip('/')}/{p.node_name}" for p in publishers)
+        names = publisher_names(self._node, self.topic)
         if len(names) > 1:
             self._diagnostics.set(
                 self._condition, WARN,
@@ -121,11 +131,10 @@ class WatchedInput:
         silent_s, publishers = now_s - self._last_s, self._publishers.refresh()
         self._diagnostics.figures.update(zip(self._figures, (f"{silent_s:.1f}", self._jumps), strict=True))
         if silent_s > stale_after_s:
-            unknown = any(name.endswith(UNKNOWN_NODE) for name in publishers)
             self._diagnostics.set(
                 self._condition, WARN,
                 f"nothing on {self.topic} for more than {stale_after_s:g} s, {len(publishers)} publishers: "
-                f"{OTHER_USER if unknown else self._remedy}")
+                f"{OTHER_USER if is_other_user(publishers) else self._remedy}")
         else:
             self._diagnostics.set(
                 self._condition, OK, f"{'comes on' if self._heard else 'nothing yet on'} {self.topic}", self._heard)

@@ -30,6 +30,15 @@ def test_a_camera_is_heard(peer):
     assert good and "64x48 bgr8 on eye/image" in sentence, sentence
 
 
+def test_two_cameras_on_one_topic_are_named(peer):
+    publishers = [peer.node.create_publisher(type(IMAGE), "eye/image", CAMERA) for _ in range(2)]
+    timer = peer.node.create_timer(0.05, lambda: [publisher.publish(IMAGE) for publisher in publishers])
+    good, sentence = listen("eye/image", seconds=2.0, patience_s=30.0)
+    peer.node.destroy_timer(timer)
+    name = peer.node.get_fully_qualified_name()
+    assert not good and sentence.startswith(f"2 publishers on eye/image, {name} and {name}"), sentence
+
+
 def test_silence_is_said():
     good, sentence = listen("nobody/image", patience_s=0.3)
     assert not good and "no image came on nobody/image, which has 0 publishers" in sentence

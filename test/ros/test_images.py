@@ -1,5 +1,7 @@
 import array
 import random
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -177,6 +179,11 @@ def test_yuv_in_two_planes(encoding, blue):
     msg.data = msg.data[:-80]
     with pytest.raises(ImageError, match=r"5104 bytes, expected step \* height = 72 \* 72 = 5184"):
         image_from_msg(msg)
+
+
+def test_the_import_converts_nothing():
+    code = "from nanohtnet_ros.ros import images; import sys; sys.exit(images.cv_bridge.cache_info().currsize)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_our_own_messages_come_back():
