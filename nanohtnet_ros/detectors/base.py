@@ -13,6 +13,11 @@ from nanohtnet_ros.core.skeleton import COCO_17, coco_to_h36m
 from nanohtnet_ros.detectors.network_input import Letterbox, NetworkInput, PixelNormalisation
 from nanohtnet_ros.runtime.session import Session
 
+ANY = None
+Sizes = tuple[tuple[int, ...] | None, ...]
+Layout = dict[str, Sizes]
+"""One kind of export: its outputs' usual names, and the possible sizes of each axis."""
+
 
 class PersonDetector(Protocol):
     """Finds boxes around people, for a detector that looks at one person at a time."""
@@ -48,6 +53,7 @@ class OneStageDetector(ABC):
     """Finds all people's COCO keypoints by one network, in every image by itself; image centred in the input."""
 
     family: str
+    layouts: tuple[Layout, ...]
     normalisation = PixelNormalisation()
 
     def __init__(self, session: Session, outputs: dict[str, str], config: PeopleConfig | None = None) -> None:

@@ -9,19 +9,11 @@ from nanohtnet_ros.core.detector import Detector
 from nanohtnet_ros.detectors.base import OneStageDetector, PeopleConfig, PersonDetector
 from nanohtnet_ros.detectors.blazepose import BlazePoseConfig, BlazePoseDetector
 from nanohtnet_ros.detectors.blazepose_networks import BlazePoseNetworks
-from nanohtnet_ros.detectors.recognise import recognise
-from nanohtnet_ros.detectors.rtmdet import RTMDet
-from nanohtnet_ros.detectors.rtmo import RTMODetector
+from nanohtnet_ros.detectors.recognise import PERSON_DETECTORS, POSE_DETECTORS, recognise
 from nanohtnet_ros.detectors.rtmpose import RTMPoseDetector
-from nanohtnet_ros.detectors.yolo_pose import YoloPoseDetector
-from nanohtnet_ros.detectors.yolox import YOLOX
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.model_store import BLAZEPOSE, find_blazepose, find_detector
 from nanohtnet_ros.runtime.session import Session, open_session
-
-ONE_STAGE: dict[str, type[OneStageDetector]] = {"rtmo": RTMODetector, "yolo_pose": YoloPoseDetector}
-PERSON_DETECTORS: dict[str, Callable[[Session, dict[str, str], int], PersonDetector]] = {
-    "rtmdet": RTMDet, "yolox": YOLOX}
 
 
 def on_any_device(path: Path, threads: int) -> Session:
@@ -59,8 +51,9 @@ def open_detector(
     session = open_network(path, threads)
     family, outputs = recognise(session, path, "keypoints", family)
     people = PeopleConfig(max_people=max_people, detect_every=detect_every)
-    if family in ONE_STAGE:
-        return ONE_STAGE[family](session, outputs, people)
+    detector = next(detector for detector in POSE_DETECTORS if detector.family == family)
+    if issubclass(detector, OneStageDetector):
+        return detector(session, outputs, people)
     if not person_detector:
         raise UserError(
             f"{path} is RTMPose, which needs boxes around people: set person_detector to an RTMDet's or YOLOX's file, "
@@ -77,4 +70,4 @@ def open_person_detector(
     path = find_detector(name)
     session = open_network(path, threads)
     family, outputs = recognise(session, path, "boxes", family)
-    return PERSON_DETECTORS[family](session, outputs, max_people)
+    return next(detector for detector in PERSON_DETECTORS if detector.family == family)(session, outputs, max_people)

@@ -6,12 +6,19 @@ from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
 
+from nanohtnet_ros.detectors.base import ANY, Layout, OneStageDetector, Sizes
+from nanohtnet_ros.detectors.rtmdet import RTMDet
+from nanohtnet_ros.detectors.rtmo import RTMODetector
+from nanohtnet_ros.detectors.rtmpose import RTMPoseDetector
+from nanohtnet_ros.detectors.yolo_pose import YoloPoseDetector
+from nanohtnet_ros.detectors.yolox import YOLOX
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.session import Session
 
-ANY = None
-Sizes = tuple[tuple[int, ...] | None, ...]
-Layout = dict[str, Sizes]
+POSE_DETECTORS: tuple[type[OneStageDetector] | type[RTMPoseDetector], ...] = (
+    RTMPoseDetector, RTMODetector, YoloPoseDetector)
+PERSON_DETECTORS: tuple[type[RTMDet] | type[YOLOX], ...] = (RTMDet, YOLOX)
+"""The classes of the families that a file may be of."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +53,9 @@ class Family:
         return f"{self.name}: {', or '.join(map(' and '.join, layouts))}"
 
 
-SUPPRESSED: Layout = {"dets": (ANY, ANY, (5,)), "labels": (ANY, ANY)}
 FAMILIES = (
-    Family("rtmpose", "keypoints", ({"simcc_x": (ANY, (17, 26, 133), ANY), "simcc_y": (ANY, (17, 26, 133), ANY)},)),
-    Family("rtmo", "keypoints", ({"dets": (ANY, ANY, (5,)), "keypoints": (ANY, ANY, (17,), (3,))},)),
-    Family("yolo_pose", "keypoints", ({"output0": (ANY, (56,), ANY)}, {"output0": (ANY, ANY, (57,))})),
-    Family("rtmdet", "boxes", (SUPPRESSED,)),
-    Family("yolox", "boxes", (SUPPRESSED, {"output": (ANY, ANY, (6, 85))})),
-)
+    *(Family(detector.family, "keypoints", detector.layouts) for detector in POSE_DETECTORS),
+    *(Family(detector.family, "boxes", detector.layouts) for detector in PERSON_DETECTORS))
 POSE_FAMILIES = tuple(family.name for family in FAMILIES if family.finds == "keypoints")
 PERSON_FAMILIES = tuple(family.name for family in FAMILIES if family.finds == "boxes")
 

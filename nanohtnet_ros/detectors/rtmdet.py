@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nanohtnet_ros.detectors.base import ANY, Layout
 from nanohtnet_ros.detectors.boxes import confident_boxes
 from nanohtnet_ros.detectors.network_input import Letterbox, NetworkInput, PixelNormalisation
 from nanohtnet_ros.runtime.session import Session
@@ -15,6 +16,8 @@ from nanohtnet_ros.runtime.session import Session
 NORMALISATION = PixelNormalisation(mean=(103.53, 116.28, 123.675), std=(57.375, 57.12, 58.395))
 THRESHOLD = 0.3
 MAX_IOU = 0.6  # as in the graph, for exports without suppression in it
+SUPPRESSED: Layout = {"dets": (ANY, ANY, (5,)), "labels": (ANY, ANY)}
+"""MMDeploy's exports of detectors of boxes."""
 
 
 def people_among(dets: np.ndarray, labels: np.ndarray, letterbox: Letterbox, max_iou: float, limit: int) -> np.ndarray:
@@ -25,6 +28,9 @@ def people_among(dets: np.ndarray, labels: np.ndarray, letterbox: Letterbox, max
 
 class RTMDet:
     """Finds people's boxes with RTMDet."""
+
+    family = "rtmdet"
+    layouts: tuple[Layout, ...] = (SUPPRESSED,)
 
     def __init__(self, session: Session, outputs: dict[str, str], max_people: int) -> None:
         """Take an open network.

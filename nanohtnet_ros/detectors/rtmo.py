@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nanohtnet_ros.detectors.base import OneStageDetector
+from nanohtnet_ros.detectors.base import ANY, OneStageDetector
 from nanohtnet_ros.detectors.boxes import confident_boxes
 from nanohtnet_ros.detectors.network_input import Letterbox
 
@@ -38,6 +38,7 @@ class RTMODetector(OneStageDetector):
     """Finds people with RTMO; its outputs are `dets` and `keypoints`."""
 
     family = "rtmo"
+    layouts = ({"dets": (ANY, ANY, (5,)), "keypoints": (ANY, ANY, (17,), (3,))},)
 
     def _decode(self, outputs: dict[str, np.ndarray], letterbox: Letterbox) -> tuple[np.ndarray, np.ndarray]:
         return decode(outputs["dets"][0], outputs["keypoints"][0], letterbox, self.config.max_people)

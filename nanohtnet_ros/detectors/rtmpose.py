@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from nanohtnet_ros.core.poses import Keypoints
-from nanohtnet_ros.detectors.base import PeopleConfig, PersonDetector, people_from_coco
+from nanohtnet_ros.detectors.base import ANY, Layout, PeopleConfig, PersonDetector, people_from_coco
 from nanohtnet_ros.detectors.network_input import NetworkInput, PixelNormalisation
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.session import Session
@@ -21,6 +21,7 @@ NORMALISATION = PixelNormalisation(mean=(123.675, 116.28, 103.53), std=(58.395, 
 SIZE = (192, 256)  # where the file leaves it open
 PADDING = 1.25  # of the box, as in training
 BINS_PER_PIXEL = 2.0
+JOINTS = (17, 26, 133)  # of COCO, Halpe, COCO-WholeBody
 
 TRACKED_CONFIDENCE = 0.3  # keypoints above it determine a person's next box
 TRACKED_PADDING = 1.2  # of their extent, for the crown and the feet
@@ -100,6 +101,7 @@ class RTMPoseDetector:
     """Finds people with a person detector and their keypoints with RTMPose."""
 
     family = "rtmpose"
+    layouts: tuple[Layout, ...] = ({"simcc_x": (ANY, JOINTS, ANY), "simcc_y": (ANY, JOINTS, ANY)},)
 
     def __init__(
         self, session: Session, outputs: dict[str, str], persons: PersonDetector, config: PeopleConfig | None = None,

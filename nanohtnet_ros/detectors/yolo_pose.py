@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nanohtnet_ros.detectors.base import OneStageDetector
+from nanohtnet_ros.detectors.base import ANY, OneStageDetector
 from nanohtnet_ros.detectors.boxes import centre_to_corners, confident_boxes
 from nanohtnet_ros.detectors.network_input import Letterbox, PixelNormalisation
 from nanohtnet_ros.errors import UserError
@@ -49,6 +49,7 @@ class YoloPoseDetector(OneStageDetector):
     """Finds people with one of the YOLO-pose networks; its output is `output0`."""
 
     family = "yolo_pose"
+    layouts = ({"output0": (ANY, (COLUMNS,), ANY)}, {"output0": (ANY, ANY, (ROWS,))})
     normalisation = PixelNormalisation(std=(255.0, 255.0, 255.0), rgb=True)
 
     def _decode(self, outputs: dict[str, np.ndarray], letterbox: Letterbox) -> tuple[np.ndarray, np.ndarray]:

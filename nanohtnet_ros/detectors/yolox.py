@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from nanohtnet_ros.detectors.base import ANY, Layout
 from nanohtnet_ros.detectors.boxes import centre_to_corners, confident_boxes
 from nanohtnet_ros.detectors.network_input import NetworkInput, PixelNormalisation
-from nanohtnet_ros.detectors.rtmdet import THRESHOLD, people_among
+from nanohtnet_ros.detectors.rtmdet import SUPPRESSED, THRESHOLD, people_among
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.session import Session
 
@@ -32,6 +33,9 @@ def grid(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
 
 class YOLOX:
     """Finds people's boxes with YOLOX."""
+
+    family = "yolox"
+    layouts: tuple[Layout, ...] = (SUPPRESSED, {"output": (ANY, ANY, (6, 85))})
 
     def __init__(self, session: Session, outputs: dict[str, str], max_people: int) -> None:
         """Take an open network.
