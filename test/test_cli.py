@@ -42,7 +42,8 @@ def test_values_have_their_types_and_defaults():
 def test_the_help_is_the_docstring():
     text = simple_parser(command, "nanohtnet play").format_help()
     for part in (
-            "Play a video.", "At 100 % of its speed.", "the file, of any kind.", "how fast; 1: as it is. (default: 0.5)"):
+            "Play a video.", "At 100 % of its speed.", "the file, of any kind.",
+            "how fast; 1: as it is. (default: 0.5)"):
         assert part in " ".join(text.split())
     assert "Args:" not in text
 

@@ -120,6 +120,7 @@ class VideoNode(Node):
 
 
 def main(args: list[str] | None = None) -> None:
+    """Run the node's process."""
     spin(VideoNode, args)
 
 

@@ -71,6 +71,7 @@ def test_what_may_be_missing_is_there_in_some_version(cache):
     assert asked <= there or len(apis) < len(VERSIONS)
 
 
+@pytest.mark.slow
 def test_a_misspelt_name_is_found(cache):
     """Each name that the code asks for, misspelt in turn."""
     apis = all_apis(cache)
@@ -94,6 +95,7 @@ def test_a_misspelt_name_is_found(cache):
     assert tried > 60
 
 
+@pytest.mark.slow
 def test_a_name_that_a_version_drops_is_found(api):
     """Each name that the code takes for granted, removed in turn."""
     for use in everything(api)[0]:
