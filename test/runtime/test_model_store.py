@@ -128,7 +128,8 @@ def test_detectors_are_found_by_name_and_by_path(tmp_path):
     assert find_detector(str(tmp_path / "mine.onnx")) == tmp_path / "mine.onnx"
     with pytest.raises(FileNotFoundError, match=r"no detector at .*yours\.onnx"):
         find_detector(str(tmp_path / "yours.onnx"))
-    with pytest.raises(ValueError, match=r"'alphapose', expected blazepose, blazepose_lite, blazepose_heavy, rtmpose-t.* or the path"):
+    expected = r"'alphapose', expected blazepose, blazepose_lite, blazepose_heavy, rtmpose-t.* or the path"
+    with pytest.raises(ValueError, match=expected):
         find_detector("alphapose")
 
 
