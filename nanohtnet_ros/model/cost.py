@@ -1,4 +1,4 @@
-"""What a network costs to run."""
+"""Multiply-adds of a network."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch.utils.flop_counter import FlopCounterMode
 def multiply_adds(module: nn.Module, *example: Tensor) -> int:
     """Count the multiply-adds of one pass in evaluation mode.
 
-    Matrix products, convolutions and attention are counted; what works value by value (norms, activations, additions)
-    is not, as is the custom in papers.
+    Matrix products, convolutions and attention are counted; elementwise operations (norms, activations, additions) are
+    not, as usual in papers.
 
     Args:
         module: any network.

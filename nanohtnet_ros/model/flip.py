@@ -1,4 +1,4 @@
-"""Mirror images, and the mean of a network's answer and that to the mirrored image as one network."""
+"""Mirroring, and test-time flip averaging as a module."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def mirrored(points: Tensor, axis: int = 0) -> Tensor:
 
 
 class FlipAveraged(nn.Module):
-    """Lifts every window twice, as it is and mirrored, in one batch, and averages.
+    """Lifts every window and its mirror image in one batch, and averages.
 
-    A network is not exactly symmetric; the mean is, and its errors partly cancel (test-time flip augmentation, as in
-    Pavllo et al., CVPR 2019). It takes twice the work.
+    Test-time flip augmentation as in Pavllo et al., CVPR 2019: the mean is exactly symmetric, and errors partly cancel,
+    at twice the cost.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -36,5 +36,5 @@ class FlipAveraged(nn.Module):
     def forward(self, keypoints: Tensor) -> Tensor:
         """(B, n, 17, 3 or 4) outputs for windows (B, T, 17, 2), see `NanoHTNet.forward`."""
         both = torch.stack((keypoints, mirrored(keypoints))).flatten(0, 1)  # (2*B, T, 17, 2)
-        seen, other = self.network(both).unflatten(0, (2, -1)).unbind(0)
-        return (seen + mirrored(other)) / 2
+        plain, flipped = self.network(both).unflatten(0, (2, -1)).unbind(0)
+        return (plain + mirrored(flipped)) / 2

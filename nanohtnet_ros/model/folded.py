@@ -1,7 +1,6 @@
-"""NanoHTNet for inference: the same function in fewer operators, with everything that is constant multiplied out.
+"""NanoHTNet for inference: the same function in fewer operators, with all constants precomputed.
 
-Tokens of all windows lie under each other, (B*N, D), so that linear layers become one product with bias. What is
-folded:
+Tokens of all windows are stacked, (B*N, D), so that linear layers become one product with bias. Folded are:
 
 * the embeddings' biases and positions into one constant per token;
 * modulated graph convolutions into two products, see `FoldedGraphConv`;

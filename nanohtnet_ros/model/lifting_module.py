@@ -1,4 +1,4 @@
-"""What all lifting networks share: features of a window, then one linear layer that turns each into a joint."""
+"""Base class of lifting networks: features of a window, and a linear layer from each to a joint."""
 
 from __future__ import annotations
 

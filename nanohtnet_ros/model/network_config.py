@@ -1,4 +1,4 @@
-"""What the configurations of all lifting networks share."""
+"""Base class of the configurations of lifting networks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nanohtnet_ros.errors import UserError
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Windows that a lifting network takes and frames that it gives.
+    """Window and output frames of a lifting network.
 
     Attributes:
         window_length: T, input frames.
@@ -58,5 +58,5 @@ class NetworkConfig:
 
 
 def used_offset(offsets: Sequence[int]) -> int:
-    """The frame whose pose is used, of those that a network gives: the newest, or the middle one if it is centred."""
+    """The frame whose pose is used among a network's outputs: the newest, or the middle one if it is centred."""
     return 0 if 0 in offsets else offsets[len(offsets) // 2]

@@ -49,14 +49,14 @@ def test_a_pretrained_encoder_arrives_and_the_head_stays_new(config, tmp_path):
 def test_every_tensor_that_does_not_fit_is_named(config, tmp_path):
     content = pretrained(build(config))
     spoilt = dict(content["state_dict"])
-    missing, misshapen = sorted(spoilt)[:2]
+    missing, wrong_shape = sorted(spoilt)[:2]
     del spoilt[missing]
-    spoilt[misshapen] = torch.zeros(1, 2, 3)
+    spoilt[wrong_shape] = torch.zeros(1, 2, 3)
     spoilt["fc.weight"] = torch.zeros(3, 16)
     torch.save({**content, "state_dict": spoilt}, tmp_path / "c.pth")
     with pytest.raises(ValueError) as error:
         load_weights(build(config), tmp_path / "c.pth")
-    for problem in (f"missing '{missing}'", f"'{misshapen}' has shape (1, 2, 3), expected", "unexpected 'fc.weight'"):
+    for problem in (f"missing '{missing}'", f"'{wrong_shape}' has shape (1, 2, 3), expected", "unexpected 'fc.weight'"):
         assert problem in str(error.value)
 
 

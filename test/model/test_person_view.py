@@ -19,7 +19,7 @@ def seen(root, scale: float = 1.0) -> torch.Tensor:
 def test_the_newest_person_is_centred_and_of_fixed_size():
     view, rotation = look_at_person(seen((1.2, -0.4, 3.0)))
     newest = view[0, -1]
-    assert newest.mean(dim=0).abs().max() < 0.03  # the mean of tangents is not quite the tangent of the mean
+    assert newest.mean(dim=0).abs().max() < 0.03  # the mean of coordinates is not quite the coordinate of the mean ray
     assert newest.square().sum(dim=-1).mean().sqrt() == pytest.approx(PERSON_SIZE, rel=1e-4)
     np.testing.assert_allclose(rotation[0] @ rotation[0].T, np.eye(3), atol=1e-6)
     assert torch.linalg.det(rotation[0]) == pytest.approx(1.0, abs=1e-5)

@@ -54,7 +54,7 @@ def renamed(skeleton, names: dict[str, str], prefix: str = ""):
 
 def write_bvh(path: Path, skeleton=MIXAMO, frames: int = 61, rate_hz: float = 60.0, order: str = "ZXY", scale=1.0,
               seed: int = 0, walk=(30.0, 0.0, 50.0), move=lambda motion: motion) -> dict[str, np.ndarray]:
-    """Write somebody who walks and swings every joint; returns (F, 3) places of the named joints, by matrices.
+    """Write a person who walks and swings every joint; returns (F, 3) positions of the named joints, by matrices.
 
     The same seed at another rate is the same motion. Channels of the root begin with its rotations in odd seeds.
     """

@@ -15,7 +15,7 @@ from factories import STANDING_M
 
 
 def people_world_m(frames: int, rng: np.random.Generator) -> np.ndarray:
-    """(F, 17, 3) somebody who crosses a room and waves; 50 Hz, z up."""
+    """(F, 17, 3) a person who crosses a room and waves; 50 Hz, z up."""
     upright = np.stack((STANDING_M[:, 2], STANDING_M[:, 0], -STANDING_M[:, 1]), axis=-1) + (0, 0, 0.95)
     t = np.arange(frames)[:, None, None] / 50.0
     swing = rng.normal(0, 0.1, (17, 3)) * np.sin(2 * np.pi * (rng.uniform(0.4, 1.2) * t + rng.uniform(0, 1)))

@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 
 from nanohtnet_ros.cli import main
 from nanohtnet_ros.core.skeleton import H36M_17
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.training.data.bvh import BvhMotion
 from nanohtnet_ros.training.data.bvh_folder import BvhOptions, metres_per_unit, resample
 from nanohtnet_ros.training.data.bvh_joints import find_mapping, leg_length, load_mapping, restore_bones, to_h36m
@@ -312,3 +315,83 @@ def test_folders_and_splits_are_checked(tmp_path, capsys):
         MotionCapture.from_bvh(tmp_path, "train", BvhOptions(subject_pattern=r"(subject\d)"))
     assert main(["data", "convert", str(tmp_path), str(tmp_path / "out.bin")]) == 1
     assert "ends in .npz" in capsys.readouterr().err
+
+
+TEXTS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+NUMBERS = st.floats(-1000, 1000, allow_nan=False).map(lambda x: round(x, 6))
+
+
+@st.composite
+def motions(draw):
+    """A random tree of joints with random channels, and its frames."""
+    kinds = [f"{axis}{kind}" for kind in ("position", "rotation") for axis in "XYZ"]
+    size = draw(st.integers(1, 6))
+    parents = [-1, *(draw(st.integers(0, i - 1)) for i in range(1, size))]
+    offsets = [[draw(NUMBERS) for _ in range(3)] for _ in parents]
+    channels = [draw(st.lists(st.sampled_from(kinds), max_size=6)) for _ in parents]
+    rows = [[draw(NUMBERS) for _ in range(sum(map(len, channels)))] for _ in range(draw(st.integers(1, 4)))]
+    return parents, offsets, channels, rows
+
+
+def text_of(motion, separator=" ", newline="\n"):
+    parents, offsets, channels, rows = motion
+
+    def joint(index):
+        words = ["ROOT" if index == 0 else "JOINT", f"j{index}", "{", "OFFSET", *map(str, offsets[index]),
+                 "CHANNELS", str(len(channels[index])), *channels[index]]
+        children = [child for child, parent in enumerate(parents) if parent == index]
+        for child in children:
+            words += joint(child)
+        return [*words, *([] if children else ["End", "Site", "{", "OFFSET", "0", "1", "0", "}"]), "}"]
+
+    lines = ["HIERARCHY", *joint(0)]
+    frames = [separator.join(map(str, row)) for row in rows]
+    head = ["\ufeff" + separator.join(lines), "MOTION", f"Frames: {len(rows)}", "Frame Time: 0.02"]
+    return newline.join([*head, *frames])
+
+
+@TEXTS
+@given(motions(), st.sampled_from([" ", "\t", "   "]), st.sampled_from(["\n", "\r\n"]))
+def test_any_hierarchy_is_read_as_it_was_written(tmp_path, motion, separator, newline):
+    parents, offsets, channels, rows = motion
+    if not rows[0]:  # without any channel a frame is an empty line, which cannot be told from none
+        return
+    (tmp_path / "a.bvh").write_bytes(text_of(motion, separator, newline).encode())
+    read = BvhMotion.load(tmp_path / "a.bvh")
+    joints = {joint.name: joint for joint in read.joints if not joint.name.endswith("_end")}
+    assert set(joints) == {f"j{i}" for i in range(len(parents))}
+    for index, parent in enumerate(parents):
+        joint = joints[f"j{index}"]
+        assert (read.joints[joint.parent].name if joint.parent >= 0 else None) == (f"j{parent}" if index else None)
+        np.testing.assert_allclose(joint.offset, offsets[index])
+        assert [f"{'XYZ'[axis]}{kind}" for kind, axis in joint.channels] == channels[index]
+    order = [int(joint.name[1:]) for joint in read.joints if joint.name in joints]  # depth first, as in the text
+    assert [channel for index in order for channel in channels[index]] == [
+        f"{'XYZ'[axis]}{kind}" for joint in read.joints for kind, axis in joint.channels]
+    np.testing.assert_allclose(read.values, rows)
+    positions = read.positions()
+    assert positions.shape == (len(rows), len(read.joints), 3) and np.isfinite(positions).all()
+    for index, joint in enumerate(read.joints):  # rotations keep the distance from the parent
+        if joint.parent >= 0 and not any(kind == "position" for kind, _ in joint.channels):
+            lengths = np.linalg.norm(positions[:, index] - positions[:, joint.parent], axis=-1)
+            np.testing.assert_allclose(lengths, np.linalg.norm(joint.offset), atol=1e-6 * (1 + np.abs(positions).max()))
+
+
+@pytest.mark.slow
+@TEXTS
+@given(motions(), st.data())
+@example(([-1], [[0, 0, 0]], [["Xrotation"]], [[1.0]]), None)
+def test_a_cut_or_garbled_file_is_a_motion_or_an_error_that_names_it(tmp_path, motion, data):
+    text = text_of(motion)
+    if data is not None:
+        start = data.draw(st.integers(0, len(text)))
+        end = data.draw(st.integers(start, len(text)))
+        text = text[:start] + data.draw(st.text(max_size=8)) + text[end:]
+    (tmp_path / "a.bvh").write_bytes(text.encode("utf-8", "surrogatepass"))
+    try:
+        read = BvhMotion.load(tmp_path / "a.bvh")
+    except UserError as error:
+        assert "a.bvh" in str(error)
+    else:
+        assert np.isfinite(read.values).all() and read.values.shape[1] == sum(len(j.channels) for j in read.joints)
+        assert len(read.values) >= 1 and 0 < read.frame_time_s < 1

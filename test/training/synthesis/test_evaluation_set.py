@@ -141,7 +141,7 @@ def test_motion_sets_of_short_sequences_repeat_no_frame_of_the_truth(capture):
     assert motion_set(short, 27, -13, frames=40) is None
 
 
-def test_clips_in_which_somebody_comes_too_near_are_left_out(capture, monkeypatch):
+def test_clips_with_too_little_depth_are_left_out(capture, monkeypatch):
     monkeypatch.setattr(evaluation_set, "MIN_DEPTH_M", 100.0)
     assert motion_set(capture, 27) is None
 
