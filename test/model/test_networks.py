@@ -90,6 +90,17 @@ def test_a_configuration_of_another_version_is_an_error(config, tmp_path):
             use(tmp_path / "c.pth")
 
 
+def test_checkpoints_that_still_hold_the_number_of_joints_load(tmp_path):
+    network = build(NANO).eval()
+    content = checkpoint_of(network)
+    torch.save({**content, "config": {**content["config"], "joints": 17}}, tmp_path / "c.pth")
+    assert load_network(tmp_path / "c.pth").config == NANO
+    load_weights(build(NANO), tmp_path / "c.pth")
+    torch.save({**content, "config": {**content["config"], "joints": 16}}, tmp_path / "c.pth")
+    with pytest.raises(ValueError, match="'joints'"):
+        load_network(tmp_path / "c.pth")
+
+
 def test_the_published_layout_is_a_start_too(tmp_path):
     config = NanoHTNetConfig(channels=48, layers=1, mlp_hidden=8, gcn_hidden=8)
     published, network = build(config), build(config)
