@@ -135,13 +135,13 @@ def run(
         training = Training(task, config, process, folder, provenance)
         if state is not None:
             training.load(state)
-        if process.is_first:
-            folder.begin(provenance, state["log_bytes"] if state else 0, training.samples)
-        if state is None:
-            training.save()
         if training.step == config.steps:
             training.say(f"{out}: finished, {config.samples} samples: the result is {folder.checkpoint}")
         else:
+            if process.is_first:
+                folder.begin(provenance, state["log_bytes"] if state else 0, training.samples)
+            if state is None:
+                training.save()
             training.train(shards, workers)
         if process.is_first:
             draw_curves(folder.log, out / "curves.png")
