@@ -21,7 +21,7 @@ MAY_CHANGE = {
     "nanohtnet": {"drop_path", "dropout_spatial", "dropout_temporal", "zero_root", "output_offsets", "uncertainty"},
     "temporal_conv": {"dropout", "zero_root", "uncertainty"},
 }
-"""What a training may start with otherwise than its checkpoint; the rest decides what the tensors mean."""
+"""Fields in which a training may differ from its starting checkpoint; the others determine what tensors mean."""
 
 
 def checkpoint_of(network: LiftingModule) -> dict[str, Any]:
@@ -159,7 +159,7 @@ def infer_config(state_dict: dict[str, Tensor], swap_arm_tokens: bool = False) -
     The number of heads and the dropout rates leave no trace in the tensors: the published network's are taken.
 
     Raises:
-        UserError: a tensor that tells a size is missing or is no matrix; the message names it.
+        UserError: a tensor that determines a size is missing or has other dimensions; the message names it.
     """
     def shape(name: str, dims: int) -> tuple[int, ...]:
         if name not in state_dict:

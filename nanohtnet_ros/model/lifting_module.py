@@ -13,7 +13,7 @@ from nanohtnet_ros.model.person_view import look_at_person, look_back
 
 
 class LiftingModule(nn.Module, ABC):
-    """A 2D-to-3D lifting network; subclasses give `features` and `feature_width` and make the linear layer `fc`."""
+    """A 2D-to-3D lifting network; subclasses define `features`, `feature_width` and the linear layer `fc`."""
 
     config: NetworkConfig
     fc: nn.Linear

@@ -31,7 +31,7 @@ EXCLUDED = -1e6  # similarity of a key that is no negative; finite, for a query 
 
 @dataclass(frozen=True)
 class PoseCLRConfig:
-    """How positive and negative pairs are made and compared.
+    """Settings of positive and negative pairs.
 
     Attributes:
         views: V, cameras that see each moment: one is the query's, the others give its positive keys.

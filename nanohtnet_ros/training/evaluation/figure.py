@@ -29,7 +29,7 @@ def alpha(measure: str) -> float:
 
 
 def draw_report(report: dict[str, Any], path: Path) -> None:
-    """Write a PNG with a panel for each part of a report that `report.measure` made."""
+    """Write a PNG with a panel for each part of a report, see `report.measure`."""
     conditions = list(report["metrics"])
     panels = [(draw_breakdown, name) for name in report["by"]]
     if len(report["look_ahead"]) > 1:

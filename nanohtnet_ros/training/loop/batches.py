@@ -61,7 +61,7 @@ def load_batches(
     """This process's batches from step `first` on, on its device.
 
     Args:
-        workers: processes that make batches ahead; 0 makes each when it is needed.
+        workers: processes that prefetch batches; 0 for none.
     Raises:
         UserError: workers with batches made on a GPU.
     """

@@ -33,8 +33,7 @@ class LoopConfig:
             otherwise. float16 scales the loss.
         evaluate_every: samples between two evaluations.
         save_every: samples between two states to resume from; an evaluation saves one too.
-        batches_on: where batches are made: "cpu", or "device" for the device that trains. The two draw different
-            random numbers.
+        batches_on: device to draw batches on: "cpu", or "device" for that of the training. Their random numbers differ.
         seed: of the weights, the batches and the dropout.
     """
 
@@ -68,7 +67,7 @@ class LoopConfig:
         return math.ceil(self.samples / self.batch_size)
 
     def steps_between(self, samples: int) -> int:
-        """Whole steps, at least one, that a number of samples makes."""
+        """Whole steps, at least one, of a number of samples."""
         return max(1, samples // self.batch_size)
 
 

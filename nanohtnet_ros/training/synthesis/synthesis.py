@@ -28,7 +28,7 @@ from nanohtnet_ros.training.synthesis.virtual_camera import (
 
 @dataclass(frozen=True)
 class Synthesis:
-    """How training windows are made from recorded motion.
+    """Settings of training windows from recorded motion.
 
     Attributes:
         crossover: exchange of upper bodies and arms between recordings.
