@@ -303,3 +303,25 @@ def test_of_a_person_cut_at_the_waist_only_what_is_seen_is_published(make_keypoi
     assert not seen[Joint.HIP] and seen[Joint.L_SHOULDER]
     assert np.isfinite(session.batches[0]).all()
     np.testing.assert_allclose(person.root_m, (0.1, 0.0, 3.0), atol=0.02)
+
+
+LENSES = (
+    Camera(640, 480, 600.0, 600.0, 319.5, 239.5), FISHEYE,
+    Camera(640, 480, 420.0, 420.0, 319.5, 239.5, "plumb_bob", (-0.4, 0.0, 0.0, 0.0)))
+
+
+@pytest.mark.parametrize("lens", LENSES, ids=["pinhole", "fisheye", "folding"])
+def test_any_keypoints_give_people_or_none(lens):
+    """Keypoints from elsewhere may lie anywhere: what comes out is finite or missing, and nothing is raised."""
+    random, (_, session, _) = np.random.default_rng(0), make([])
+    lifter = Lifter(WindowLifter(session, ModelCard(9, 50.0, (-2, -1, 0), 0, "h36m_17", 2.29)))
+    for i in range(300):
+        spread = random.choice((1.0, 100.0, 1e4, 1e30))
+        xy_px = random.normal((320, 240), spread, (17, 2))
+        xy_px[random.random(17) < random.choice((0.0, 0.5, 0.95))] = random.choice((np.nan, np.inf, 1e30))
+        keypoints = Keypoints(xy_px, random.choice((0.0, 0.05, 0.5, 1.0, np.nan), 17))
+        for person in lifter.step([TrackedKeypoints(1, 0.0, keypoints)], ns(1 + i / 50), lens):
+            missing = np.isnan(person.joints_rel_m).all(axis=1)
+            np.testing.assert_array_equal(missing, person.confidence == 0)
+            assert person.root_m is None or np.isfinite(person.root_m).all()
+    assert np.isfinite(np.concatenate([batch.ravel() for batch in session.batches])).all()
