@@ -132,7 +132,7 @@ def test_whatever_goes_wrong_inside_the_node_lives_on(peer, picture, wait_for):
         detector = node._processor._estimator.tracker._detector
         detect = detector.detect
 
-        def fail(image_bgr):
+        def fail(*arguments):
             raise FloatingPointError("a detector's bad day")
 
         detector.detect = fail
