@@ -2,9 +2,9 @@
 
     python tools/measure_detectors.py [--repeats 200]
 
-Networks are left out: their outputs are made up, of the real sizes and with as many candidates around each person. What
-stays is what this package does after a network, up to Human3.6M's joints, and before it, for an image of 640x480.
-Medians, on one thread; the plain loop is a textbook's, and the ratio of the two says more than milliseconds do.
+Networks are left out: their outputs are generated, of the real sizes and with as many candidates around each person. It
+measures what this package does after a network, up to Human3.6M's joints, and before it, for an image of 640x480.
+Medians, on one thread.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from nanohtnet_ros.detectors import rtmdet, rtmo, rtmpose, yolo_pose, yolox
 from nanohtnet_ros.detectors.base import people_from_coco
-from nanohtnet_ros.detectors.boxes import nms
 from nanohtnet_ros.detectors.network_input import Letterbox, letterbox
 
 PEOPLE = (1, 2, 5, 10, 20, 30)
@@ -50,22 +49,6 @@ def crowd(people: int, candidates: int, rng: np.random.Generator) -> tuple[np.nd
     size = np.array((60, 110)) * rng.uniform(0.95, 1.05, (len(middle), 1))
     return np.hstack((middle - size / 2, middle + size / 2)).astype(np.float32), rng.uniform(
         0.4, 0.95, len(middle)).astype(np.float32)
-
-
-def plain_nms(boxes: list, scores: list, max_iou: float) -> list[int]:
-    """Suppression as a textbook writes it."""
-    kept: list[int] = []
-    for i in sorted(range(len(boxes)), key=lambda i: -scores[i]):
-        a = boxes[i]
-        for j in kept:
-            b = boxes[j]
-            width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
-            shared = max(width, 0.0) * max(height, 0.0)
-            if shared > max_iou * ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - shared):
-                break
-        else:
-            kept.append(i)
-    return kept
 
 
 def yolo_columns(people: int, rng: np.random.Generator) -> np.ndarray:
@@ -100,16 +83,12 @@ def yolox_rows(people: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def rows(image: np.ndarray, people: int, repeats: int) -> dict[str, float]:
-    """Milliseconds of each piece of work, and how many times as long the plain loop takes."""
+    """Milliseconds of each piece of work."""
     rng = np.random.default_rng(people)
 
     def ms(work: Callable[[], object]) -> float:
         return median_ms(work, repeats)
 
-    boxes, scores = crowd(people, CANDIDATES, rng)
-    suppression = ms(lambda: nms(boxes, scores, 0.45))
-    lists = boxes.tolist(), scores.tolist()
-    plain = median_ms(lambda: plain_nms(*lists, 0.45), max(5, repeats // 10))
     columns, end_to_end, grids = yolo_columns(people, rng), yolo_rows(people, rng), yolox_rows(people, rng)
     one_stage = crowd(people, 1, rng)
     dets = np.column_stack(one_stage).astype(np.float32)
@@ -129,8 +108,6 @@ def rows(image: np.ndarray, people: int, repeats: int) -> dict[str, float]:
         SAME.boxes_to_image(found[yolox.confident_boxes(found, 0.3, 0.45, 30), :4])
 
     return {
-        f"suppression of {CANDIDATES} boxes a person": suppression,
-        "… a plain loop, times as long": plain / suppression,
         "YOLO11-pose, 8400 cells": ms(lambda: people_from_coco(*yolo_pose.decode(columns, SAME, 30))),
         "YOLO26-pose, 300 rows": ms(lambda: people_from_coco(*yolo_pose.decode(end_to_end, SAME, 30))),
         "RTMO": ms(lambda: people_from_coco(*rtmo.decode(dets, keypoints, SAME, 30))),
