@@ -1,7 +1,7 @@
-"""A stand-in for TensorRT and for the GPU's memory.
+"""A fake TensorRT, and a fake memory of the GPU.
 
 Engines hold ONNX files; ONNX Runtime computes them at the addresses that the session has set. `test_tensorrt_api.py`
-holds its names against the real bindings.
+checks its names against the real bindings.
 """
 
 from __future__ import annotations
@@ -286,7 +286,7 @@ def array(address: int, shape: tuple[int, ...], dtype: type) -> np.ndarray:
 
 
 def make_memory(trt: ModuleType) -> type:
-    """A stand-in for `CudaMemory` that lies in the CPU's memory."""
+    """A fake `CudaMemory` in the CPU's memory."""
 
     class Graph:
         def __init__(self):

@@ -1,4 +1,4 @@
-"""The package's log for people at a terminal."""
+"""The package's log on the terminal."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ WORST_MPJPE_MM = 100.0  # a network that works is far below, one that computes n
 
 @dataclass(frozen=True)
 class Backend:
-    """What runs the network, and how far from ONNX Runtime's joints on the CPU its own may lie, millimetres."""
+    """What runs the network, and the largest accepted distance from ONNX Runtime's joints on the CPU, millimetres."""
 
     title: str
     device: str

@@ -53,7 +53,7 @@ class Region:
 
 @dataclass(frozen=True, eq=False)
 class Landmarks:
-    """What the landmark network says of one region: (33, 2) pixels, (33,) confidences, score, next region."""
+    """The landmark network's result for one region: (33, 2) pixels, (33,) confidences, score, next region."""
 
     xy_px: np.ndarray
     confidence: np.ndarray
@@ -102,7 +102,7 @@ class BlazePoseNetworks:
             tile: where the view lies in the image.
             threshold: least score.
         Returns:
-            Regions in the image, the surest first.
+            Regions in the image, highest score first.
         """
         out = self._detector.run_named(self._detector_input.batch([view_bgr]))
         scores = sigmoid(out["scores"][0, :, 0])

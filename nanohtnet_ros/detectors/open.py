@@ -33,8 +33,8 @@ def open_detector(
         max_people: people found at most.
         detect_every: frames between person detections while tracking, for BlazePose and RTMPose.
         threads: CPU threads of each network.
-        search_s: longest time until BlazePose has looked at every place for newcomers; the longer it may take, the
-            smaller the people who are found.
+        search_s: longest time in which BlazePose searches the whole image for people, seconds; the longer, the
+            farther away they may be.
         family: of the file, or `auto` to recognise it by its tensors.
         person_detector: name or path of the network that finds boxes, for RTMPose.
         person_family: of that file, or `auto`.

@@ -1,1 +1,1 @@
-"""Networks as sessions, and where their files lie."""
+"""Networks as sessions, and their files."""

@@ -60,7 +60,7 @@ class Session(ABC):
         return self._infer(x)
 
     def close(self) -> None:
-        """Free what the network holds; may be called again."""
+        """Free the network's memory; may be called again."""
         if not self.closed:
             self.closed = True
             self._free()

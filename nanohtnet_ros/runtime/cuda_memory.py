@@ -9,7 +9,7 @@ from typing import Any
 
 
 class CudaMemory:
-    """Where a session's tensors lie, and the stream that works on them."""
+    """A session's tensors, and the stream that works on them."""
 
     def __init__(self, torch: ModuleType) -> None:
         self._torch = torch
@@ -40,7 +40,7 @@ class CudaMemory:
         self.stream.synchronize()
 
     def release(self) -> None:
-        """Give memory that no tensor holds any more back to the GPU."""
+        """Return the memory of deleted tensors to the GPU."""
         self._torch.cuda.empty_cache()
 
 

@@ -27,8 +27,8 @@ def build_engine(path: Path, precision: str, max_batch: int, timing: bytes) -> t
 
     Args:
         path: the ONNX file. One input; its batch may be dynamic, nothing else.
-        precision: one of `PRECISIONS`. fp32 is true FP32 (no TF32). fp16 computes products in half precision, and what
-            follows them as far as `half.py` says; TensorRT 8.6, whose networks are not typed, decides by itself.
+        precision: one of `PRECISIONS`. fp32 is true FP32 (no TF32). fp16 computes in half precision; TensorRT
+            8.6, whose networks are not typed, chooses the layers by itself.
         max_batch: largest batch, if it is dynamic.
         timing: timing cache of earlier builds, or nothing.
     Returns:
@@ -102,7 +102,7 @@ def _set_profile(
 
 
 def _timing_cache(config: trt.IBuilderConfig, timing: bytes) -> trt.ITimingCache:
-    """Use an earlier build's timings, or begin anew where TensorRT cannot use them."""
+    """Use an earlier build's timings, or start with none where TensorRT cannot use them."""
     cache = config.create_timing_cache(timing)
     if cache is None or not config.set_timing_cache(cache, False):
         cache = config.create_timing_cache(b"")

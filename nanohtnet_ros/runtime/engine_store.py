@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 
 class EngineFileError(ValueError):
-    """A file is not the engine that it should be; the message says what is wrong with it."""
+    """A file is not the expected engine; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ class EngineKey:
         return cls(_onnx_sha256(path), tensorrt, gpu.name, gpu.compute_capability, precision, profile)
 
     def file(self, stem: str) -> Path:
-        """Where the engine of a model of this name lies."""
+        """Path of the engine of a model of this name."""
         digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
         return engine_dir() / f"{stem}-{self.precision}-{digest[:16]}.engine"
 
     def difference(self, other: dict) -> str:
-        """In what another key differs, for people."""
+        """The difference of another key, as text."""
         mine, other = json.loads(json.dumps([asdict(self), other]))
         names = {"onnx_sha256": "another version of the model", "profile": f"batches {other.get('profile')}",
                  "precision": str(other.get("precision")), "tensorrt": f"TensorRT {other.get('tensorrt')}",
@@ -116,7 +116,7 @@ def bare_engine(path: Path) -> bytes:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of an engine's file; it goes with the process, however that ends."""
+    """Hold the lock of an engine's file; the kernel releases it when the process ends, however that happens."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.with_suffix(".lock").open("w") as file:
         try:

@@ -58,7 +58,7 @@ def test_what_a_card_does_not_say_is_not_made_up(listed):
     assert row["look-ahead s"] == "0.08 to 0.1 (2)"
 
 
-def test_speed_is_not_measured_where_nobody_asks(listed, monkeypatch):
+def test_speed_is_not_measured_unless_asked(listed, monkeypatch):
     monkeypatch.setattr(models, "open_session", lambda *args: pytest.fail("a network was opened"))
     assert listed("--speed", "false")["ms a window"] == ""
 

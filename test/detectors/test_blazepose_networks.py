@@ -32,7 +32,7 @@ def test_weighted_nms_groups_by_overlap_best_first():
     assert weighted_nms(np.zeros((0, 4)), np.zeros(0)) == []
 
 
-def test_heatmap_refinement_moves_to_the_peak_only_where_it_is_sure():
+def test_heatmap_refinement_moves_to_the_peak_only_where_it_is_confident():
     heatmap = np.full((2, 64, 64), -20.0, np.float32)
     heatmap[0, 30, 33] = 20.0  # row 30, column 33
     heatmap[1, 10, 10] = -1.0

@@ -63,11 +63,11 @@ def test_normalisation_is_the_formula_in_the_networks_order():
 @pytest.mark.parametrize("size", [(640, 480), (100, 300), (320, 256), (1, 1), (1001, 37)])
 def test_letterbox_keeps_corners_and_fills_with_grey(size, centred):
     image = np.full((size[1], size[0], 3), 255, np.uint8)
-    x, place = letterbox(image, (320, 256), centred)
+    x, placed = letterbox(image, (320, 256), centred)
     assert x.shape == (256, 320, 3)
     rows, columns = np.nonzero(x[..., 0] == 255)
     corners = np.array([(columns.min() - 0.5, rows.min() - 0.5), (columns.max() + 0.5, rows.max() + 0.5)])
-    np.testing.assert_allclose(place.to_image(corners), ((-0.5, -0.5), np.array(size) - 0.5), atol=1e-3)
+    np.testing.assert_allclose(placed.to_image(corners), ((-0.5, -0.5), np.array(size) - 0.5), atol=1e-3)
     assert set(np.unique(x)) <= {114, 255}
     margins = (columns.min(), 319 - columns.max()), (rows.min(), 255 - rows.max())
     assert all(abs(low - high) <= 1 if centred else low == 0 for low, high in margins)
@@ -135,7 +135,7 @@ def test_rows_and_columns_of_yolo_say_the_same():
         yolo_pose.decode(np.zeros((84, 8400)), SAME, 6)
 
 
-def test_people_are_limited_to_the_surest():
+def test_people_are_limited_to_the_highest_scores():
     dets = np.array([[i * 100, 0, i * 100 + 50, 100, 0.4 + i / 20] for i in range(8)])
     keypoints = np.arange(8)[:, None, None] * np.ones((8, 17, 3))
     xy, _ = rtmo.decode(dets, keypoints, SAME, 3)

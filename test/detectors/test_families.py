@@ -103,7 +103,7 @@ def test_joints_move_and_grow_with_the_image(one_stage, top_down, kind):
 
 
 @pytest.mark.parametrize("kind", [*ONE_STAGE, "rtmpose"])
-def test_nobody_is_nobody_and_odd_images_do_no_harm(one_stage, top_down, kind):
+def test_images_without_people_and_of_odd_kinds(one_stage, top_down, kind):
     detector = top_down() if kind == "rtmpose" else one_stage(kind)
     for shape in ((480, 640, 3), (1, 1, 3), (30, 1000, 3), (1080, 64, 3)):
         assert detector.detect(np.zeros(shape, np.uint8), 0) == []

@@ -1,4 +1,4 @@
-"""Families are told by tensors, and what fits none is answered with what was expected."""
+"""Families are recognised by tensors; the message about a file that fits none lists what was expected."""
 
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def test_what_could_be_anything_must_be_named():
     (Session(dets=(1, -1, 5), labels=(1, -1)), "auto", "looks like rtmdet, which finds boxes"),
     (Session(), "auto", "is not a known detector of keypoints"),
 ])
-def test_what_fits_no_family_is_told_what_was_expected(session, family, says):
+def test_a_file_of_no_family_gets_a_list_of_what_was_expected(session, family, says):
     with pytest.raises(ValueError, match=says):
         recognise(session, Path("end2end.onnx"), "keypoints", family)
 

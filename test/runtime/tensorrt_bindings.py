@@ -72,7 +72,7 @@ def api_of(version: str, cache: Path) -> dict:
     if not dumped.is_file():
         folder = cache / f"{VERSIONS[version]}-{python}"
         if reason := install(VERSIONS[version], folder):
-            pytest.skip(f"pip cannot bring {VERSIONS[version]} here: {reason}")
+            pytest.skip(f"pip cannot download {VERSIONS[version]} here: {reason}")
         make_stubs(folder)
         part = dumped.with_suffix(f".{os.getpid()}")
         part.write_text(run_over_stubs(DUMP, folder))

@@ -102,7 +102,7 @@ def test_built_once_then_read(get, log):
     (lambda content: content.replace(b"Fake Orin", b"Fake Xavi"), "was built for the GPU Fake Xavi"),
     (lambda content: content.replace(b'"10.3.0"', b'"10.2.0"', 1), "was built for TensorRT 10.2.0"),
 ])
-def test_a_damaged_or_foreign_engine_is_built_anew_with_one_line(get, log, damage, reason):
+def test_a_damaged_or_foreign_engine_is_rebuilt_with_one_line(get, log, damage, reason):
     first, _ = get()
     (file,) = engine_files()
     file.write_bytes(damage(file.read_bytes()))
@@ -126,7 +126,7 @@ def test_another_tensorrt_precision_or_batch_is_another_engine(get, log):
     assert get("10.3.0")[0] and not log.messages
 
 
-def test_a_changed_model_is_built_anew(get, log, small_onnx):
+def test_a_changed_model_is_rebuilt(get, log, small_onnx):
     get()
     content = small_onnx.read_bytes()
     small_onnx.write_bytes(content + b"\x32\x00")  # an empty field more
@@ -134,7 +134,7 @@ def test_a_changed_model_is_built_anew(get, log, small_onnx):
     assert "another version of the model" in reasons(log)[-1]
 
 
-def test_an_engine_that_tensorrt_does_not_take_is_built_anew_once(fake_trt, small_onnx, log):
+def test_an_engine_that_tensorrt_cannot_load_is_rebuilt_once(fake_trt, small_onnx, log):
     fake_trt()
     TensorRTSession.from_onnx(small_onnx).close()
     trt = fake_trt()
