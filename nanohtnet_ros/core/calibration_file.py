@@ -27,8 +27,11 @@ class _Loader(yaml.SafeLoader):
     """YAML with OpenCV's own tag for matrices."""
 
 
-_Loader.add_constructor(
-    "tag:yaml.org,2002:opencv-matrix", lambda loader, node: loader.construct_mapping(node, deep=True))
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict:
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:opencv-matrix", _mapping)
 
 
 def read_calibration(path: Path | str) -> dict[str, Any]:

@@ -36,8 +36,7 @@ def draw_keypoints(image_bgr: np.ndarray, skeletons: Skeleton2DArray) -> np.ndar
 def draw_skeleton(axes: plt.Axes, joints_cam_m: np.ndarray, colour, label: str | None = None, **style) -> None:
     """Bones of one person; the camera's axes are shown with y as depth and z up."""
     x, y, z = joints_cam_m.T
-    for bone in H36M_17.bones:
-        bone = list(bone)
+    for bone in map(list, H36M_17.bones):
         axes.plot(x[bone], z[bone], -y[bone], color=colour, label=label, **style)
         label = None
 

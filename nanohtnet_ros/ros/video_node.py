@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.time import Duration, Time
@@ -39,7 +40,6 @@ class VideoNode(Node):
                 self._diagnostics.set("calibration", OK, self._p.camera_info_file)
             except ValueError as error:
                 self._diagnostics.set("calibration", ERROR, str(error))
-        self._source: VideoSource | None = None
         self._published = 0
         self._first_stamp: Time | None = None
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -51,28 +51,28 @@ class VideoNode(Node):
 
     def _open(self) -> None:
         try:
-            self._source = VideoSource(self._p.source, self._p.frame_rate)
+            source = VideoSource(self._p.source, self._p.frame_rate)
         except ValueError as error:
             self._diagnostics.set("source", ERROR, str(error))
             self._replace_timer(RETRY_S, self._open)
             return
-        rate_hz = self._source.frame_rate_hz
+        rate_hz = source.frame_rate_hz
         self._diagnostics.set("source", OK, f"{self._p.source}, {rate_hz:g} frames a second")
-        period_s = WEBCAM_PERIOD_S if self._source.live else 1.0 / (rate_hz * self._p.speed)
-        self._replace_timer(period_s, self._publish_next)
+        period_s = WEBCAM_PERIOD_S if source.live else 1.0 / (rate_hz * self._p.speed)
+        self._replace_timer(period_s, lambda: self._publish_next(source))
 
-    def _publish_next(self) -> None:
+    def _publish_next(self, source: VideoSource) -> None:
         if self._first_stamp is None and self._images.get_subscription_count() < self._p.wait_for_subscribers:
             return
-        frame = self._read()
+        frame = self._read(source)
         if frame is None:
             return
         if self._first_stamp is None:
             self._first_stamp = self.get_clock().now()
-        if self._source.live:
+        if source.live:
             stamp = self.get_clock().now()
         else:  # the source's own time, whatever the speed
-            stamp = self._first_stamp + Duration(nanoseconds=int(self._published / self._source.frame_rate_hz * 1e9))
+            stamp = self._first_stamp + Duration(nanoseconds=int(self._published / source.frame_rate_hz * 1e9))
         self._published += 1
         image = image_to_msg(frame)
         image.header.stamp = stamp.to_msg()
@@ -82,20 +82,20 @@ class VideoNode(Node):
         self._camera_infos.publish(camera_info)
         self._images.publish(image)
 
-    def _read(self):
+    def _read(self, source: VideoSource) -> np.ndarray | None:
         """The next frame; at the end from the start again, or None and the node ends or retries."""
         try:
-            frame = self._source.read()
-            if frame is None and self._p.loop and not self._source.live:
-                self._source.rewind()
-                frame = self._source.read()
+            frame = source.read()
+            if frame is None and self._p.loop and not source.live:
+                source.rewind()
+                frame = source.read()
         except ValueError as error:
             self._diagnostics.set("source", ERROR, str(error))
             return None
         if frame is not None:
             return frame
-        self._source.close()
-        if self._source.live:
+        source.close()
+        if source.live:
             self._diagnostics.set("source", ERROR, f"webcam {self._p.source} gives no more images: is it unplugged?")
             self._replace_timer(RETRY_S, self._open)
         elif self._p.exit_at_end:

@@ -67,10 +67,10 @@ class VideoSource:
             return None
         path = self._images[self._next]
         self._next += 1
-        frame = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if frame is None:
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if image is None:
             raise UserError(f"{path} is no image that OpenCV can read: remove it or convert it")
-        return frame
+        return image
 
     def rewind(self) -> None:
         """Go back to the first frame of a file or folder."""
