@@ -81,7 +81,7 @@ def test_a_bad_calibration_file_is_a_diagnostic_and_images_still_come(processes,
     (tmp_path / "bad.yaml").write_text("image_width: 64\nimage_height: 48\n")
     heard, images = peer.diagnostics(), peer.listen("image", Image)
     processes.node("video_node", source=f"'{folder}'", loop="true", camera_info_file=f"'{tmp_path / 'bad.yaml'}'")
-    wait_for(lambda: "lacks 'camera_matrix'" in heard("video_node"), "the diagnostic")
+    wait_for(lambda: "bad.yaml lacks '" in heard("video_node"), "the diagnostic")
     wait_for(lambda: images, "images")
 
 
