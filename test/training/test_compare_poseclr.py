@@ -43,6 +43,7 @@ def test_the_table_is_of_means_spreads_and_paired_gains(tool):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # on a loaded machine
 def test_the_experiment_goes_on_where_it_stopped(tool, mocap_file, tmp_path, monkeypatch, capsys):
     (tmp_path / "tune.yaml").write_text(MODEL)
     (tmp_path / "pre.yaml").write_text(MODEL + "poseclr: {views: 2, bank_size: 64}\n")

@@ -27,6 +27,7 @@ def outcome(out):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # on a loaded machine
 def test_a_training_killed_again_and_again_ends_with_the_same_bits(mocap_file, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     train(mocap_file, whole, RECIPE, device="cpu", threads=1)
