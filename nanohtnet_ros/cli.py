@@ -95,7 +95,8 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 if it went well, 1 after an error that the message says how to mend, 2 for an unknown command.
+        0 if it went well, 1 after an error that the message says how to mend, 2 for an unknown command, 130 after
+        Ctrl-C.
     """
     argv = sys.argv[1:] if argv is None else argv
     if argv == ["--version"]:
@@ -120,6 +121,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"nanohtnet {words}: {error}: install it, or the extra of this package that holds it (train, viz, onnx)",
               file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 130
     except BrokenPipeError:  # the reader of our output has seen enough
         return 0
     except (UserError, OSError, ImportError) as error:

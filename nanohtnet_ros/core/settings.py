@@ -61,11 +61,11 @@ class Settings:
     """
 
     def __post_init__(self) -> None:
-        """Check every value; a whole number is taken for a float."""
+        """Check every value; a whole number is taken for a float, and for a text, as in `source:=0`."""
         for entry in fields(self):
             value, kind = getattr(self, entry.name), type(default_of(entry))
-            if kind is float and type(value) is int:
-                value = float(value)
+            if kind in (float, str) and type(value) is int:
+                value = kind(value)
                 object.__setattr__(self, entry.name, value)
             if kind is tuple and isinstance(value, list):
                 value = tuple(value)

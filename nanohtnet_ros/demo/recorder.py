@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import importlib
 import time
 from pathlib import Path
@@ -10,13 +11,19 @@ from ament_index_python.packages import get_package_share_directory
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
-from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from rclpy.subscription import Subscription
+from rosbags.interfaces import Connection, Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
+from nanohtnet_ros.runtime.output_folder import writing
+
+PART = ".recording"
+"""Folder of a bag that is being written."""
+
 DRAWN_ON_DEMAND = "/debug_image"
-"""Ending of topics that cost a drawing as soon as somebody subscribes; the bag holds what they are drawn from."""
+"""Ending of topics that cost a drawing as soon as there is a subscriber; the bag holds what they are drawn from."""
 
 FOREVER = QosTime(9223372036, 854775807)
 """What rosbag2 writes for a deadline, lifespan or lease that is not limited."""
@@ -38,26 +45,77 @@ def bag_typestore() -> Typestore:
     return typestore
 
 
-def new_bag(folder: Path) -> Writer:
-    """Open a new rosbag2 bag: MCAP, zstd in chunks. The folder must not exist yet."""
-    writer = Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP)
-    writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-    writer.open()
-    return writer
+def bag_files(folder: Path) -> list[str]:
+    """Patterns of a bag's files in a folder, also of one that is being written."""
+    name = glob.escape(folder.resolve().name)
+    return [f"{PART}/*/*.mcap", f"{PART}/*/metadata.yaml", f"{name}.mcap", "metadata.yaml"]
+
+
+class Bag:
+    """A new rosbag2 bag, MCAP with zstd in chunks; only when it is closed do its files come into their folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open it.
+
+        Args:
+            folder: that holds neither a bag nor a part of one (`bag_files`).
+        """
+        self._folder = folder
+        self.path = folder / f"{folder.name}.mcap"
+        self._part = folder / PART / folder.name  # the writer makes its own folder, whose name is the bag's
+        self._writer = Writer(self._part, version=9, storage_plugin=StoragePlugin.MCAP)
+        self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        self._typestore = bag_typestore()
+        with writing(self.path):
+            self._writer.open()
+
+    def add(self, topic: str, type_name: str, qos: Qos) -> Connection:
+        """Add a topic.
+
+        Args:
+            qos: to play it with.
+        """
+        return self._writer.add_connection(topic, type_name, typestore=self._typestore, offered_qos_profiles=[qos])
+
+    def write(self, connection: Connection, time_ns: int, data: bytes) -> None:
+        """Write a serialized message.
+
+        Raises:
+            OSError: it cannot be written; the message names the file.
+        """
+        with writing(self.path):
+            self._writer.write(connection, time_ns, data)
+
+    def close(self) -> None:
+        """Complete the bag.
+
+        Raises:
+            OSError: it cannot be written; the message names the file.
+        """
+        with writing(self.path):
+            self._writer.close()
+            for file in self._part.iterdir():
+                file.replace(self._folder / file.name)
+            self._part.rmdir()
+            self._part.parent.rmdir()
 
 
 class Recorder(Node):
-    """Subscribes to each topic as it appears and writes its messages, undecoded, with the time of their arrival.
+    """Subscribes to each topic as it appears and writes its messages, undecoded, with the time of their publication.
 
     Drawn images are left out.
+
+    Attributes:
+        counts: messages written of each topic.
+        error: why nothing is written any more, or None.
     """
 
-    def __init__(self, bag: Writer) -> None:
+    def __init__(self, bag: Bag) -> None:
         """Start recording into an open bag, which stays the caller's to close."""
         super().__init__("recorder")
-        self._typestore = bag_typestore()
         self._bag = bag
         self.counts: dict[str, int] = {}
+        self.error: OSError | None = None
         self._timer = self.create_timer(0.05, self._look_for_topics, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _look_for_topics(self) -> None:
@@ -79,12 +137,22 @@ class Recorder(Node):
             QosHistory.KEEP_LAST, 10, QosReliability.RELIABLE if reliable else QosReliability.BEST_EFFORT,
             QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
             FOREVER, FOREVER, QosLiveliness.AUTOMATIC, FOREVER, False)
-        connection = self._bag.add_connection(
-            topic, type_name, typestore=self._typestore, offered_qos_profiles=[played_as])
+        connection = self._bag.add(topic, type_name, played_as)
         self.counts[topic] = 0
 
-        def write(data: bytes) -> None:
-            self._bag.write(connection, time.time_ns(), data)
-            self.counts[topic] += 1
+        def write_with_info(data: bytes, info: dict[str, int]) -> None:
+            # Not the time of arrival: this process may lag, and with one topic more than with another.
+            write(data, info["source_timestamp"])
 
-        self.create_subscription(message_class(type_name), topic, write, qos, raw=True)
+        def write(data: bytes, time_ns: int = 0) -> None:
+            if self.error is not None:
+                return
+            try:
+                self._bag.write(connection, time_ns or time.time_ns(), data)
+            except OSError as error:
+                self.error = error
+            else:
+                self.counts[topic] += 1
+
+        callback = write_with_info if hasattr(Subscription, "CallbackType") else write  # Humble gives no info
+        self.create_subscription(message_class(type_name), topic, callback, qos, raw=True)

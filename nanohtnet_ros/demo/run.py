@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import rclpy
-from ament_index_python.packages import get_package_share_directory
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
 from tqdm import tqdm
 
 from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.demo.picture import draw_demo
-from nanohtnet_ros.demo.recorder import Recorder, new_bag
+from nanohtnet_ros.demo.processes import Interrupted, Value, end, interruptible, isolate, log_end, start
+from nanohtnet_ros.demo.recorder import Bag, Recorder, bag_files
 from nanohtnet_ros.demo.scoring import Recording, report
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.estimator import PoseEstimator
+from nanohtnet_ros.ros.shared_memory import shared_memory_problem
+from nanohtnet_ros.runtime.output_folder import OutputFolder, writing
 from nanohtnet_ros.samples.clips import Clip, packaged_clips
 from nanohtnet_ros.samples.video_source import VideoSource
 
@@ -33,6 +32,7 @@ QUIET_S = 1.0
 TIMEOUT_S = 60.0
 SPEEDS = (1.0, 0.5, 0.25, 0.1)
 MAX_DROPS = 0.05
+VIDEO_NODE = "video_node"
 
 
 def demo(out: Path = Path("demo_output"), speed: float = 0.0) -> None:
@@ -41,7 +41,7 @@ def demo(out: Path = Path("demo_output"), speed: float = 0.0) -> None:
     Writes a bag of all topics (`OUT/*.mcap`, `ros2 bag play OUT`), `OUT/report.json` and `OUT/demo.png`.
 
     Args:
-        out: folder to write; a former run's is replaced.
+        out: folder to write; a former run's files in it are replaced, nothing else is.
         speed: playback speed; 0 chooses real time, or less where this machine is too slow for it.
     """
     play(packaged_clips(), out, speed)
@@ -53,38 +53,87 @@ def run(video: Path, out: Path = Path("nanohtnet_output"), camera_info: Path | N
     Writes a bag of all topics (`OUT/*.mcap`, `ros2 bag play OUT`), `OUT/report.json` and `OUT/demo.png`.
 
     Args:
-        video: the file.
-        out: folder to write; a former run's is replaced.
+        video: the file, or a folder of images.
+        out: folder to write; a former run's files in it are replaced, nothing else is.
         camera_info: the camera's calibration (camera_calibration's YAML); without it a field of view is assumed.
         speed: playback speed; 0 chooses real time, or less where this machine is too slow for it.
     """
-    VideoSource(str(video)).close()  # says what is wrong with the file before anything starts
-    if camera_info is not None and not camera_info.is_file():
-        raise UserError(f"there is no calibration {camera_info}")
+    # What is wrong with the files is said before anything starts.
+    with closing(VideoSource(str(video.expanduser().absolute()))) as source:
+        first = source.read()
+    if first is None:
+        raise UserError(f"{video} holds no frame that can be read")
+    if camera_info is not None:
+        height, width = first[0].shape[:2]
+        try:
+            Camera.from_yaml(camera_info).scaled_to(width, height)
+        except UserError as error:
+            raise UserError(f"--camera_info {camera_info} cannot be used for {video}: {error}") from error
     play([Clip("video", video, camera_info)], out, speed)
 
 
 def play(clips: list[Clip], out: Path, speed: float = 0.0) -> None:
-    """Play clips one after the other, record everything, score and draw it."""
-    prepare_folder(out)
-    isolate(out)
+    """Play clips one after the other, record everything, score and draw it.
+
+    Raises:
+        UserError: there is no result, or it is not of the whole clips; the message says what is missing.
+    """
+    inputs = [path for clip in clips for path in (clip.video, clip.camera_info) if path is not None]
+    files = ["logs/*.log", "logs/*.yaml", *bag_files(out), "report.json", "demo.png"]
+    with closing(OutputFolder(out, files, inputs)) as folder, interruptible():
+        isolate(folder.path / "logs")
+        if problem := shared_memory_problem():
+            print(f"warning: {problem}")
+        try:
+            problems = play_into(folder, clips, speed)
+        except Interrupted as error:
+            raise Interrupted(f"{error}; {folder.path} holds no report or picture of this run") from error
+    if problems:
+        raise UserError("; ".join(problems))
+
+
+def play_into(folder: OutputFolder, clips: list[Clip], speed: float) -> list[str]:
+    """Play clips into a folder; returns what the results lack."""
+    out = folder.path
+    PoseEstimator().close()  # says at once what is wrong with the networks' files
     chosen = speed or fitting_speed(clips[-1])
-    recordings, reports = record(clips, out, chosen)
+    recordings, reports = record(clips, folder, chosen)
     while not speed and chosen > SPEEDS[-1] and any(r["drops"] > MAX_DROPS * r["frames"] for r in reports.values()):
         chosen = max(s for s in SPEEDS if s < chosen)
         print("this machine did not keep up, so once more, slower")
-        prepare_folder(out)
-        recordings, reports = record(clips, out, chosen)
-    (out / "report.json").write_text(json.dumps({"speed": chosen, "clips": reports}, indent=2) + "\n")
+        recordings, reports = record(clips, folder, chosen)
+    with writing(out / "report.json"):
+        (out / "report.json").write_text(json.dumps({"speed": chosen, "clips": reports}, indent=2) + "\n")
     print_table(reports)
-    draw_demo(recordings, out / "demo.png")
-    bag = next(out.glob("*.mcap"))
+    with writing(out / "demo.png"):
+        draw_demo(recordings, out / "demo.png")
+    bag = out / f"{out.name}.mcap"
     print(f"\nbag      {bag}  ({bag.stat().st_size / 1e6:.0f} MB; ros2 bag play {out}, or open it in Foxglove)")
     print(f"report   {out / 'report.json'}\npicture  {out / 'demo.png'}")
+    return [problem for clip in clips if (problem := missing(clip, reports[clip.name]))]
 
 
-def record(clips: list[Clip], out: Path, speed: float) -> tuple[list[tuple[Clip, Recording]], dict[str, dict]]:
+def missing(clip: Clip, entry: dict) -> str:
+    """What a clip's results lack; empty if nothing."""
+    frames, lost = entry["frames"], entry["lost"]
+    with closing(VideoSource(str(clip.video.expanduser().absolute()))) as source:
+        stated = source.frame_count
+    if source.damage:
+        return f"the results are of {frames}{f' of {stated}' if stated else ''} frames: {source.damage}"
+    if lost > MAX_DROPS * frames:
+        remedy = shared_memory_problem() or "lower --speed"
+        return f"{lost} of {frames} frames of {clip.video} were lost between the nodes: {remedy}"
+    if stated and frames < (1 - MAX_DROPS) * stated:
+        print(f"warning: {clip.video} states {stated} frames, {frames} could be read: it was trimmed, or is damaged")
+    return ""
+
+
+def record(
+    clips: list[Clip], folder: OutputFolder, speed: float
+) -> tuple[list[tuple[Clip, Recording]], dict[str, dict]]:
     """Play clips into a new bag; returns what the bag holds of each, and its report."""
+    out = folder.path
+    folder.clear()
     with recording_node(out) as recorder:
         for clip in clips:
             print(f"playing {clip.video.name} at {speed:g} times its rate", flush=True)
@@ -93,57 +142,35 @@ def record(clips: list[Clip], out: Path, speed: float) -> tuple[list[tuple[Clip,
     return recordings, {clip.name: report(recording, clip) for clip, recording in recordings}
 
 
-def prepare_folder(out: Path) -> None:
-    """Remove a former run's folder; the bag's writer makes it anew.
-
-    Raises:
-        ValueError: the folder holds something else.
-    """
-    if out.exists():
-        if any(out.iterdir()) and not (out / "report.json").is_file() and not (out / "logs").is_dir():
-            raise UserError(f"{out} holds files that are not a former run's: choose another folder")
-        shutil.rmtree(out)
-
-
-def isolate(out: Path) -> None:
-    """Keep this run's traffic on this machine and apart from other runs, and its logs in its folder."""
-    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
-    os.environ["ROS_LOG_DIR"] = str((out / "logs").absolute())
-    share = Path(get_package_share_directory("nanohtnet_ros"))
-    os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(share / "config" / "fastdds.xml"))
-
-
 def fitting_speed(clip: Clip, frames: int = 20) -> float:
     """The highest playback speed at which this machine keeps up with room to spare.
 
     Runs the pipeline on a clip's first frames, which takes about a second.
+
+    Raises:
+        UserError, OSError: the clip or a network cannot be read.
     """
-    source = VideoSource(str(clip.video))
-    seconds = []
-    with PoseEstimator() as estimator:
-        for i in range(frames):
-            image = source.read()
-            if image is None:
-                break
+    seconds, last_s = [], 0.0
+    with PoseEstimator() as estimator, closing(VideoSource(str(clip.video.expanduser().absolute()))) as source:
+        while len(seconds) < frames and (frame := source.read()) is not None:
+            image, last_s = frame
             camera = Camera.from_field_of_view(image.shape[1], image.shape[0])
             started = time.perf_counter()
-            estimator.step(image, int((i + 1) * NS_PER_S / source.frame_rate_hz), camera)
+            estimator.step(image, int((last_s + 1.0) * NS_PER_S), camera)
             seconds.append(time.perf_counter() - started)
-    source.close()
     if not seconds:
         raise UserError(f"{clip.video} holds no frame that can be read")
-    period = 1.0 / source.frame_rate_hz
-    typical = sorted(seconds)[len(seconds) // 2]
-    return next((speed for speed in SPEEDS if 2.0 * typical < period / speed), SPEEDS[-1])
+    period_s = last_s / (len(seconds) - 1) if len(seconds) > 1 else 1.0
+    typical_s = sorted(seconds)[len(seconds) // 2]
+    return next((speed for speed in SPEEDS if 2.0 * typical_s < period_s / speed), SPEEDS[-1])
 
 
 @contextmanager
 def recording_node(out: Path) -> Iterator[Recorder]:
     """A recorder that spins in a thread of its own; the bag is complete afterwards."""
-    bag = new_bag(out)  # before ROS starts, whose log folder lies inside
-    (out / "logs").mkdir()
-    rclpy.init()
+    (out / "logs").mkdir(exist_ok=True)  # before ROS starts, which writes there
+    bag = Bag(out)
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     recorder = Recorder(bag)
     executor = SingleThreadedExecutor()
     executor.add_node(recorder)
@@ -160,16 +187,9 @@ def recording_node(out: Path) -> Iterator[Recorder]:
         executor.shutdown()
         thread.join(timeout=5.0)
         recorder.destroy_node()
-        bag.close()
-        if rclpy.ok():
-            rclpy.shutdown()
-
-
-def start(node: str, clip: Clip, logs: Path, *args: str) -> subprocess.Popen:
-    """Start one of our nodes in the clip's namespace, its output in a file."""
-    command = [sys.executable, "-m", f"nanohtnet_ros.ros.{node}", "--ros-args", "-r", f"__ns:=/{clip.name}", *args]
-    with (logs / f"{clip.name}_{node}.log").open("w") as log:
-        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        rclpy.shutdown()
+        if recorder.error is None:
+            bag.close()
 
 
 def play_clip(clip: Clip, recorder: Recorder, speed: float, logs: Path) -> None:
@@ -177,62 +197,76 @@ def play_clip(clip: Clip, recorder: Recorder, speed: float, logs: Path) -> None:
 
     Raises:
         UserError: a node ended too early, or no skeletons came; the message holds the end of its log.
+        Interrupted: the message says how much was played.
+        OSError: the bag cannot be written.
     """
-    video_args = ["-p", f"source:='{clip.video.absolute()}'", "-p", f"speed:={speed}", "-p", "wait_for_subscribers:=2"]
+    parameters: dict[str, Value] = {
+        "source": str(clip.video.expanduser().absolute()), "speed": float(speed), "wait_for_subscribers": 2}
     if clip.camera_info is not None:
-        video_args += ["-p", f"camera_info_file:='{clip.camera_info.absolute()}'"]
+        parameters["camera_info_file"] = str(clip.camera_info.expanduser().absolute())
+
+    def log(node: str) -> Path:
+        return logs / f"{clip.name}_{node}.log"
+
     nodes = {
-        "pose_node": start("pose_node", clip, logs),
-        "marker_node": start("marker_node", clip, logs, "-r", "skeletons:=pose_node/skeletons"),
+        "pose_node": start("pose_node", clip.name, log("pose_node")),
+        "marker_node": start(
+            "marker_node", clip.name, log("marker_node"), "-r", "skeletons:=pose_node/skeletons"),
     }
     results = ("pose_node/skeletons", "pose_node/skeletons_2d", "marker_node/markers")
     topics = [f"/{clip.name}/{topic}" for topic in results]
     try:
         # Whatever is published before a recorder's subscription has found its publisher is lost: first all
         # connections, then the video.
-        wait_until(lambda: all(topic in recorder.counts for topic in topics), nodes, clip, logs)
+        wait_until(lambda: all(topic in recorder.counts for topic in topics), recorder, nodes, log)
         time.sleep(QUIET_S)
-        nodes["video_node"] = start("video_node", clip, logs, *video_args)
-        wait_for_end(lambda: recorder.counts[topics[0]], nodes, clip, logs)
+        nodes[VIDEO_NODE] = start(VIDEO_NODE, clip.name, log(VIDEO_NODE), parameters=parameters)
+        wait_for_end(lambda: recorder.counts[topics[0]], recorder, nodes, log)
         time.sleep(1.1)  # the diagnostics come once a second: these hold the last frame's latencies
+    except Interrupted as error:
+        raise Interrupted(
+            f"{error}: {recorder.counts.get(f'/{clip.name}/image', 0)} of {frames_of(clip)} frames of "
+            f"{clip.video.name} were played") from error
     finally:
-        for process in nodes.values():
-            process.send_signal(signal.SIGINT)
-        for process in nodes.values():
-            try:
-                process.wait(timeout=5.0)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        end(nodes)
     if not recorder.counts[topics[0]]:
-        raise UserError(f"no skeletons came out of {clip.video}:\n{log_end(logs, clip, 'pose_node')}")
+        ends = "\n".join(f"{node}:\n{log_end(log(node))}" for node in nodes)
+        raise UserError(f"no skeletons came out of {clip.video}:\n{ends}")
 
 
-def wait_until(ready: Callable[[], bool], nodes: dict[str, subprocess.Popen], clip: Clip, logs: Path) -> None:
+def frames_of(clip: Clip) -> str:
+    """How many frames a clip states to have."""
+    with closing(VideoSource(str(clip.video.expanduser().absolute()))) as source:
+        return str(source.frame_count or "an unknown number of")
+
+
+def wait_until(
+    ready: Callable[[], bool], recorder: Recorder, nodes: dict[str, subprocess.Popen], log: Callable[[str], Path]
+) -> None:
     """Wait for something that the nodes do; a node that ends meanwhile, or a minute without, is an error."""
     give_up_s = time.monotonic() + TIMEOUT_S
     while not ready():
+        if recorder.error is not None:
+            raise recorder.error
         for name, process in nodes.items():
-            if process.poll():
-                raise UserError(f"{name} ended with {process.returncode}:\n{log_end(logs, clip, name)}")
+            if process.poll() and name != VIDEO_NODE:
+                raise UserError(f"{name} ended with {process.returncode}:\n{log_end(log(name))}")
         if time.monotonic() > give_up_s:
-            end = log_end(logs, clip, "pose_node")
-            raise UserError(f"the nodes of {clip.name} did not answer in {TIMEOUT_S:g} s:\n{end}")
+            raise UserError(f"the nodes did not answer in {TIMEOUT_S:g} s:\n{log_end(log('pose_node'))}")
         time.sleep(0.05)
 
 
-def wait_for_end(count: Callable[[], int], nodes: dict[str, subprocess.Popen], clip: Clip, logs: Path) -> None:
+def wait_for_end(
+    count: Callable[[], int], recorder: Recorder, nodes: dict[str, subprocess.Popen], log: Callable[[str], Path]
+) -> None:
     """Wait until the video has ended and the last skeletons have come, with a bar that counts them."""
     with tqdm(unit=" skeleton messages", bar_format="  {n}{unit} in {elapsed}, {rate_fmt}", mininterval=1.0) as bar:
-        while nodes["video_node"].poll() is None or count() > bar.n:
+        while nodes[VIDEO_NODE].poll() is None or count() > bar.n:
             bar.update(count() - bar.n)
-            wait_until(lambda: count() > bar.n or nodes["video_node"].poll() is not None, nodes, clip, logs)
-            if nodes["video_node"].poll() is not None:
+            wait_until(
+                lambda: count() > bar.n or nodes[VIDEO_NODE].poll() is not None, recorder, nodes, log)
+            if nodes[VIDEO_NODE].poll() is not None:
                 time.sleep(QUIET_S)
-
-
-def log_end(logs: Path, clip: Clip, node: str) -> str:
-    """The last lines that a node wrote."""
-    return "\n".join((logs / f"{clip.name}_{node}.log").read_text(errors="replace").splitlines()[-15:])
 
 
 def print_table(reports: dict[str, dict]) -> None:

@@ -16,6 +16,7 @@ from sensor_msgs.msg import Image
 from nanohtnet_ros.core.metrics import mpjpe_mm, p_mpjpe_mm
 from nanohtnet_ros.core.timing import percentiles
 from nanohtnet_ros.core.window import NS_PER_S
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.msg import Skeleton2D, Skeleton2DArray, Skeleton3DArray
 from nanohtnet_ros.ros.messages import joints_from_msg, keypoints_from_msg, root_from_msg, stamp_ns
 from nanohtnet_ros.samples.clips import Clip, GroundTruth
@@ -33,51 +34,71 @@ class Recording:
 
     Attributes:
         images, skeletons, skeletons_2d: message by stamp in nanoseconds.
-        arrived_ns: time of arrival of each image and of each skeleton message, by stamp.
+        published_ns: when each image and each skeleton message was published, by topic and stamp.
         stages: latency percentiles of each stage as the node's last diagnostics state them.
+        video: the video node's figures, as its last diagnostics state them.
     """
 
     images: dict[int, Image] = field(default_factory=dict)
     skeletons: dict[int, Skeleton3DArray] = field(default_factory=dict)
     skeletons_2d: dict[int, Skeleton2DArray] = field(default_factory=dict)
-    arrived_ns: dict[str, dict[int, int]] = field(default_factory=lambda: {"image": {}, "skeletons": {}})
+    published_ns: dict[str, dict[int, int]] = field(default_factory=lambda: {"images": {}, "skeletons": {}})
     stages: dict[str, dict[str, float]] = field(default_factory=dict)
+    video: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, bag: Path, name: str) -> Recording:
-        """Read the topics under one namespace, and the pose node's diagnostics."""
+        """Read the topics under one namespace, and the nodes' diagnostics.
+
+        Raises:
+            UserError: the bag is damaged, or a topic is of another type.
+        """
         recording = cls()
-        with Reader(bag) as reader:
-            for connection, time_ns, data in reader.messages():
-                if connection.topic == f"/{name}/image":
-                    image = deserialize_message(data, Image)
-                    recording.images[stamp_ns(image.header)] = image
-                    recording.arrived_ns["image"][stamp_ns(image.header)] = time_ns
-                elif connection.topic == f"/{name}/pose_node/skeletons":
-                    skeletons = deserialize_message(data, Skeleton3DArray)
-                    recording.skeletons[stamp_ns(skeletons.header)] = skeletons
-                    recording.arrived_ns["skeletons"][stamp_ns(skeletons.header)] = time_ns
-                elif connection.topic == f"/{name}/pose_node/skeletons_2d":
-                    skeletons_2d = deserialize_message(data, Skeleton2DArray)
-                    recording.skeletons_2d[stamp_ns(skeletons_2d.header)] = skeletons_2d
-                elif connection.topic == "/diagnostics":
-                    recording._read_stages(deserialize_message(data, DiagnosticArray), f"{name}/pose_node")
+        messages: dict[str, tuple[type, str]] = {
+            f"/{name}/image": (Image, "images"), f"/{name}/pose_node/skeletons": (Skeleton3DArray, "skeletons"),
+            f"/{name}/pose_node/skeletons_2d": (Skeleton2DArray, "skeletons_2d"),
+            "/diagnostics": (DiagnosticArray, "")}
+        try:
+            with Reader(bag) as reader:
+                for connection, time_ns, data in reader.messages():
+                    if connection.topic not in messages:
+                        continue
+                    kind, attribute = messages[connection.topic]
+                    if connection.msgtype != type_name(kind):
+                        raise UserError(f"{connection.topic} is {connection.msgtype}, expected {type_name(kind)}")
+                    message = deserialize_message(bytes(data), kind)
+                    if not attribute:
+                        recording._read_diagnostics(message, name)
+                        continue
+                    stamp = stamp_ns(message.header)
+                    getattr(recording, attribute)[stamp] = message
+                    recording.published_ns.get(attribute, {})[stamp] = time_ns
+        except Exception as error:  # whatever a damaged file brings about in the bag's reader
+            raise UserError(f"bag {bag} cannot be read: {error}: record it again") from error
         return recording
 
-    def _read_stages(self, diagnostics: DiagnosticArray, node: str) -> None:
+    def _read_diagnostics(self, diagnostics: DiagnosticArray, name: str) -> None:
         for status in diagnostics.status:
-            if status.name.startswith(f"{node}:"):
+            if status.name.startswith(f"{name}/video_node:"):
+                self.video = {item.key: item.value for item in status.values}
+            elif status.name.startswith(f"{name}/pose_node:"):
                 for item in status.values:
                     stage, _, percentile = item.key.removesuffix(" ms").rpartition(" ")
                     if item.key.endswith(" ms") and percentile in ("p50", "p99"):
                         self.stages.setdefault(stage, {})[percentile] = float(item.value)
 
     def latency_ms(self) -> dict[str, dict[str, float]]:
-        """Percentiles per stage, and from an image's arrival to its skeletons', both seen by one process."""
-        images, skeletons = self.arrived_ns["image"], self.arrived_ns["skeletons"]
+        """Percentiles per stage, and from an image's publication to its skeletons', on one machine's clock."""
+        images, skeletons = self.published_ns["images"], self.published_ns["skeletons"]
         both = [1e3 * (skeletons[stamp] - images[stamp]) / NS_PER_S for stamp in skeletons.keys() & images.keys()]
         stages = {name: self.stages[name] for name in STAGES if name in self.stages}
         return {**stages, **({"image_to_skeletons": percentiles(both)} if both else {})}
+
+
+def type_name(kind: type) -> str:
+    """A message class's type: `std_msgs/msg/Header`."""
+    package, _, _ = kind.__module__.partition(".")
+    return f"{package}/msg/{kind.__name__}"
 
 
 def report(recording: Recording, clip: Clip) -> dict[str, Any]:
@@ -85,11 +106,15 @@ def report(recording: Recording, clip: Clip) -> dict[str, Any]:
 
     Errors against ground truth are those of the nearest person; `people` holds everybody's.
     """
-    frames, skeletons = len(recording.images), len(recording.skeletons)
+    recorded = len(recording.images)
+    published = int(recording.video.get("published", recorded))
+    frames = published + int(recording.video.get("skipped", 0))
     entry: dict[str, Any] = {
         "frames": frames,
+        "skipped": frames - published,
+        "lost": max(0, published - recorded),
         "skeletons": sum(bool(message.skeletons) for message in recording.skeletons.values()),
-        "drops": frames - skeletons,
+        "drops": frames - len(recording.skeletons),
         "latency_ms": recording.latency_ms(),
         "keypoint_error_px": None, "mpjpe_mm": None, "p_mpjpe_mm": None, "root_error_m": None,
     }
@@ -101,10 +126,11 @@ def report(recording: Recording, clip: Clip) -> dict[str, Any]:
 
 
 def match_people(skeletons_2d: Skeleton2DArray, truth_px: np.ndarray) -> dict[int, Skeleton2D]:
-    """Which skeleton is which person: at most one each, so that distances add up to the least.
+    """Assign skeletons to people, at most one each, at minimum cost.
 
     Args:
         truth_px: (P, 17, 2) everybody's true keypoints.
+
     Returns:
         The skeleton of each person who has one, by the person's index.
     """
@@ -119,7 +145,9 @@ def match_people(skeletons_2d: Skeleton2DArray, truth_px: np.ndarray) -> dict[in
 def person_errors(recording: Recording, truth: GroundTruth, person: int) -> dict[str, Any]:
     """Errors of one person over all frames in which a skeleton matches them."""
     predicted, target, roots, pixels, ids = [], [], [], [], []
-    for frame, stamp in enumerate(sorted(recording.images)):
+    first = min(recording.images, default=0)
+    for stamp in sorted(recording.images):
+        frame = round((stamp - first) / NS_PER_S * truth.frame_rate_hz)
         if stamp not in recording.skeletons or stamp not in recording.skeletons_2d or frame >= len(truth.joints_px):
             continue
         keypoints = match_people(recording.skeletons_2d[stamp], truth.joints_px[frame]).get(person)

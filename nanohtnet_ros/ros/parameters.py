@@ -122,11 +122,11 @@ def descriptor(entry: Field, fixed: str) -> ParameterDescriptor:
     known, default = constraint_of(entry), default_of(entry)
     constraints = [f"one of {', '.join(map(str, known.choices))}"] if known.choices else []
     constraints += [] if known.live else [fixed]
-    # Floats also take whole numbers, as `ros2 param set` gives them; `Settings` checks the type.
+    # Floats and texts also take whole numbers, as `ros2 param set` gives them; `Settings` checks the type.
     described = ParameterDescriptor(
         type=rclpy.Parameter.Type.from_parameter_value(as_parameter(default)).value,
         description=known.description, additional_constraints="; ".join(constraints),
-        dynamic_typing=isinstance(default, float))
+        dynamic_typing=isinstance(default, (float, str)))
     if known.low is None or known.high is None:
         return described
     if isinstance(default, int):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from rclpy.time import Duration, Time
 from sensor_msgs.msg import CameraInfo, Image
 
 from nanohtnet_ros.core.camera import Camera
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.ros.diagnostics import ERROR, OK, WARN, Diagnostics
 from nanohtnet_ros.ros.images import image_to_msg
 from nanohtnet_ros.ros.messages import camera_to_msg
@@ -20,11 +23,13 @@ from nanohtnet_ros.ros.spin import spin
 from nanohtnet_ros.samples.video_source import VideoSource
 
 RETRY_S = 2.0
-WEBCAM_PERIOD_S = 0.001  # reading waits for the webcam's next frame
+POLL_S = 0.02
+MAX_BEHIND_S = 0.5  # a short hold-up is made up for; a machine that is too slow for the source skips frames
+MAX_SKIPPING_S = 0.5  # something is published at least so often
 
 
 class VideoNode(Node):
-    """Publishes `image` and `camera_info` at the source's own rate."""
+    """Publishes `image` and `camera_info` at the times of the source's frames."""
 
     def __init__(self, name: str = "video_node", **options: Any) -> None:
         """Make the node; options are those of `rclpy.node.Node`."""
@@ -38,81 +43,134 @@ class VideoNode(Node):
             try:
                 self._camera = Camera.from_yaml(self._p.camera_info_file)
                 self._diagnostics.set("calibration", OK, self._p.camera_info_file)
-            except ValueError as error:
+            except UserError as error:
                 self._diagnostics.set("calibration", ERROR, str(error))
-        self._published = 0
+        self._published = self._skipped = 0
         self._first_stamp: Time | None = None
+        self._started_s = 0.0  # when the first frame was published, on the steady clock
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = self.create_timer(WEBCAM_PERIOD_S, self._open, clock=self._steady)
+        self._step: Callable[[], None] = self._open
+        self._timer = self.create_timer(0.0, self._on_timer, clock=self._steady)
 
-    def _replace_timer(self, period_s: float, callback) -> None:
-        self.destroy_timer(self._timer)
-        self._timer = self.create_timer(period_s, callback, clock=self._steady)
+    def _on_timer(self) -> None:
+        self._step()
+
+    def _after(self, wait_s: float, step: Callable[[], None]) -> None:
+        """Do the next step when a time has passed."""
+        self._step = step
+        self._timer.timer_period_ns = max(0, round(wait_s * 1e9))
+        self._timer.reset()
 
     def _open(self) -> None:
         try:
             source = VideoSource(self._p.source, self._p.frame_rate)
-        except ValueError as error:
+        except UserError as error:
             self._diagnostics.set("source", ERROR, str(error))
-            self._replace_timer(RETRY_S, self._open)
+            self._after(RETRY_S, self._open)
             return
-        rate_hz = source.frame_rate_hz
-        self._diagnostics.set("source", OK, f"{self._p.source}, {rate_hz:g} frames a second")
-        period_s = WEBCAM_PERIOD_S if source.live else 1.0 / (rate_hz * self._p.speed)
-        self._replace_timer(period_s, lambda: self._publish_next(source))
+        self._source = source
+        if source.damage:
+            self._diagnostics.set("source", WARN, source.damage)
+        else:
+            self._diagnostics.set("source", OK, f"{self._p.source}, {source.frame_rate_hz:.4g} frames a second")
+        self._after(0.0, self._wait_for_subscribers)
 
-    def _publish_next(self, source: VideoSource) -> None:
-        if self._first_stamp is None and self._images.get_subscription_count() < self._p.wait_for_subscribers:
-            return
-        frame = self._read(source)
-        if frame is None:
+    def _wait_for_subscribers(self) -> None:
+        if self._images.get_subscription_count() < self._p.wait_for_subscribers:
+            self._after(POLL_S, self._wait_for_subscribers)
+        else:
+            self._advance()
+
+    def _advance(self) -> None:
+        """Go to the frame that is due next."""
+        time_s = self._next_time_s()
+        if time_s is None:
+            self._end()
             return
         if self._first_stamp is None:
-            self._first_stamp = self.get_clock().now()
-        if source.live:
-            stamp = self.get_clock().now()
-        else:  # the source's own time, whatever the speed
-            stamp = self._first_stamp + Duration(nanoseconds=int(self._published / source.frame_rate_hz * 1e9))
-        self._published += 1
+            self._first_stamp, self._started_s = self.get_clock().now(), time.monotonic()
+        # The source's own time, whatever the speed.
+        self._stamp = self._first_stamp + Duration(nanoseconds=round(time_s * 1e9))
+        if self._source.live:
+            self._stamp = self.get_clock().now()
+            self._publish()
+            return
+        wait_s = self._wait_s(time_s)
+        if wait_s < -MAX_BEHIND_S:
+            time_s = self._skip(time_s)
+            wait_s = self._wait_s(time_s)
+            self._stamp = self._first_stamp + Duration(nanoseconds=round(time_s * 1e9))
+        self._after(wait_s, self._publish)
+
+    def _wait_s(self, time_s: float) -> float:
+        """Time until a frame is due; negative if it is late."""
+        return self._started_s + time_s / self._p.speed - time.monotonic()
+
+    def _skip(self, time_s: float) -> float:
+        """Leave out frames that are late; returns the time of the one after them."""
+        give_up_s = time.monotonic() + MAX_SKIPPING_S
+        while self._wait_s(time_s) < 0 and time.monotonic() < give_up_s:
+            next_s = self._next_time_s()
+            if next_s is None:  # the last one is shown, late as it is
+                break
+            time_s = next_s
+            self._skipped += 1
+        self._diagnostics.set(
+            "pace", WARN, f"{self._skipped} frames skipped: this machine is too slow for them, lower `speed`")
+        return time_s
+
+    def _next_time_s(self) -> float | None:
+        """Go to the next frame, from the last one to the first again in a loop; its time, or None after the last."""
+        time_s = self._source.advance()
+        if time_s is None and self._p.loop and not self._source.live:
+            self._source.rewind()
+            time_s = self._source.advance()
+        return time_s
+
+    def _publish(self) -> None:
+        try:
+            self._publish_image(self._source.image())
+        except UserError as error:
+            self._diagnostics.set("source", ERROR, str(error))
+        self._after(0.0, self._advance)
+
+    def _publish_image(self, frame: np.ndarray) -> None:
         image = image_to_msg(frame)
-        image.header.stamp = stamp.to_msg()
+        image.header.stamp = self._stamp.to_msg()
         image.header.frame_id = self._p.frame_id
         camera_info = self._camera_info(image.width, image.height)
         camera_info.header = image.header
         self._camera_infos.publish(camera_info)
         self._images.publish(image)
+        self._published += 1
+        self._diagnostics.figures.update({"published": self._published, "skipped": self._skipped})
 
-    def _read(self, source: VideoSource) -> np.ndarray | None:
-        """The next frame; at the end from the start again, or None and the node ends or retries."""
-        try:
-            frame = source.read()
-            if frame is None and self._p.loop and not source.live:
-                source.rewind()
-                frame = source.read()
-        except ValueError as error:
-            self._diagnostics.set("source", ERROR, str(error))
-            return None
-        if frame is not None:
-            return frame
-        source.close()
-        if source.live:
+    def _end(self) -> None:
+        """After the last frame."""
+        self._source.close()
+        if self._source.live:
             self._diagnostics.set("source", ERROR, f"webcam {self._p.source} gives no more images: is it unplugged?")
-            self._replace_timer(RETRY_S, self._open)
-        elif self._p.exit_at_end:
-            self.get_logger().info(f"{self._published} frames published, that was the last one")
+            self._after(RETRY_S, self._open)
+            return
+        sentence = f"{self._published} frames published, that was the last one"
+        if not self._published:
+            sentence = f"{self._p.source} holds no frame that can be read"
+        elif self._source.damage:
+            sentence = f"{self._published} frames published, then {self._source.damage}"
+        bad = not self._published or bool(self._source.damage)
+        self._diagnostics.set("source", ERROR if bad else OK, sentence)
+        self._timer.cancel()
+        if self._p.exit_at_end:
+            self._diagnostics.publish()
             self._images.wait_for_all_acked(Duration(seconds=2))
-            raise SystemExit(0)
-        else:
-            self._diagnostics.set("source", OK, f"{self._published} frames published, that was the last one")
-            self.destroy_timer(self._timer)
-        return None
+            raise SystemExit(int(bad))
 
     def _camera_info(self, width: int, height: int) -> CameraInfo:
         """The calibration at the images' size, or one of zeros, which means not calibrated."""
         if self._camera is not None:
             try:
                 return camera_to_msg(self._camera.scaled_to(width, height))
-            except ValueError as error:
+            except UserError as error:
                 self._diagnostics.set("calibration", ERROR, str(error))
         elif not self._p.camera_info_file:
             self._diagnostics.set("calibration", WARN, "none: set camera_info_file to the camera's calibration")

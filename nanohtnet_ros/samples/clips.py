@@ -20,22 +20,25 @@ class GroundTruth:
         joints_cam_m: (F, P, 17, 3) metres, optical axes; the nearest person first.
         joints_px: (F, P, 17, 2) pixels.
         camera: that saw them.
+        frame_rate_hz: of the clip.
     """
 
     joints_cam_m: np.ndarray
     joints_px: np.ndarray
     camera: Camera
+    frame_rate_hz: float
 
     @classmethod
     def load(cls, path: Path) -> GroundTruth:
         """Read a clip's `.npz`."""
         with np.load(path) as archive:
             joints, pixels, k = archive["joints_cam"], archive["joints_px"], archive["K"]
+            rate_hz = float(archive["fps"])
             width, height = (int(n) for n in archive["image_size"])
         if joints.ndim == 3:  # one person
             joints, pixels = joints[:, None], pixels[:, None]
         camera = Camera(width, height, float(k[0, 0]), float(k[1, 1]), float(k[0, 2]), float(k[1, 2]))
-        return cls(joints, pixels, camera)
+        return cls(joints, pixels, camera, rate_hz)
 
 
 @dataclass(frozen=True)

@@ -22,16 +22,15 @@ def clip_windows(card: ModelCard) -> tuple[np.ndarray, np.ndarray]:
     windows, truths = [], []
     for name, count in CLIPS.items():
         truth = GroundTruth.load(CLIPS_DIR / f"{name}.npz")
-        with np.load(CLIPS_DIR / f"{name}.npz") as archive:
-            fps = float(archive["fps"])
         frames, people = truth.joints_px.shape[:2]
         wanted = set(np.linspace(frames // 4, frames - 1, count).astype(int).tolist())
         for person in range(people):
             buffer = WindowBuffer(card.window_length, card.frame_rate_hz)
             for frame in range(frames):
-                buffer.push(int(frame / fps * NS_PER_S), truth.camera.normalise(truth.joints_px[frame, person]))
+                stamp_ns = int(frame / truth.frame_rate_hz * NS_PER_S)
+                buffer.push(stamp_ns, truth.camera.normalise(truth.joints_px[frame, person]))
                 if frame in wanted:
-                    moment = max(0.0, frame - card.look_ahead / card.frame_rate_hz * fps)
+                    moment = max(0.0, frame - card.look_ahead / card.frame_rate_hz * truth.frame_rate_hz)
                     before = int(moment)
                     after = min(before + 1, frames - 1)
                     joints = (1 - moment % 1) * truth.joints_cam_m[before, person]

@@ -1,8 +1,12 @@
 """The demo as users run it: a command, and what it leaves behind."""
 
 import json
+import re
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,8 +17,11 @@ rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 from rosbags.rosbag2 import Reader
 
 from nanohtnet_ros.demo.recorder import bag_typestore
-from nanohtnet_ros.demo.run import prepare_folder
+from nanohtnet_ros.demo.run import run
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.samples.clips import CLIPS_DIR, packaged_clips
+
+from video_files import write_avi
 
 STAGES = {"convert", "detect", "track", "lift", "publish", "total", "image_to_skeletons"}
 # MPJPE and P-MPJPE of BlazePose's own 3D output on the same frames, nearest person.
@@ -93,38 +100,91 @@ def test_the_picture_is_a_picture(demo):
     assert picture.shape[0] > 600 and picture.shape[1] > 900 and picture.std() > 20
 
 
-def test_a_users_video_without_ground_truth(tmp_path, demo):
-    video = tmp_path / "short.mp4"
+@pytest.fixture(scope="module")
+def frames():
+    """The first frames of a packaged clip."""
     capture = cv2.VideoCapture(str(CLIPS_DIR / "rendered_walk.mp4"))
-    writer = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*"mp4v"), 25.0, (640, 480))
-    for _ in range(30):
-        writer.write(capture.read()[1])
-    writer.release()
-    result = nanohtnet("run", str(video), "--out", str(tmp_path / "out"))
-    assert result.returncode == 0, result.stdout + result.stderr
+    return [capture.read()[1] for _ in range(40)]
+
+
+def test_a_users_video_that_is_cut_short(tmp_path, frames):
+    """Without ground truth, under a name that YAML and URLs would take for something else."""
+    video = write_avi(tmp_path / "Mum's walk 12:30:05.avi", frames)
+    content = video.read_bytes()
+    video.write_bytes(content[:int(0.7 * len(content))])
+    result = nanohtnet("run", str(video), "--out", str(tmp_path / "out"), "--speed", "0.5")
+    assert result.returncode == 1 and "Traceback" not in result.stderr
     entry = json.loads((tmp_path / "out" / "report.json").read_text())["clips"]["video"]
-    assert entry["frames"] == 30 and entry["skeletons"] >= 28
+    assert 20 <= entry["frames"] < 40 and entry["skeletons"] >= 0.9 * entry["frames"]
+    assert f"results are of {entry['frames']} of 40 frames" in result.stderr and "is cut short" in result.stderr
     assert entry["mpjpe_mm"] is None and entry["root_error_m"] is None
     assert (tmp_path / "out" / "demo.png").is_file() and list((tmp_path / "out").glob("*.mcap"))
 
 
-def test_mistakes_are_said_before_anything_starts(tmp_path):
-    missing = nanohtnet("run", str(tmp_path / "none.mp4"))
-    assert missing.returncode == 1 and "no file or folder" in missing.stderr
+def test_sigterm_ends_a_run_at_once_and_says_what_is_missing(tmp_path, frames):
+    video, out = write_avi(tmp_path / "walk.avi", frames), tmp_path / "out"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nanohtnet_ros.cli", "run", str(video), "--out", str(out), "--speed", "0.01"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    log = out / "logs" / "video_video_node.log"
+    while not (log.is_file() and "source:" in log.read_text()):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    second = nanohtnet("run", str(video), "--out", str(out))
+    assert second.returncode == 1 and f"written by another run, process {process.pid} since" in second.stderr
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1 and "Traceback" not in said
+    assert re.search(r"ended by SIGTERM: \d+ of 40 frames of walk.avi were played; .* holds no report", said), said
+    assert not (out / "report.json").exists()
+
+
+def test_nodes_end_with_a_parent_that_is_killed(tmp_path):
+    if sys.platform != "linux":
+        pytest.skip("only Linux ends children with their parent")
+    script = (
+        "import sys, time; from pathlib import Path; from nanohtnet_ros.demo.processes import start;"
+        "print(start('marker_node', 'x', Path(sys.argv[1])).pid, flush=True); time.sleep(600)")
+    parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "log")], stdout=subprocess.PIPE)
+    child = Path("/proc") / parent.stdout.readline().decode().strip()
+    assert child.is_dir()
+    parent.kill()
+    parent.wait()
+    give_up = time.monotonic() + 60
+    while child.is_dir() and "Z" not in (child / "stat").read_text().rpartition(")")[2][:3]:
+        assert time.monotonic() < give_up, "the node lives on"
+        time.sleep(0.1)
+
+
+def test_mistakes_are_said_before_anything_starts(tmp_path, frames):
+    video = write_avi(tmp_path / "walk.avi", frames[:2])
     (tmp_path / "broken.mp4").write_bytes(b"x")
-    broken = nanohtnet("run", str(tmp_path / "broken.mp4"))
-    assert broken.returncode == 1 and "convert it to H.264" in broken.stderr
-    assert "Traceback" not in missing.stderr + broken.stderr
+    (tmp_path / "bad.yaml").write_text("image_width: 640\n")
+    other = (CLIPS_DIR / "camera.yaml").read_text().replace("image_height: 480", "image_height: 700")
+    (tmp_path / "other.yaml").write_text(other)
+    for video_name, options, says in (
+            ("none.mp4", {}, "no file or folder"), ("broken.mp4", {}, "convert it to H.264"),
+            ("walk.avi", {"camera_info": tmp_path / "bad.yaml"}, "bad.yaml cannot be used"),
+            ("walk.avi", {"camera_info": tmp_path / "other.yaml"}, "640x700"),
+            ("walk.avi", {"camera_info": tmp_path / "none.yaml"}, "none.yaml cannot be used"),
+            ("walk.avi", {"out": tmp_path}, "lies inside of the output folder")):
+        with pytest.raises(UserError, match=re.escape(says)):
+            run(tmp_path / video_name, **options)
+    missing = nanohtnet("run", str(tmp_path / "none.mp4"))
+    assert missing.returncode == 1 and "no file or folder" in missing.stderr and "Traceback" not in missing.stderr
 
 
-def test_a_folder_with_the_users_own_files_is_left_alone(tmp_path):
-    (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(ValueError, match="not a former run's"):
-        prepare_folder(tmp_path)
-    assert (tmp_path / "thesis.tex").is_file()
+def test_nothing_of_the_users_is_deleted(tmp_path, frames, monkeypatch):
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "mine.log").write_text("years of work")
     (tmp_path / "report.json").write_text("{}")
-    prepare_folder(tmp_path)
-    assert not tmp_path.exists()
+    video = write_avi(tmp_path / "walk.avi", frames[:2])
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    monkeypatch.chdir(tmp_path)
+    for source in (Path("walk.avi"), CLIPS_DIR / "rendered_walk.mp4"):
+        with pytest.raises(UserError, match="choose another folder"):
+            run(source, Path("."))
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before and video in before
 
 
 def test_clips_and_truth_belong_together():

@@ -14,6 +14,8 @@ from nanohtnet_ros.ros.images import image_from_msg
 from nanohtnet_ros.ros.messages import camera_from_msg, stamp_ns
 from nanohtnet_ros.samples.clips import CLIPS_DIR
 
+from video_files import greys, write_avi, write_matroska
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -53,11 +55,45 @@ def test_a_folder_loops_with_time_going_on(processes, peer, wait_for, folder):
     assert infos[0].k[0] == 0.0 and infos[0].width == 64  # not calibrated, as REP 104's message says it
 
 
+def test_frames_come_at_their_own_times(processes, peer, tmp_path):
+    times_ms = [0, 40, 80, 480, 520, 560, 1560]
+    video = write_matroska(tmp_path / "Mum's: walk.webm", greys(7), times_ms)
+    images = peer.listen("image", Image)
+    node = processes.node("video_node", source=f'"{video}"', wait_for_subscribers=1)
+    assert node.wait(timeout=60) == 0
+    stamps_ns = np.array([stamp_ns(m.header) for m in images])
+    assert np.round((stamps_ns - stamps_ns[0]) / 1e6).tolist() == times_ms
+
+
+def test_a_machine_that_is_too_slow_skips_frames_and_says_so(processes, peer, wait_for, tmp_path):
+    video = write_matroska(tmp_path / "fast.mkv", greys(60), list(range(0, 60000, 1000)))
+    images, heard = peer.listen("image", Image), peer.diagnostics()
+    processes.node("video_node", source=f'"{video}"', wait_for_subscribers=1, loop="true", speed=100.0)
+    wait_for(lambda: images, "an image")
+    assert "skipped" not in heard("video_node")  # 100 images a second are possible
+    processes.node(
+        "video_node", "-r", "__ns:=/fast", source=f"'{CLIPS_DIR / 'rendered_walk.mp4'}'", loop="true", speed=100.0)
+    wait_for(lambda: "frames skipped: this machine is too slow" in heard("fast/video_node"), "the diagnostic")
+    figures = dict(line.split("=") for line in heard("fast/video_node").splitlines()[1:] if line.count("=") == 1)
+    assert int(figures["published"]) > 0 and int(figures["skipped"]) > 0
+
+
+def test_a_video_that_is_cut_short_is_played_and_ends_with_an_error(processes, peer, tmp_path):
+    video = write_avi(tmp_path / "whole.avi", greys(20))
+    video.write_bytes(video.read_bytes()[:-4000])
+    images = peer.listen("image", Image)
+    node = processes.node("video_node", source=f"'{video}'", wait_for_subscribers=1, speed=4.0)
+    assert node.wait(timeout=60) == 1
+    assert 0 < len(images) < 20
+    assert f"{len(images)} frames published, then {video} is cut short" in processes.log_of(node)
+
+
 @pytest.mark.parametrize(("make", "says"), [
     (lambda p: "''", "no source is given"),
     (lambda p: f"'{p}/none.mp4'", "no file or folder"),
     (lambda p: f"'{(p / 'broken.mp4').write_bytes(b'x') and p / 'broken.mp4'}'", "no video that OpenCV can read"),
     (lambda p: "'97'", "webcam 97 cannot be opened"),
+    (lambda p: "97", "webcam 97 cannot be opened"),
 ])
 def test_an_unreadable_source_is_a_diagnostic_and_the_node_lives_on(processes, peer, wait_for, tmp_path, make, says):
     heard = peer.diagnostics()
