@@ -150,7 +150,8 @@ def fitting_speed(clip: Clip, frames: int = 20) -> float:
     Raises:
         UserError, OSError: the clip or a network cannot be read.
     """
-    seconds, last_s = [], 0.0
+    seconds: list[float] = []
+    last_s = 0.0
     with PoseEstimator() as estimator, closing(VideoSource(str(clip.video.expanduser().absolute()))) as source:
         while len(seconds) < frames and (frame := source.read()) is not None:
             image, last_s = frame

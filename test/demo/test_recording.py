@@ -9,6 +9,7 @@ import pytest
 
 rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
+from nanohtnet_ros.msg import Skeleton3DArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.serialization import serialize_message
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability
@@ -18,7 +19,6 @@ from std_msgs.msg import String
 from nanohtnet_ros.demo.recorder import FOREVER, PART, Bag, Recorder
 from nanohtnet_ros.demo.scoring import Recording
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.msg import Skeleton3DArray
 
 QOS = Qos(QosHistory.KEEP_LAST, 10, QosReliability.RELIABLE, QosDurability.VOLATILE, FOREVER, FOREVER,
           QosLiveliness.AUTOMATIC, FOREVER, False)
@@ -63,9 +63,9 @@ def test_a_full_disk_stops_the_recording_with_the_files_name(bag):
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     part = next(bag._part.glob("*.mcap"))
-    handle = next(int(fd.name) for fd in Path("/proc/self/fd").iterdir() if fd.exists() and fd.resolve() == part.resolve())
+    handles = [fd for fd in Path("/proc/self/fd").iterdir() if fd.exists() and fd.resolve() == part.resolve()]
     full = os.open("/dev/full", os.O_WRONLY)
-    os.dup2(full, handle)
+    os.dup2(full, int(handles[0].name))
     os.close(full)
     connection = bag.add("/video/image", "sensor_msgs/msg/Image", QOS)
     with pytest.raises(OSError, match=f"cannot write {bag.path}: No space left on device: make room"):

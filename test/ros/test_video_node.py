@@ -1,3 +1,4 @@
+import re
 import time
 
 import cv2
@@ -65,17 +66,12 @@ def test_frames_come_at_their_own_times(processes, peer, tmp_path):
     assert np.round((stamps_ns - stamps_ns[0]) / 1e6).tolist() == times_ms
 
 
-def test_a_machine_that_is_too_slow_skips_frames_and_says_so(processes, peer, wait_for, tmp_path):
-    video = write_matroska(tmp_path / "fast.mkv", greys(60), list(range(0, 60000, 1000)))
-    images, heard = peer.listen("image", Image), peer.diagnostics()
-    processes.node("video_node", source=f'"{video}"', wait_for_subscribers=1, loop="true", speed=100.0)
-    wait_for(lambda: images, "an image")
-    assert "skipped" not in heard("video_node")  # 100 images a second are possible
+def test_a_machine_that_is_too_slow_skips_frames_and_says_so(processes, peer, wait_for):
+    heard = peer.diagnostics()
     processes.node(
         "video_node", "-r", "__ns:=/fast", source=f"'{CLIPS_DIR / 'rendered_walk.mp4'}'", loop="true", speed=100.0)
     wait_for(lambda: "frames skipped: this machine is too slow" in heard("fast/video_node"), "the diagnostic")
-    figures = dict(line.split("=") for line in heard("fast/video_node").splitlines()[1:] if line.count("=") == 1)
-    assert int(figures["published"]) > 0 and int(figures["skipped"]) > 0
+    wait_for(lambda: re.search(r"published=[1-9]\d*\nskipped=[1-9]", heard("fast/video_node")), "the figures")
 
 
 def test_a_video_that_is_cut_short_is_played_and_ends_with_an_error(processes, peer, tmp_path):

@@ -2,6 +2,7 @@ import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -101,9 +102,9 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
 
 
 def test_a_full_disk_is_said_with_the_files_name(tmp_path):
-    if not os.path.exists("/dev/full"):
+    if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     with pytest.raises(OSError, match=rf"cannot write {tmp_path}/bag: {os.strerror(errno.ENOSPC)}: make room"), \
-            writing(tmp_path / "bag"), open("/dev/full", "w") as file:
+            writing(tmp_path / "bag"), Path("/dev/full").open("w") as file:
         file.write("x")
         file.flush()

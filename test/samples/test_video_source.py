@@ -106,7 +106,8 @@ def test_a_webcam_that_is_not_there():
 
 def test_whole_files_are_not_called_damaged(tmp_path):
     for path in (
-            write_avi(tmp_path / "a.avi", greys(5)), write_matroska(tmp_path / "b.mkv", greys(5), [0, 40, 80, 120, 160]),
+            write_avi(tmp_path / "a.avi", greys(5)),
+            write_matroska(tmp_path / "b.mkv", greys(5), [0, 40, 80, 120, 160]),
             write_matroska(tmp_path / "c.webm", greys(5), [0, 40, 80, 120, 160], live=True),
             CLIPS_DIR / "rendered_walk.mp4"):
         assert not VideoSource(str(path)).damage, path
