@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 import torch
 from tensorboardX.event_file_writer import EventsWriter
@@ -17,6 +18,7 @@ from tensorboardX.summary import scalar
 
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.files import write_atomically
+from nanohtnet_ros.runtime.output_folder import LOCK, lock
 from nanohtnet_ros.training.loop.provenance import difference
 
 
@@ -32,16 +34,19 @@ class RunFolder:
         self.state, self.checkpoint = path / "state.pth", path / "checkpoint.pth"
         self.recipe, self.log, self.events = path / "recipe.json", path / "log.jsonl", path / "tensorboard"
         self._writer: EventsWriter | None = None
+        self._lock: TextIO | None = None
 
     def read_state(self, provenance: dict) -> dict | None:
-        """The state to resume from; None for a new training.
+        """The state to resume from; None for a new training. Locks the folder until `close`.
 
         Args:
             provenance: of the requested training; the state has to have the same.
         Raises:
             FileExistsError: the folder holds a training without its state.
-            UserError: its training is another one, or its state cannot be read.
+            UserError: its training is another one or goes on in another process, or its state cannot be read.
         """
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = lock(self.path / LOCK)
         if not self.state.is_file():
             others = [file.name for file in (self.checkpoint, self.log) if file.exists()]
             if others:
@@ -72,8 +77,9 @@ class RunFolder:
             samples: seen at the state.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        for temporary in self.path.glob(".*.pth.*"):
-            temporary.unlink()
+        for file in (self.state, self.checkpoint):
+            for temporary in self.path.glob(f".{file.name}.*"):
+                temporary.unlink()
         self.log.touch()
         os.truncate(self.log, log_bytes)
         write_atomically(self.recipe, (json.dumps(provenance, indent=2) + "\n").encode())
@@ -108,7 +114,9 @@ class RunFolder:
         save(self.state, {**state, "log_bytes": self.log.stat().st_size})
 
     def close(self) -> None:
-        """Close the events."""
+        """Close the events and unlock the folder."""
+        if self._lock is not None:
+            self._lock.close()
         if self._writer is not None:
             with suppress(OSError):  # everything is flushed already, unless the disk is full, which was reported
                 self._writer.close()

@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("tensorboardX", reason="tensorboardX, which writes the events, is not installed")
 
 from nanohtnet_ros.errors import UserError
+from nanohtnet_ros.training.loop import run_folder
 from nanohtnet_ros.training.loop.batches import StepBatches, load_batches, shards_of
 from nanohtnet_ros.training.loop.distributed import Process
 from nanohtnet_ros.training.loop.loop import Stopped, run
@@ -111,8 +112,6 @@ def test_after_ctrl_c_the_same_call_goes_on_to_the_same_bits(tmp_path, uninterru
 
 def test_what_was_logged_after_the_state_is_not_logged_twice(tmp_path, uninterrupted, monkeypatch):
     """As after a kill between the log and the state that would have held it."""
-    from nanohtnet_ros.training.loop import run_folder
-
     class Killed(BaseException):
         pass
 
@@ -133,7 +132,7 @@ def test_what_was_logged_after_the_state_is_not_logged_twice(tmp_path, uninterru
     run(LineTask(), CONFIG, tmp_path / "run", {"recipe": 1})
     assert_same_outcome(tmp_path / "run", uninterrupted)
     assert sorted(scalars_of(tmp_path / "run")) == sorted(scalars_of(uninterrupted))
-    assert not list((tmp_path / "run").glob(".*"))
+    assert not list((tmp_path / "run").glob(".*.pth*"))
 
 
 def test_a_finished_training_says_so_and_stays_as_it_is(uninterrupted, capsys):
@@ -157,6 +156,21 @@ def test_folders_that_cannot_be_gone_on_from_are_errors(tmp_path):
     (tmp_path / "state.pth").write_bytes(b"no state")
     with pytest.raises(ValueError, match=r"state.pth cannot be read"):
         run(LineTask(), CONFIG, tmp_path, {})
+
+
+def test_two_trainings_do_not_share_a_folder_and_nothing_else_in_it_is_touched(tmp_path):
+    (tmp_path / ".notes.pth.txt").write_text("of the user")
+    first = run_folder.RunFolder(tmp_path)
+    assert first.read_state({}) is None
+    with pytest.raises(UserError, match=f"written by another run, process {os.getpid()}"):
+        run_folder.RunFolder(tmp_path).read_state({})
+    first.begin({}, 0, 0)
+    first.close()
+    second = run_folder.RunFolder(tmp_path)
+    with pytest.raises(FileExistsError):
+        second.read_state({})
+    second.close()
+    assert (tmp_path / ".notes.pth.txt").is_file()
 
 
 @pytest.mark.parametrize("poison", ["loss", "gradient"])
@@ -187,7 +201,7 @@ def test_a_full_disk_is_an_error_and_the_state_before_is_kept(tmp_path, monkeypa
     with pytest.raises(OSError, match=r"No space left on device.*free some space"):
         run(task, CONFIG, tmp_path, {})
     assert state_of(tmp_path)["step"] * 8 == LAST_STATE
-    assert not list(tmp_path.glob(".*"))
+    assert not list(tmp_path.glob(".*.pth*"))
 
 
 def test_batches_are_functions_of_seed_step_and_shard():
