@@ -157,7 +157,7 @@ def test_nodes_end_with_a_parent_that_is_killed(tmp_path):
 
 
 def test_mistakes_are_said_before_anything_starts(tmp_path, frames):
-    video = write_avi(tmp_path / "walk.avi", frames[:2])
+    write_avi(tmp_path / "walk.avi", frames[:2])
     (tmp_path / "broken.mp4").write_bytes(b"x")
     (tmp_path / "bad.yaml").write_text("image_width: 640\n")
     other = (CLIPS_DIR / "camera.yaml").read_text().replace("image_height: 480", "image_height: 700")

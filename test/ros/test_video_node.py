@@ -10,7 +10,6 @@ rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
-from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.ros.images import image_from_msg
 from nanohtnet_ros.ros.messages import camera_from_msg, stamp_ns
 from nanohtnet_ros.samples.clips import CLIPS_DIR
@@ -110,17 +109,8 @@ def test_a_source_that_appears_later_is_played(processes, peer, wait_for, tmp_pa
 
 
 def test_a_bad_calibration_file_is_a_diagnostic_and_images_still_come(processes, peer, wait_for, folder, tmp_path):
-    (tmp_path / "bad.yaml").write_text("image_width: 64\nimage_height: 48\n")
+    (tmp_path / "bad.yaml").write_text("image_width: 64\n")
     heard, images = peer.diagnostics(), peer.listen("image", Image)
     processes.node("video_node", source=f"'{folder}'", loop="true", camera_info_file=f"'{tmp_path / 'bad.yaml'}'")
-    wait_for(lambda: "bad.yaml lacks '" in heard("video_node"), "the diagnostic")
+    wait_for(lambda: "bad.yaml lacks" in heard("video_node"), "the diagnostic")
     wait_for(lambda: images, "images")
-
-
-def test_reading_calibration_files(tmp_path):
-    assert Camera.from_yaml(CLIPS_DIR / "camera.yaml").cx == 319.5
-    with pytest.raises(ValueError, match="cannot be read"):
-        Camera.from_yaml(tmp_path / "none.yaml")
-    (tmp_path / "torn.yaml").write_text("{[")
-    with pytest.raises(ValueError, match="cannot be read"):
-        Camera.from_yaml(tmp_path / "torn.yaml")
