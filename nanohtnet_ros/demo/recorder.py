@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import importlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
@@ -154,5 +155,6 @@ class Recorder(Node):
             else:
                 self.counts[topic] += 1
 
-        callback = write_with_info if hasattr(Subscription, "CallbackType") else write  # Humble gives no info
+        # Humble gives no info.
+        callback: Callable[..., None] = write_with_info if hasattr(Subscription, "CallbackType") else write
         self.create_subscription(message_class(type_name), topic, callback, qos, raw=True)
