@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +16,18 @@ from nanohtnet_ros.core.skeleton import Joint
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.training.data import FRAME_RATE_HZ
 from nanohtnet_ros.training.data.bvh import BvhMotion
-from nanohtnet_ros.training.data.bvh_joints import Names, find_mapping, leg_length, load_mapping, restore_bones, to_h36m
+from nanohtnet_ros.training.data.bvh_joints import Names, find_mapping, load_mapping, restore_bones, to_h36m
+from nanohtnet_ros.training.data.motion_file import (
+    POSSIBLE_LEG_M,
+    UNITS_M,
+    USUAL_LEG_M,
+    MotionSequence,
+    check_person,
+    check_sides,
+    leg_length,
+)
 
-UNITS_M = {"metre": 1.0, "inch": 0.0254, "CMU unit": 0.0254 / 0.45, "centimetre": 0.01, "millimetre": 0.001}
-USUAL_LEG_M, POSSIBLE_LEG_M = (0.6, 1.15), (0.25, 1.4)
-"""Leg lengths by which a unit is guessed, unique among the units; and of any person, children included."""
+logger = logging.getLogger(__name__)
 
 STANDING_ANKLE_M = 0.07
 """Height of the lowest ankle above the floor: the median over our motion data's sequences."""
@@ -38,7 +47,10 @@ class BvhOptions:
         floor: ankles puts the floor of each file 0.07 m below the 5th percentile of the lower ankle's height; keep
             keeps heights, for people on stairs and ladders.
         subject_pattern: regular expression whose group is the subject in a file's name; for LAFAN1 (subject\d+).
-        val_subjects: subjects of the split val, comma-separated (02,12); by default every eighth, from the last.
+        val_subjects: subjects of the split val, comma-separated (02,12); by default every eighth, from the last. All of
+            them, for data that are only evaluated on.
+    Raises:
+        UserError: the pattern is no regular expression, or a number of frames is negative.
     """
 
     mapping: Path | None = None
@@ -49,40 +61,50 @@ class BvhOptions:
     subject_pattern: str = r"^([^_]+)"
     val_subjects: str = ""
 
-
-@dataclass(frozen=True)
-class BvhRecording:
-    """One file's motion.
-
-    Attributes:
-        joints_m: (F, 17, 3) float64, metres, z up, 50 Hz.
-        name: of the file.
-        subject: the part of its name that `subject_pattern` finds.
-        action: name of the folder that the file lies in.
-        split: train or val.
-    """
-
-    joints_m: np.ndarray
-    name: str
-    subject: str
-    action: str
-    split: str = "train"
+    def __post_init__(self) -> None:
+        if self.drop_first < 0:
+            raise UserError(f"drop_first is {self.drop_first}, expected 0 or more frames")
+        try:
+            re.compile(self.subject_pattern)
+        except re.error as error:
+            raise UserError(f"subject_pattern is '{self.subject_pattern}', expected a regular expression: {error}"
+                            ) from error
 
 
-def read_bvh_folder(folder: Path | str, options: BvhOptions) -> list[BvhRecording]:
-    """Read a folder of BVH files, its sub-folders included.
+def read_bvh_folder(folder: Path | str, options: BvhOptions) -> list[MotionSequence]:
+    """Read a folder of BVH files, its sub-folders and linked folders included.
 
-    Joints come from forward kinematics (`bvh_joints` maps them) and are resampled to 50 Hz by cubic splines.
+    Joints come from forward kinematics (`bvh_joints` maps them) and are resampled to 50 Hz by cubic splines. Files that
+    cannot be used are left out, with a warning that lists them.
 
     Args:
         folder: with `.bvh` files.
         options: how to read them.
+    Returns:
+        One sequence a file, its action by the sub-folder, its subject by its name.
     Raises:
         FileNotFoundError: no folder, or no file in it.
-        UserError: a file is not understood, or the subjects cannot be split; the message says which and why.
+        UserError: no file is understood, or the subjects cannot be split; the message says which and why.
     """
+    folder = Path(folder)
+    files = bvh_files(folder)
+    if not files:
+        raise FileNotFoundError(f"no .bvh file in {folder} or its sub-folders")
     given = load_mapping(options.mapping) if options.mapping else {}
-    recordings = [_read_file(path, Path(folder), given, options) for path in bvh_files(folder)]
+    recordings, left_out = [], []
+    for path in files:
+        try:
+            recordings.append(_read_file(path, folder, given, options))
+        except (UserError, OSError) as error:
+            left_out.append(str(error))
+    if not recordings:
+        raise UserError("\n  ".join((f"none of the {len(files)} .bvh files in {folder} can be used:", *left_out)))
+    if left_out:
+        logger.warning("\n  ".join((f"{len(left_out)} of {len(files)} .bvh files are left out:", *left_out)))
+    try:
+        check_sides(recordings)
+    except UserError as error:
+        raise UserError(f"{folder}: {error}") from error
     up = options.up
     if up == "auto":
         trunk = np.concatenate([r.joints_m[:, Joint.THORAX] - r.joints_m[:, Joint.HIP] for r in recordings])
@@ -99,15 +121,18 @@ def read_bvh_folder(folder: Path | str, options: BvhOptions) -> list[BvhRecordin
 
 
 def bvh_files(folder: Path | str) -> list[Path]:
-    """The folder's BVH files, sorted.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
-    files = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() == ".bvh")
-    if not files:
-        raise FileNotFoundError(f"no .bvh file in {folder} or its sub-folders")
-    return files
+    """A folder's BVH files, sorted; linked folders are followed, each folder is visited once."""
+    files: list[Path] = []
+    visited: set[Path] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = Path(place).resolve()
+        if real in visited:
+            folders.clear()
+            continue
+        visited.add(real)
+        folders.sort(key=lambda name: (Path(place, name).is_symlink(), name))
+        files += [Path(place, name) for name in names if Path(name).suffix.lower() == ".bvh"]
+    return sorted(files)
 
 
 def resample(joints: np.ndarray, frame_time_s: float) -> np.ndarray:
@@ -126,22 +151,27 @@ def resample(joints: np.ndarray, frame_time_s: float) -> np.ndarray:
     return joints if rate_hz == FRAME_RATE_HZ else CubicSpline(times, joints, axis=0)(wanted)
 
 
-def _read_file(path: Path, folder: Path, given: Names, options: BvhOptions) -> BvhRecording:
+def _read_file(path: Path, folder: Path, given: Names, options: BvhOptions) -> MotionSequence:
+    if path.name.startswith("._"):
+        raise UserError(f"{path}: macOS's attributes of a file, no motion: delete it")
     motion = BvhMotion.load(path)
     motion, mapping = restore_bones(motion, find_mapping(motion.names, given, str(path)))
-    subject = re.search(options.subject_pattern, path.stem)
-    if subject is None or not subject.groups():
+    found = re.search(options.subject_pattern, path.stem)
+    subject = found[1] if found and found.re.groups else None
+    if subject is None:
         raise UserError(f"{path}: '{options.subject_pattern}' finds no subject in the name: change --subject_pattern")
     if len(motion.values) <= options.drop_first:
         raise UserError(f"{path}: {len(motion.values)} frames, all of which --drop_first {options.drop_first} drops")
-    joints = to_h36m(motion.positions()[options.drop_first:], mapping)
     try:
-        scale = metres_per_unit(leg_length(joints), options.metres_per_unit)
+        with np.errstate(over="ignore", invalid="ignore"):  # `check_person` finds numbers that are not finite
+            joints = to_h36m(motion.positions()[options.drop_first:], mapping)
+            joints = metres_per_unit(leg_length(joints), options.metres_per_unit) * joints
+            check_person(joints, "the motion")
         joints = resample(joints, motion.frame_time_s)
-    except ValueError as error:
+    except UserError as error:
         raise UserError(f"{path}: {error}") from error
     action = path.parent.name if path.parent != folder else "motion"
-    return BvhRecording(scale * joints, path.stem, subject.group(1), action)
+    return MotionSequence(joints, path.stem, subject, action, "", path)
 
 
 def metres_per_unit(leg: float, given: float | None) -> float:
@@ -170,12 +200,13 @@ def metres_per_unit(leg: float, given: float | None) -> float:
 def _held_out(subjects: set[str], val_subjects: str) -> set[str]:
     """Subjects of the split val: those given, or every eighth."""
     there = ", ".join(sorted(subjects))
-    held_out = {subject.strip() for subject in val_subjects.split(",")} - {""} or set(sorted(subjects)[::-8])
-    unknown = held_out - subjects
+    given = {subject.strip() for subject in val_subjects.split(",")} - {""}
+    unknown = given - subjects
     if unknown:
         raise UserError(f"no recording of {', '.join(sorted(unknown))} to hold out: there are {there}")
-    if held_out == subjects:
+    if not given and len(subjects) == 1:
         raise UserError(
-            f"no subject is left to train on, the subjects are {there}: hold out fewer with --val_subjects, or find "
-            "more of them with --subject_pattern")
-    return held_out
+            f"all recordings are of one subject, '{there}', expected one more to hold out: tell people apart with "
+            "--subject_pattern ('(.*)' holds out files instead, which measures on people who were trained on), or give "
+            f"--val_subjects {there} to evaluate only")
+    return given or set(sorted(subjects)[::-8])

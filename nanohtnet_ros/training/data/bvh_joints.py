@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from nanohtnet_ros.core.skeleton import H36M_17, Joint
+from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.training.data.bvh import BvhMotion
+from nanohtnet_ros.training.data.motion_file import leg_length
 
 LEGS = (("upleg", "leg", "foot"), ("thigh", "shin", "foot"), ("thigh", "calf", "foot"),
         ("upperleg", "lowerleg", "foot"), ("upleg", "lowleg", "foot"), ("hip", "knee", "ankle"),
@@ -64,7 +65,7 @@ def find_mapping(names: Sequence[str], given: Names, source: str) -> Mapping:
         given: the user's mapping.
         source: the file's name, for messages.
     Raises:
-        UserError: a joint is not found, or a given one does not exist.
+        UserError: a joint is not found, two have its name, or a given one does not exist.
     """
     plain = plain_names(names)
     index = {name: i for i, name in reversed(list(enumerate(plain)))}
@@ -99,6 +100,13 @@ def find_mapping(names: Sequence[str], given: Names, source: str) -> Mapping:
         raise UserError(
             f"{source}: no joint found for {', '.join(missing)}: it has {', '.join(names)}; name them in a file as "
             f"'{missing[0]}: NAME' and give that with --mapping FILE.yaml")
+    for role, joints in mapping.items():
+        searched = names if role in given else plain
+        same = [i for i, name in enumerate(searched) if name in {searched[j] for j in joints}]
+        if len(same) > len(joints):
+            listed = ", ".join(f"{names[i]} (number {i})" for i in same)
+            raise UserError(f"{source}: {role} may be any of the joints {listed}: rename all but one in the file or, "
+                            f"where their names differ, give '{role}: NAME' with --mapping FILE.yaml")
     return mapping
 
 
@@ -116,7 +124,10 @@ def load_mapping(path: Path) -> Names:
     Raises:
         UserError: it is not that, or a role is unknown.
     """
-    content = yaml.safe_load(path.read_text())
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8", errors="replace"))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is no YAML: {error}") from error
     valid = isinstance(content, dict) and all(
         isinstance(names, str) or (isinstance(names, list) and names and all(isinstance(n, str) for n in names))
         for names in content.values())
@@ -183,13 +194,6 @@ def to_h36m(positions: np.ndarray, mapping: Mapping) -> np.ndarray:
     at["neck"] = at["thorax"] + NECK_PER_LEG * leg * upwards
     at["head"] = at["neck"] + HEAD_PER_LEG * leg * skull
     return np.stack([at[name] for name in H36M_17.joint_names], axis=1)
-
-
-def leg_length(joints: np.ndarray) -> float:
-    """Length of thigh and shin of (F, 17, 3) joints, mean over sides and frames."""
-    bones = [joints[:, child] - joints[:, H36M_17.parents[child]] for child in
-             (Joint.R_KNEE, Joint.R_ANKLE, Joint.L_KNEE, Joint.L_ANKLE)]
-    return 2.0 * float(np.linalg.norm(bones, axis=-1).mean())
 
 
 def _direction(vector: np.ndarray, otherwise: np.ndarray) -> np.ndarray:

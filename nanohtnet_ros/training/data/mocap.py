@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,11 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.training.data import FRAME_RATE_HZ
 from nanohtnet_ros.training.data.archives import sha256_of
-from nanohtnet_ros.training.data.bvh_folder import BvhOptions, bvh_files, read_bvh_folder
+from nanohtnet_ros.training.data.bvh_folder import BvhOptions, read_bvh_folder
+from nanohtnet_ros.training.data.motion_file import MotionSequence, read_motion_file
 
 
 @dataclass(frozen=True)
@@ -38,39 +39,16 @@ class MotionCapture:
 
     @classmethod
     def load(cls, path: Path | str, split: str) -> MotionCapture:
-        """Read one split of a `.npz` file of 17-joint sequences at 50 Hz.
+        """Read one split of a motion file, see `read_motion_file`.
 
         Args:
-            path: file with `positions (N, 17, 3)`, `starts`, `lengths`, `names`, `actions`, `split`, `fps`,
-                `parents`; read without pickle.
+            path: the `.npz` file.
             split: `train` or `val`.
         Raises:
             FileNotFoundError: no such file.
-            UserError: the skeleton or the frame rate differs, or the split is empty.
+            UserError: the file is faulty, or the split is empty.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"no motion data at {path}")
-        with np.load(path, allow_pickle=False) as archive:
-            parents = tuple(archive["parents"].tolist())
-            if parents != H36M_17.parents:
-                raise UserError(f"{path}: parents are {parents}, expected Human3.6M's {H36M_17.parents}")
-            if float(archive["fps"]) != FRAME_RATE_HZ:
-                raise UserError(f"{path}: {float(archive['fps'])} frames a second, expected {FRAME_RATE_HZ}")
-            chosen = np.flatnonzero(archive["split"] == split)
-            if not len(chosen):
-                raise UserError(f"{path}: no sequence in split '{split}', it has {sorted(set(archive['split']))}")
-            positions, starts, lengths = archive["positions"], archive["starts"], archive["lengths"]
-            frames = np.concatenate([positions[starts[i]:starts[i] + lengths[i]] for i in chosen])
-            lengths = lengths[chosen]
-            return cls(
-                joints_world_m=torch.from_numpy(frames),
-                starts=torch.from_numpy(np.cumsum(lengths) - lengths),
-                lengths=torch.from_numpy(lengths),
-                actions=tuple(archive["actions"][chosen].tolist()),
-                names=tuple(archive["names"][chosen].tolist()),
-                sha256=sha256_of(path),
-            )
+        return cls.join(read_motion_file(path), split, f"{path}: give some sequences that split")
 
     @classmethod
     def from_bvh(cls, folder: Path | str, split: str, options: BvhOptions | None = None) -> MotionCapture:
@@ -82,19 +60,33 @@ class MotionCapture:
             options: how to read them.
         Raises:
             FileNotFoundError: no folder, or no file in it.
-            UserError: a file is not understood, or the split is empty.
+            UserError: no file is understood, or the split is empty.
         """
-        recordings = [r for r in read_bvh_folder(folder, options or BvhOptions()) if r.split == split]
-        if not recordings:
-            raise UserError(f"{folder}: no recording in split '{split}', expected train or val")
-        lengths = torch.tensor([len(r.joints_m) for r in recordings])
+        return cls.join(read_bvh_folder(folder, options or BvhOptions()), split, f"{folder}: change --val_subjects")
+
+    @classmethod
+    def join(cls, sequences: Sequence[MotionSequence], split: str, remedy: str) -> MotionCapture:
+        """Concatenate the sequences of one split.
+
+        Args:
+            sequences: of all splits.
+            split: that is taken.
+            remedy: where the sequences are from and what to do if none is of the split.
+        Raises:
+            UserError: none is.
+        """
+        chosen = [sequence for sequence in sequences if sequence.split == split]
+        if not chosen:
+            splits = ", ".join(f"{name} ({n})" for name, n in sorted(Counter(s.split for s in sequences).items()))
+            raise UserError(f"no sequence in split '{split}', there are {splits} in {remedy}")
+        lengths = torch.tensor([len(sequence.joints_m) for sequence in chosen])
         return cls(
-            joints_world_m=torch.from_numpy(np.concatenate([r.joints_m for r in recordings]).astype(np.float32)),
+            joints_world_m=torch.from_numpy(np.concatenate([s.joints_m for s in chosen]).astype(np.float32)),
             starts=torch.cumsum(lengths, 0) - lengths,
             lengths=lengths,
-            actions=tuple(r.action for r in recordings),
-            names=tuple(r.name for r in recordings),
-            sha256=sha256_of(*bvh_files(folder)),
+            actions=tuple(sequence.action for sequence in chosen),
+            names=tuple(sequence.name for sequence in chosen),
+            sha256=sha256_of(*dict.fromkeys(sequence.source for sequence in sequences)),
         )
 
     def to(self, device: torch.device | str) -> MotionCapture:

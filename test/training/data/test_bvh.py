@@ -11,8 +11,9 @@ from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.training.data.bvh import BvhMotion
 from nanohtnet_ros.training.data.bvh_folder import BvhOptions, metres_per_unit, resample
-from nanohtnet_ros.training.data.bvh_joints import find_mapping, leg_length, load_mapping, restore_bones, to_h36m
+from nanohtnet_ros.training.data.bvh_joints import find_mapping, load_mapping, restore_bones, to_h36m
 from nanohtnet_ros.training.data.mocap import MotionCapture
+from nanohtnet_ros.training.data.motion_file import leg_length
 
 from bvh_files import H36M_OF_MIXAMO, MIXAMO, cgspeed, renamed, write_bvh
 
@@ -272,9 +273,15 @@ FAULTS = {
     "expected the 61 that it announces": lambda t: "\n".join(t.splitlines()[:-20]),
     "frame 60 has 9 numbers, expected one for each of 63": lambda t: " ".join(t.split(" ")[:-54]),
     "frame 4 has 64 numbers": lambda t: t.replace(frames_line(t, 4), frames_line(t, 4) + " 0.5"),
+    "the number of frames is 'many'": lambda t: t.replace("Frames: 61", "Frames: many"),
+    "63 frames, expected the 61": lambda t: t + 2 * (frames_line(t, 4) + "\n"),
+    "the frame time has '0,016667', expected a number, with a decimal point": lambda t: t.replace(
+        "Frame Time: 0.0", "Frame Time: 0,0"),
+    "the number of channels of joint Hips is '-3'": lambda t: t.replace("CHANNELS 6", "CHANNELS -3"),
     "frame 7 has a number that is not finite": lambda t: t.replace(
         frames_line(t, 7), "nan " + frames_line(t, 7).split(" ", 1)[1]),
-    "could not convert": lambda t: t.replace(frames_line(t, 7), "abc " + frames_line(t, 7).split(" ", 1)[1]),
+    "frame 7 has 'abc', expected a number": lambda t: t.replace(
+        frames_line(t, 7), "abc " + frames_line(t, 7).split(" ", 1)[1]),
     "the first word is not HIERARCHY": lambda t: t.replace("HIERARCHY", "HEAD"),
     "a second ROOT": lambda t: t.replace("JOINT LeftUpLeg", "ROOT LeftUpLeg"),
     "'BONE' in the hierarchy": lambda t: t.replace("JOINT LeftUpLeg", "BONE LeftUpLeg"),
@@ -303,11 +310,11 @@ def test_folders_and_splits_are_checked(tmp_path, capsys):
     with pytest.raises(FileNotFoundError, match="no motion file"):
         BvhMotion.load(tmp_path / "a.bvh")
     write_bvh(tmp_path / "01_01.bvh")
-    with pytest.raises(ValueError, match="no subject is left to train on, the subjects are 01"):
+    with pytest.raises(ValueError, match="all recordings are of one subject, '01'"):
         MotionCapture.from_bvh(tmp_path, "train")
     write_bvh(tmp_path / "02_01.bvh")
     assert MotionCapture.from_bvh(tmp_path, "val").names == ("02_01",)
-    with pytest.raises(ValueError, match="no recording in split 'exam'"):
+    with pytest.raises(ValueError, match=r"no sequence in split 'exam', there are train \(1\), val \(1\)"):
         MotionCapture.from_bvh(tmp_path, "exam")
     with pytest.raises(ValueError, match="no recording of 09 to hold out: there are 01, 02"):
         MotionCapture.from_bvh(tmp_path, "train", BvhOptions(val_subjects="01, 09"))
@@ -315,6 +322,8 @@ def test_folders_and_splits_are_checked(tmp_path, capsys):
         MotionCapture.from_bvh(tmp_path, "train", BvhOptions(subject_pattern=r"(subject\d)"))
     assert main(["data", "convert", str(tmp_path), str(tmp_path / "out.bin")]) == 1
     assert "ends in .npz" in capsys.readouterr().err
+    assert main(["data", "convert", str(tmp_path), str(tmp_path / "none/out.npz")]) == 1
+    assert "none: create it" in capsys.readouterr().err
 
 
 TEXTS = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
