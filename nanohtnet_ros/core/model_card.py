@@ -89,7 +89,7 @@ class ModelCard:
             )
         except KeyError as error:
             raise UserError(f"{path} has no field {error}: export the network again") from error
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise UserError(f"{path} is no model card: {error}") from error
         if card.skeleton != H36M_17.name:
             raise UserError(f"{path}: skeleton is '{card.skeleton}', expected '{H36M_17.name}'")
