@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from nanohtnet_ros.commands.log import log_to_stdout
-from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
@@ -79,8 +78,8 @@ def selftest(
     card = ModelCard.of(path)
     print("\n".join(system_info()), flush=True)
     windows, truth_m = clip_windows(card)
-    windows = windows * np.float32(card.focal_norm / FOCAL_NORM)
-    used = card.output_offsets.index(-card.look_ahead)
+    windows = windows * card.input_scale
+    used = card.output_offsets.index(card.used_offset)
     rows, reference_m, problems = [], None, []
     for backend in BACKENDS:
         row, joints_m = try_backend(backend, path, windows, used, reference_m, seconds)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.window import NS_PER_S, Window
@@ -95,7 +94,6 @@ class WindowLifter:
         self.title = f"{name} by {session.runtime}"
         self.delay_ns = round(-offset / card.frame_rate_hz * NS_PER_S)
         self._session = session
-        self._scale = np.float32(card.focal_norm / FOCAL_NORM)
         self._output = card.output_offsets.index(offset)
         if self.delay_ns or look_ahead_s:
             self.title += f", poses {self.look_ahead_s:g} s before the image"
@@ -126,7 +124,7 @@ class WindowLifter:
                     f"window has {len(window.keypoints_norm)} frames, model expects {self.card.window_length}: "
                     "set window_length from the model's card"
                 )
-        batch = np.stack([window.keypoints_norm for window in windows]) * self._scale  # (B, T, J, 2)
+        batch = np.stack([window.keypoints_norm for window in windows]) * self.card.input_scale  # (B, T, J, 2)
         outputs = self._session.run(batch)  # (B, n, J, 3 or 4)
         expected = (len(windows), len(self.card.output_offsets), len(H36M_17), 4 if self.card.uncertainty else 3)
         if outputs.shape != expected:
