@@ -183,7 +183,7 @@ def measure(
             keypoints = [Keypoints(person.astype(np.float32), np.ones(17, np.float32)) for person in true_px]
             tracked = [TrackedKeypoints(i, frame / rate_hz, k) for i, k in enumerate(keypoints)]
         else:
-            tracked = finder.step(video.read(), stamp_ns)
+            tracked = finder.step(video.read()[0], stamp_ns)
         people = people_lifter.step_cameras({ONLY_CAMERA: Frame(stamp_ns, truth.camera, tracked)})[ONLY_CAMERA]
         depths = {t: renderer.measure(truth.joints_cam_m[frame]) for t, renderer in renderers.items()}
         for placer in placers.values():

@@ -57,8 +57,8 @@ def load_rooms() -> list[list[Image]]:
 
 def _frames(video) -> Iterator[np.ndarray]:
     source = VideoSource(str(video))
-    while (frame := source.read()) is not None:
-        yield frame
+    while (read := source.read()) is not None:
+        yield read[0]
     source.close()
 
 

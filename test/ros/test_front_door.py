@@ -22,7 +22,7 @@ def test_node_and_python_give_the_same_poses(pose):
     video = VideoSource(str(clip.video))
     with PoseEstimator() as estimator:
         for i in range(FRAMES):
-            picture = video.read()
+            picture, _ = video.read()
             sent = image(picture, 1000 + i / 25)
             (shown,) = pose.send_and_wait(sent).skeletons
             (person,) = estimator.step(picture, stamp_ns(sent.header), camera)
