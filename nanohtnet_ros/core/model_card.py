@@ -11,7 +11,7 @@ import numpy as np
 
 from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.core.skeleton import H36M_17
-from nanohtnet_ros.errors import UserError
+from nanohtnet_ros.errors import UserError, command
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class ModelCard:
         """
         path = Path(path)
         if not path.is_file():
-            raise FileNotFoundError(f"no model card at {path}: export the network with 'nanohtnet export'")
+            raise FileNotFoundError(f"no model card at {path}: export the network with '{command('export')}'")
         try:
             content = json.loads(path.read_text())
             card = cls(

@@ -11,7 +11,7 @@ from nanohtnet_ros.detectors.blazepose import BlazePoseConfig, BlazePoseDetector
 from nanohtnet_ros.detectors.blazepose_networks import BlazePoseNetworks
 from nanohtnet_ros.detectors.recognise import PERSON_DETECTORS, POSE_DETECTORS, recognise
 from nanohtnet_ros.detectors.rtmpose import RTMPoseDetector
-from nanohtnet_ros.errors import UserError
+from nanohtnet_ros.errors import UserError, command
 from nanohtnet_ros.runtime.model_store import BLAZEPOSE, find_blazepose, find_detector
 from nanohtnet_ros.runtime.session import Session, open_session
 
@@ -57,7 +57,7 @@ def open_detector(
     if not person_detector:
         raise UserError(
             f"{path} is RTMPose, which needs boxes around people: set person_detector to an RTMDet's or YOLOX's file, "
-            "or to yolox-tiny after 'nanohtnet models get yolox-tiny'")
+            f"or to yolox-tiny after '{command('models get yolox-tiny')}'")
     persons = open_person_detector(person_detector, max_people, threads, person_family, open_network)
     return RTMPoseDetector(session, outputs, persons, people)
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import nanohtnet_ros
-from nanohtnet_ros.errors import UserError
+from nanohtnet_ros.errors import UserError, command
 from nanohtnet_ros.runtime.downloads import SOURCES, is_intact
 
 DEFAULT_MODEL = "nano_81_streaming"
@@ -92,5 +92,5 @@ def find_detector(name: str) -> Path:
         known = ", ".join((*BLAZEPOSE, *SOURCES))
         raise UserError(f"unknown detector '{name}', expected {known}, or the path of an .onnx file")
     if not is_here(name):
-        raise FileNotFoundError(f"{detector_path(name)} is missing or damaged: run 'nanohtnet models get {name}'")
+        raise FileNotFoundError(f"{detector_path(name)} is missing or damaged: run '{command(f'models get {name}')}'")
     return detector_path(name)

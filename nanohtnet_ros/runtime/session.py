@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from nanohtnet_ros.errors import UserError
+from nanohtnet_ros.errors import UserError, command
 from nanohtnet_ros.runtime.base import GpuUnavailableError, Session
 from nanohtnet_ros.runtime.onnx_session import OnnxSession
 from nanohtnet_ros.runtime.tensorrt_session import TensorRTSession
@@ -47,7 +47,7 @@ def open_session(
     if require_gpu and device == "cpu":
         raise UserError("require_gpu is set, but device is 'cpu': change one of them")
     if not path.is_file():
-        raise FileNotFoundError(f"no model at {path}: see 'nanohtnet models list' for those that are installed")
+        raise FileNotFoundError(f"no model at {path}: see '{command('models list')}' for those that are installed")
     if path.suffix in ENGINE_SUFFIXES:
         if device not in ("auto", "tensorrt"):
             raise UserError(f"{path} is a TensorRT engine, but device is '{device}': give the ONNX file")

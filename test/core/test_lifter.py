@@ -74,7 +74,7 @@ def test_bad_cards_are_refused(tmp_path, changes, message):
 
 
 def test_a_card_that_is_not_there_or_no_json(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nanohtnet export"):
+    with pytest.raises(FileNotFoundError, match="export"):
         ModelCard.load(tmp_path / "none.json")
     with pytest.raises(FileNotFoundError, match=r"no model card at .*none\.json: export"):
         ModelCard.of(tmp_path / "none.onnx")
