@@ -69,7 +69,7 @@ def archive(*members: str) -> bytes:
 ])
 def test_networks_are_downloaded_by_themselves_or_in_an_archive(web, monkeypatch, capsys, path, content):
     monkeypatch.setitem(SOURCES, "net", OnnxFile(web.url + path, SHA256, "CC0, somebody"))
-    with pytest.raises(FileNotFoundError, match="run '.*models get net'"):
+    with pytest.raises(FileNotFoundError, match=r"run '.*models get net'"):
         find_detector("net")
     with pytest.raises(UserError, match=r"404.*\n.*run it again, or put the file at .*net.onnx yourself"):
         get("net")
@@ -81,7 +81,7 @@ def test_networks_are_downloaded_by_themselves_or_in_an_archive(web, monkeypatch
     web.clear()
     get("net")  # is there: nothing is downloaded
     detector_path("net").write_bytes(b"half a netw")
-    with pytest.raises(FileNotFoundError, match="damaged: run '.*models get net'"):
+    with pytest.raises(FileNotFoundError, match=r"damaged: run '.*models get net'"):
         find_detector("net")
     web[path] = content
     get("net")
