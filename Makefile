@@ -29,7 +29,7 @@ setup-test:
 	@$(PYTHON) tools/bootstrap.py --test
 
 lint: setup-test
-	@failed=0; for check in "ruff check ." mypy "lint-imports --no-logo" codespell; do \
+	@failed=0; for check in "ruff check ." "ruff format --check ." mypy "lint-imports --no-logo" codespell; do \
 	  echo "$$check"; .venv/bin/$$check || failed=1; done; exit $$failed
 
 clean:

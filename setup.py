@@ -7,5 +7,6 @@ setup(
     package_dir={"nanohtnet_ros.recipes": "config/train"},
     package_data={
         "nanohtnet_ros": ["models/*", "models/blazepose/*", "samples/clips/*", "py.typed"],
-        "nanohtnet_ros.recipes": ["*.yaml"]},
+        "nanohtnet_ros.recipes": ["*.yaml"],
+    },
 )

@@ -14,8 +14,8 @@ def nodes(context: LaunchContext) -> list:
     args.warn(name)
     return [
         args.node(
-            "pose_node", name, [*args.camera, *args.depth()], **args.given(image_transport=str),
-            **args.skeletons(name)),
+            "pose_node", name, [*args.camera, *args.depth()], **args.given(image_transport=str), **args.skeletons(name)
+        ),
         args.node("marker_node", markers, [("skeletons", f"{name}/skeletons")]),
         *args.rviz(markers, name),
     ]

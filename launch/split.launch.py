@@ -12,8 +12,10 @@ def nodes(context: LaunchContext) -> list:
     args = Arguments(context, SPLIT)
     args.warn("lifter_node")
     keypoints = [
-        ("skeletons_2d", "detector_node/skeletons_2d"), ("camera_info", args.values["camera_info_topic"]),
-        *args.depth()]
+        ("skeletons_2d", "detector_node/skeletons_2d"),
+        ("camera_info", args.values["camera_info_topic"]),
+        *args.depth(),
+    ]
     return [
         args.node("detector_node", "detector_node", args.camera, **args.given(autostart=bool, image_transport=str)),
         args.node("lifter_node", "lifter_node", keypoints, **args.skeletons("lifter_node")),

@@ -12,11 +12,21 @@ from launch_ros.substitutions import FindPackageShare
 
 def generate_launch_description():
     pose = PathJoinSubstitution([FindPackageShare("nanohtnet_ros"), "launch", "pose.launch.py"])
-    return LaunchDescription([
-        DeclareLaunchArgument("first", default_value="left", description="namespace of the first camera"),
-        DeclareLaunchArgument("second", default_value="right", description="namespace of the second camera"),
-        # The groups keep one include's arguments from reaching the next one.
-        *(GroupAction([IncludeLaunchDescription(
-            PythonLaunchDescriptionSource(pose), launch_arguments={"namespace": LaunchConfiguration(camera)}.items())])
-          for camera in ("first", "second")),
-    ])
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument("first", default_value="left", description="namespace of the first camera"),
+            DeclareLaunchArgument("second", default_value="right", description="namespace of the second camera"),
+            # The groups keep one include's arguments from reaching the next one.
+            *(
+                GroupAction(
+                    [
+                        IncludeLaunchDescription(
+                            PythonLaunchDescriptionSource(pose),
+                            launch_arguments={"namespace": LaunchConfiguration(camera)}.items(),
+                        )
+                    ]
+                )
+                for camera in ("first", "second")
+            ),
+        ]
+    )

@@ -23,13 +23,28 @@ if TYPE_CHECKING:
     from nanohtnet_ros.estimator import PoseEstimator
 
 __all__ = [
-    "Camera", "Keypoints", "Lifter", "LiftingConfig", "Person", "PoseEstimator", "StaleFrameError", "TrackedKeypoints",
-    "UserError"]
+    "Camera",
+    "Keypoints",
+    "Lifter",
+    "LiftingConfig",
+    "Person",
+    "PoseEstimator",
+    "StaleFrameError",
+    "TrackedKeypoints",
+    "UserError",
+]
 
 _MODULES = {
-    "Camera": "core.camera", "Keypoints": "core.poses", "Lifter": "core.pose_estimation",
-    "LiftingConfig": "core.pose_estimation", "Person": "core.poses", "PoseEstimator": "estimator",
-    "StaleFrameError": "core.keypoint_tracking", "TrackedKeypoints": "core.poses", "UserError": "errors"}
+    "Camera": "core.camera",
+    "Keypoints": "core.poses",
+    "Lifter": "core.pose_estimation",
+    "LiftingConfig": "core.pose_estimation",
+    "Person": "core.poses",
+    "PoseEstimator": "estimator",
+    "StaleFrameError": "core.keypoint_tracking",
+    "TrackedKeypoints": "core.poses",
+    "UserError": "errors",
+}
 
 
 def __getattr__(name: str) -> object:

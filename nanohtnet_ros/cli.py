@@ -60,7 +60,8 @@ def simple_parser(command: Callable, prog: str) -> argparse.ArgumentParser | Non
     summary, _, rest = (inspect.getdoc(command) or "").partition("\nArgs:\n")
     described = dict(re.findall(r"^ {4}(\w+): ((?:.|\n {8})*)", rest, re.MULTILINE))
     parser = argparse.ArgumentParser(
-        prog, description=summary, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter)
+        prog, description=summary, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     hints = get_type_hints(command)
     for name, parameter in inspect.signature(command).parameters.items():
         kind: Any = next((kind for kind in get_args(hints.get(name)) if kind is not NoneType), hints.get(name))
@@ -72,7 +73,8 @@ def simple_parser(command: Callable, prog: str) -> argparse.ArgumentParser | Non
         else:
             known = "" if parameter.default in (None, "") else f" (default: {parameter.default})"
             parser.add_argument(
-                f"--{name}", type=VALUES[kind], default=parameter.default, metavar=kind.__name__, help=text + known)
+                f"--{name}", type=VALUES[kind], default=parameter.default, metavar=kind.__name__, help=text + known
+            )
     return parser
 
 
@@ -108,7 +110,7 @@ def main(argv: list[str] | None = None) -> int:
         print(usage(), file=sys.stdout if asked else sys.stderr)
         return 0 if asked else 2
     module, function = COMMANDS[words][0].split(":")
-    prog, options = f"nanohtnet {words}", [respelled(words, option) for option in argv[len(words.split()):]]
+    prog, options = f"nanohtnet {words}", [respelled(words, option) for option in argv[len(words.split()) :]]
     try:
         command = getattr(importlib.import_module(module), function)
         if parser := simple_parser(command, prog):
@@ -118,8 +120,10 @@ def main(argv: list[str] | None = None) -> int:
 
             auto_cli(command, args=options, prog=prog, allow_abbrev=False)
     except ModuleNotFoundError as error:
-        print(f"nanohtnet {words}: {error}: install it, or the extra of this package that holds it (train, viz, onnx)",
-              file=sys.stderr)
+        print(
+            f"nanohtnet {words}: {error}: install it, or the extra of this package that holds it (train, viz, onnx)",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
         return 130

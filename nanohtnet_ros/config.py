@@ -23,17 +23,21 @@ class RuntimeSettings(Settings):
     """What runs the networks, and pauses between frames."""
 
     device: str = setting(
-        "auto", "what runs ONNX networks: TensorRT, or ONNX Runtime on CUDA or on the CPU; auto: the first that works",
-        choices=DEVICES)
-    require_gpu: bool = setting(
-        False, "do not configure where auto would run a network on the CPU")
+        "auto",
+        "what runs ONNX networks: TensorRT, or ONNX Runtime on CUDA or on the CPU; auto: the first that works",
+        choices=DEVICES,
+    )
+    require_gpu: bool = setting(False, "do not configure where auto would run a network on the CPU")
     precision: str = setting("fp32", "numbers that TensorRT computes with", choices=PRECISIONS)
     cuda_graph: bool = setting(False, "replay TensorRT's launches as CUDA graphs: less work for the CPU")
     image_rotation: int = setting(
-        LiftingConfig.image_rotation, "clockwise turn that makes images upright, degrees; results stay in the image's "
-        "own pixels and frame", choices=ROTATIONS)
+        LiftingConfig.image_rotation,
+        "clockwise turn that makes images upright, degrees; results stay in the image's own pixels and frame",
+        choices=ROTATIONS,
+    )
     max_gap_s: float = setting(
-        LiftingConfig.max_gap_s, "pauses between frames up to this are bridged, seconds", 0.05, 10.0, live=True)
+        LiftingConfig.max_gap_s, "pauses between frames up to this are bridged, seconds", 0.05, 10.0, live=True
+    )
 
 
 @dataclass(frozen=True)
@@ -42,22 +46,33 @@ class TrackingSettings(RuntimeSettings):
 
     detector: str = setting("blazepose", "2D detector: a name that 'nanohtnet models list' shows, or an .onnx file")
     detector_family: str = setting(
-        "auto", "what that file is; auto tells by its tensors", choices=("auto", *POSE_FAMILIES))
-    person_detector: str = setting(
-        "", "for rtmpose, what finds the boxes: a name or an .onnx file, as for `detector`")
+        "auto", "what that file is; auto tells by its tensors", choices=("auto", *POSE_FAMILIES)
+    )
+    person_detector: str = setting("", "for rtmpose, what finds the boxes: a name or an .onnx file, as for `detector`")
     person_detector_family: str = setting(
-        "auto", "what that file is; auto tells by its tensors and its name", choices=("auto", *PERSON_FAMILIES))
+        "auto", "what that file is; auto tells by its tensors and its name", choices=("auto", *PERSON_FAMILIES)
+    )
     max_people: int = setting(PeopleConfig.max_people, "people tracked at most", 1, 30)
     detect_every: int = setting(
-        PeopleConfig.detect_every, "frames between person detections while tracking; blazepose, rtmpose", 1, 1000)
+        PeopleConfig.detect_every, "frames between person detections while tracking; blazepose, rtmpose", 1, 1000
+    )
     search_s: float = setting(
-        BlazePoseConfig.search_s, "longest time until the whole image has been searched for people, seconds; the "
-        "longer, the farther away they may be; blazepose", 0.1, 60.0)
+        BlazePoseConfig.search_s,
+        "longest time until the whole image has been searched for people, seconds; the "
+        "longer, the farther away they may be; blazepose",
+        0.1,
+        60.0,
+    )
     confirm_s: float = setting(
-        TrackerConfig.confirm_s, "a new track beside others is confirmed, and published, after this long, seconds",
-        0.0, 5.0, live=True)
+        TrackerConfig.confirm_s,
+        "a new track beside others is confirmed, and published, after this long, seconds",
+        0.0,
+        5.0,
+        live=True,
+    )
     max_missed_s: float = setting(
-        TrackerConfig.max_missed_s, "a track without a detection for this long ends, seconds", 0.05, 60.0, live=True)
+        TrackerConfig.max_missed_s, "a track without a detection for this long ends, seconds", 0.05, 60.0, live=True
+    )
     threads: int = setting(2, "CPU threads of each of the detector's networks", 1, 64)
 
     @property
@@ -70,23 +85,29 @@ class TrackingSettings(RuntimeSettings):
 class LiftingSettings(RuntimeSettings):
     """How skeletons are made of keypoints."""
 
-    model: str = setting(
-        DEFAULT_MODEL, "lifting network: a name that 'nanohtnet models list' shows, or an .onnx file")
+    model: str = setting(DEFAULT_MODEL, "lifting network: a name that 'nanohtnet models list' shows, or an .onnx file")
     look_ahead_s: float = setting(
-        0.0, "output latency: later frames are used as context, seconds; the network's nearest output is taken",
-        0.0, 10.0)
+        0.0,
+        "output latency: later frames are used as context, seconds; the network's nearest output is taken",
+        0.0,
+        10.0,
+    )
     person_height_m: float = setting(
-        0.0, f"how tall the people are, metres, {LOWEST_M:g} or more; 0 if not known", 0.0, TALLEST_M, live=True)
+        0.0, f"how tall the people are, metres, {LOWEST_M:g} or more; 0 if not known", 0.0, TALLEST_M, live=True
+    )
     hips_ahead_m: float = setting(
-        LiftingConfig.hips_ahead_m, "forward bias of the detector's hip keypoints, metres", 0.0, 0.15, live=True)
+        LiftingConfig.hips_ahead_m, "forward bias of the detector's hip keypoints, metres", 0.0, 0.15, live=True
+    )
     constant_bones: bool = setting(
-        SmoothingConfig.constant_bones, "give a person's bones their mean lengths over the track", live=True)
-    one_euro: bool = setting(
-        SmoothingConfig.one_euro, "smooth joints and root with a One Euro filter", live=True)
+        SmoothingConfig.constant_bones, "give a person's bones their mean lengths over the track", live=True
+    )
+    one_euro: bool = setting(SmoothingConfig.one_euro, "smooth joints and root with a One Euro filter", live=True)
     one_euro_min_cutoff_hz: float = setting(
-        SmoothingConfig.min_cutoff_hz, "its cutoff for joints at rest, Hz", 0.01, 100.0, live=True)
+        SmoothingConfig.min_cutoff_hz, "its cutoff for joints at rest, Hz", 0.01, 100.0, live=True
+    )
     one_euro_beta: float = setting(
-        SmoothingConfig.beta, "its cutoff gained per speed, Hz per m/s", 0.0, 100.0, live=True)
+        SmoothingConfig.beta, "its cutoff gained per speed, Hz per m/s", 0.0, 100.0, live=True
+    )
 
     def __post_init__(self) -> None:
         """Check every value; a height is 0 or a person's."""
@@ -98,11 +119,18 @@ class LiftingSettings(RuntimeSettings):
     def lifting(self) -> LiftingConfig:
         """The core's configuration of lifting."""
         smoothing = SmoothingConfig(
-            one_euro=self.one_euro, min_cutoff_hz=self.one_euro_min_cutoff_hz, beta=self.one_euro_beta,
-            constant_bones=self.constant_bones)
+            one_euro=self.one_euro,
+            min_cutoff_hz=self.one_euro_min_cutoff_hz,
+            beta=self.one_euro_beta,
+            constant_bones=self.constant_bones,
+        )
         return LiftingConfig(
-            max_gap_s=self.max_gap_s, person_height_m=self.person_height_m or None, hips_ahead_m=self.hips_ahead_m,
-            image_rotation=self.image_rotation, smoothing=smoothing)
+            max_gap_s=self.max_gap_s,
+            person_height_m=self.person_height_m or None,
+            hips_ahead_m=self.hips_ahead_m,
+            image_rotation=self.image_rotation,
+            smoothing=smoothing,
+        )
 
 
 @dataclass(frozen=True)

@@ -35,12 +35,15 @@ class Networks(ExitStack):
         """Open a network's file; arguments and errors as of `open_session`."""
         s = self._settings
         session = open_session(
-            path, s.device, threads, s.require_gpu, max_batch=max_batch, precision=s.precision, cuda_graph=s.cuda_graph)
+            path, s.device, threads, s.require_gpu, max_batch=max_batch, precision=s.precision, cuda_graph=s.cuda_graph
+        )
         return self.enter_context(closing(session))
 
 
 def open_tracker(
-    settings: TrackingSettings, networks: Networks, next_track_id: Callable[[], int] | None = None,
+    settings: TrackingSettings,
+    networks: Networks,
+    next_track_id: Callable[[], int] | None = None,
     detector: Detector | None = None,
 ) -> KeypointTracker:
     """Open the detector and the tracker of one camera.
@@ -57,9 +60,16 @@ def open_tracker(
         _log.info("loading the detector %s", s.detector)
         name = Path(s.detector).stem
         detector = open_detector(
-            s.detector, s.max_people, s.detect_every, s.threads, search_s=s.search_s, family=s.detector_family,
-            person_detector=s.person_detector, person_family=s.person_detector_family,
-            open_network=lambda path, threads: networks.open(path, threads, s.max_people))
+            s.detector,
+            s.max_people,
+            s.detect_every,
+            s.threads,
+            search_s=s.search_s,
+            family=s.detector_family,
+            person_detector=s.person_detector,
+            person_family=s.person_detector_family,
+            open_network=lambda path, threads: networks.open(path, threads, s.max_people),
+        )
     if s.image_rotation:
         detector = RotatedDetector(detector, s.image_rotation)
     return KeypointTracker(detector, Tracker(s.tracker, next_track_id), s.max_gap_s, name)
@@ -88,8 +98,11 @@ class PoseEstimator(Pipeline):
     """
 
     def __init__(
-        self, *, detector: str | Detector = EstimatorSettings.detector,
-        next_track_id: Callable[[], int] | None = None, **settings: Any,
+        self,
+        *,
+        detector: str | Detector = EstimatorSettings.detector,
+        next_track_id: Callable[[], int] | None = None,
+        **settings: Any,
     ) -> None:
         """Load the networks.
 
@@ -106,7 +119,8 @@ class PoseEstimator(Pipeline):
         self._networks = Networks(self.settings)
         try:
             tracker = open_tracker(
-                self.settings, self._networks, next_track_id, None if isinstance(detector, str) else detector)
+                self.settings, self._networks, next_track_id, None if isinstance(detector, str) else detector
+            )
             super().__init__(tracker, open_lifter(self.settings, self._networks))
         except BaseException:
             self._networks.close()

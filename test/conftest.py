@@ -105,7 +105,8 @@ def write_onnx(tmp_path):
 
         def infos(tensors):
             return [
-                helper.make_tensor_value_info(n, getattr(kinds, kind), shape) for n, (kind, shape) in tensors.items()]
+                helper.make_tensor_value_info(n, getattr(kinds, kind), shape) for n, (kind, shape) in tensors.items()
+            ]
 
         initializers = [onnx.numpy_helper.from_array(np.asarray(v), n) for n, v in (weights or {}).items()]
         graph = helper.make_graph(nodes, "g", infos(inputs), infos(outputs), initializers)
@@ -126,7 +127,8 @@ def small_onnx(write_onnx):
     nodes = [
         helper.make_node("Mul", ["x", "two"], ["doubled"]),
         helper.make_node("ReduceSum", ["x", "axes"], ["sums"], keepdims=0),
-        helper.make_node("Unsqueeze", ["sums", "one"], ["total"])]
+        helper.make_node("Unsqueeze", ["sums", "one"], ["total"]),
+    ]
     weights = {"two": np.float32(2), "axes": np.array([1, 2]), "one": np.array([1])}
     outputs = {"doubled": ("FLOAT", ["B", 2, 3]), "total": ("FLOAT", ["B", 1])}
     return write_onnx(nodes, {"x": ("FLOAT", ["B", 2, 3])}, outputs, weights)

@@ -10,21 +10,56 @@ from nanohtnet_ros.core.skeleton import BLAZEPOSE_33
 from nanohtnet_ros.detectors.blazepose_networks import Landmarks, Region
 
 # A person who stands upright and looks at the camera, metres, optical axes, relative to the hip.
-STANDING_M = np.array([
-    (0, 0, 0), (-0.11, 0.02, 0), (-0.12, 0.45, 0.02), (-0.12, 0.88, 0.05), (0.11, 0.02, 0), (0.12, 0.45, 0.02),
-    (0.12, 0.88, 0.05), (0, -0.24, 0), (0, -0.48, 0.02), (0, -0.62, -0.08), (0, -0.76, 0.02), (0.18, -0.46, 0.02),
-    (0.22, -0.18, 0.04), (0.22, 0.06, -0.02), (-0.18, -0.46, 0.02), (-0.22, -0.18, 0.04), (-0.22, 0.06, -0.02),
-], np.float32)
+STANDING_M = np.array(
+    [
+        (0, 0, 0),
+        (-0.11, 0.02, 0),
+        (-0.12, 0.45, 0.02),
+        (-0.12, 0.88, 0.05),
+        (0.11, 0.02, 0),
+        (0.12, 0.45, 0.02),
+        (0.12, 0.88, 0.05),
+        (0, -0.24, 0),
+        (0, -0.48, 0.02),
+        (0, -0.62, -0.08),
+        (0, -0.76, 0.02),
+        (0.18, -0.46, 0.02),
+        (0.22, -0.18, 0.04),
+        (0.22, 0.06, -0.02),
+        (-0.18, -0.46, 0.02),
+        (-0.22, -0.18, 0.04),
+        (-0.22, 0.06, -0.02),
+    ],
+    np.float32,
+)
 
 
 # BlazePose's landmarks of the same person in the image, y downwards, in units of their height, relative to the hips.
 _STANDING = {
-    "nose": (0, -.40), "mouth_l": (.02, -.37), "mouth_r": (-.02, -.37),
-    **{f"{side}_{part}": (sign * x, y) for side, sign in (("l", 1), ("r", -1)) for part, x, y in (
-        ("eye_inner", .01, -.42), ("eye", .02, -.42), ("eye_outer", .03, -.42), ("ear", .04, -.41),
-        ("shoulder", .11, -.30), ("elbow", .14, -.12), ("wrist", .15, .02), ("pinky", .15, .06), ("index", .15, .06),
-        ("thumb", .14, .05), ("hip", .06, 0), ("knee", .06, .25), ("ankle", .06, .48), ("heel", .06, .5),
-        ("foot_index", .08, .5))},
+    "nose": (0, -0.40),
+    "mouth_l": (0.02, -0.37),
+    "mouth_r": (-0.02, -0.37),
+    **{
+        f"{side}_{part}": (sign * x, y)
+        for side, sign in (("l", 1), ("r", -1))
+        for part, x, y in (
+            ("eye_inner", 0.01, -0.42),
+            ("eye", 0.02, -0.42),
+            ("eye_outer", 0.03, -0.42),
+            ("ear", 0.04, -0.41),
+            ("shoulder", 0.11, -0.30),
+            ("elbow", 0.14, -0.12),
+            ("wrist", 0.15, 0.02),
+            ("pinky", 0.15, 0.06),
+            ("index", 0.15, 0.06),
+            ("thumb", 0.14, 0.05),
+            ("hip", 0.06, 0),
+            ("knee", 0.06, 0.25),
+            ("ankle", 0.06, 0.48),
+            ("heel", 0.06, 0.5),
+            ("foot_index", 0.08, 0.5),
+        )
+    },
 }
 
 

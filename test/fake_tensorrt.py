@@ -29,7 +29,8 @@ def make(version: str = "10.3.0") -> ModuleType:
     trt = ModuleType("tensorrt")
     trt.__version__ = version
     trt.history = SimpleNamespace(
-        builds=[], flags=[], cleared=[], network_flags=[], recording=None, contexts=0, refuse=0, broken=False)
+        builds=[], flags=[], cleared=[], network_flags=[], recording=None, contexts=0, refuse=0, broken=False
+    )
     history, major = trt.history, int(version.split(".")[0])
 
     class Severity(enum.Enum):
@@ -41,8 +42,12 @@ def make(version: str = "10.3.0") -> ModuleType:
 
     ILogger.Severity = Severity
     DataType = enum.Enum("DataType", "FLOAT HALF INT32 INT64 UINT8 BOOL")
-    of_onnx = {"tensor(float)": DataType.FLOAT, "tensor(float16)": DataType.HALF, "tensor(int64)": DataType.INT64,
-               "tensor(uint8)": DataType.UINT8}
+    of_onnx = {
+        "tensor(float)": DataType.FLOAT,
+        "tensor(float16)": DataType.HALF,
+        "tensor(int64)": DataType.INT64,
+        "tensor(uint8)": DataType.UINT8,
+    }
     dtypes = {DataType.FLOAT: np.float32, DataType.HALF: np.float16, DataType.INT64: np.int64, DataType.UINT8: np.uint8}
     TensorIOMode = enum.Enum("TensorIOMode", "NONE INPUT OUTPUT")
     flags = ["TF32"] + (["FP16"] if major < 11 else [])
@@ -219,7 +224,8 @@ def make(version: str = "10.3.0") -> ModuleType:
             batch = self.engine.tensors[self.engine.input].shape[0]
             return tuple(
                 self.shape[0] if size == batch else size if isinstance(size, int) else -1
-                for size in self.engine.tensors[name].shape)
+                for size in self.engine.tensors[name].shape
+            )
 
         def set_tensor_address(self, name, memory):
             self.addresses[name] = memory
@@ -267,11 +273,26 @@ def make(version: str = "10.3.0") -> ModuleType:
 
     trt.BuilderFlag = enum.Enum("BuilderFlag", flags)
     trt.NetworkDefinitionCreationFlag = enum.IntEnum(
-        "NetworkDefinitionCreationFlag", [(n, i) for i, names in enumerate(creation) for n in names])
+        "NetworkDefinitionCreationFlag", [(n, i) for i, names in enumerate(creation) for n in names]
+    )
     trt.MemoryPoolType = enum.Enum("MemoryPoolType", "WORKSPACE")
     for thing in (
-            ILogger, DataType, TensorIOMode, IOutputAllocator, ParserError, ITensor, INetworkDefinition, OnnxParser,
-            IOptimizationProfile, ITimingCache, IBuilderConfig, Builder, ICudaEngine, IExecutionContext, Runtime):
+        ILogger,
+        DataType,
+        TensorIOMode,
+        IOutputAllocator,
+        ParserError,
+        ITensor,
+        INetworkDefinition,
+        OnnxParser,
+        IOptimizationProfile,
+        ITimingCache,
+        IBuilderConfig,
+        Builder,
+        ICudaEngine,
+        IExecutionContext,
+        Runtime,
+    ):
         setattr(trt, thing.__name__, thing)
     trt.init_libnvinfer_plugins = lambda logger, namespace: True
     if major >= 10:

@@ -20,10 +20,28 @@ from onnx import TensorProto, helper, numpy_helper
 from nanohtnet_ros.core.skeleton import coco_to_h36m
 
 # A standing person's COCO keypoints, relative to the square's centre, in pixels of the network's input.
-BODY = np.array([
-    (2, -52), (5, -55), (-1, -55), (8, -53), (-4, -53), (14, -36), (-14, -36), (18, -16), (-18, -15), (20, 4), (-21, 3),
-    (9, 4), (-9, 4), (10, 36), (-10, 35), (11, 66), (-11, 66),
-], np.float32)
+BODY = np.array(
+    [
+        (2, -52),
+        (5, -55),
+        (-1, -55),
+        (8, -53),
+        (-4, -53),
+        (14, -36),
+        (-14, -36),
+        (18, -16),
+        (-18, -15),
+        (20, 4),
+        (-21, 3),
+        (9, 4),
+        (-9, 4),
+        (10, 36),
+        (-10, 35),
+        (11, 66),
+        (-11, 66),
+    ],
+    np.float32,
+)
 CONFIDENCE = np.linspace(0.5, 0.9, 17, dtype=np.float32)
 BOX = np.array((-30, -68, 30, 76), np.float32)
 
@@ -37,7 +55,11 @@ class Graph:
     """An ONNX graph under construction; values are named by strings."""
 
     def __init__(
-        self, size: tuple[int, int], rgb: bool, mean: Triple = (0.0, 0.0, 0.0), std: Triple = (1.0, 1.0, 1.0),
+        self,
+        size: tuple[int, int],
+        rgb: bool,
+        mean: Triple = (0.0, 0.0, 0.0),
+        std: Triple = (1.0, 1.0, 1.0),
         batch: int | str = 1,
     ) -> None:
         """Take an image and find the square's centre, by how much redder than green a pixel is.
@@ -56,16 +78,20 @@ class Graph:
         weight = self.op("Relu", self.op("Sub", red, green))
         total = self.total(weight)
         brightest = self.op("ReduceMax", red, axes=[1, 2, 3], keepdims=0)
-        seen = (self.op("Greater", brightest, self.constant(np.float32(DARK))),
-                self.op("Less", brightest, self.constant(np.float32(GLARING))),
-                self.op("Greater", self.op("Reshape", total, self.constant(np.array([-1]))),
-                        self.constant(np.float32(255))))
+        seen = (
+            self.op("Greater", brightest, self.constant(np.float32(DARK))),
+            self.op("Less", brightest, self.constant(np.float32(GLARING))),
+            self.op(
+                "Greater", self.op("Reshape", total, self.constant(np.array([-1]))), self.constant(np.float32(255))
+            ),
+        )
         there = self.op("Cast", self.op("And", self.op("And", *seen[:2]), seen[2]), to=TensorProto.FLOAT)
         self.there = self.op("Reshape", there, self.constant(np.array([-1, 1, 1])))
         some = self.op("Max", total, self.constant(np.float32(1e-6)))
         x, y = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
         self.x, self.y = (
-            self.op("Div", self.total(self.op("Mul", weight, self.constant(axis))), some) for axis in (x, y))
+            self.op("Div", self.total(self.op("Mul", weight, self.constant(axis))), some) for axis in (x, y)
+        )
 
     def constant(self, value: np.ndarray) -> str:
         name = f"constant{len(self.constants)}"
@@ -111,7 +137,7 @@ class Rows:
 
     def point(self, row: int, column: int, xy: np.ndarray, scale: float = 1.0) -> None:
         """The square's centre plus an offset, over a scale."""
-        self.always[row, column:column + 2] = np.asarray(xy) / scale
+        self.always[row, column : column + 2] = np.asarray(xy) / scale
         self.x[row, column], self.y[row, column + 1] = 1 / scale, 1 / scale
 
     def box(self, row: int, xyxy: np.ndarray, score: float, score_column: int = 4) -> None:
@@ -155,8 +181,10 @@ def rtmo(path: Path, size: tuple[int, int] = (320, 256)) -> Path:
         keypoints.body(row, 0)
     shaped = graph.op("Reshape", keypoints.value(graph), graph.constant(np.array([1, 10, 17, 3])))
     return graph.save(
-        path, dets=(dets.value(graph), (1, "people", 5), TensorProto.FLOAT),
-        keypoints=(shaped, (1, "people", 17, 3), TensorProto.FLOAT))
+        path,
+        dets=(dets.value(graph), (1, "people", 5), TensorProto.FLOAT),
+        keypoints=(shaped, (1, "people", 17, 3), TensorProto.FLOAT),
+    )
 
 
 def suppressed(path: Path, normalised: bool, size: tuple[int, int] = (320, 256)) -> Path:
@@ -166,8 +194,11 @@ def suppressed(path: Path, normalised: bool, size: tuple[int, int] = (320, 256))
     rows.box(0, BOX - 50, 0.95)
     rows.box(1, BOX, 0.9)
     labels = graph.constant(np.array([[16, 0, 0, 0]]))
-    return graph.save(path, dets=(rows.value(graph), (1, "boxes", 5), TensorProto.FLOAT),
-                      labels=(labels, (1, "boxes"), TensorProto.INT64))
+    return graph.save(
+        path,
+        dets=(rows.value(graph), (1, "boxes", 5), TensorProto.FLOAT),
+        labels=(labels, (1, "boxes"), TensorProto.INT64),
+    )
 
 
 def yolox_raw(path: Path, size: tuple[int, int] = (320, 256)) -> Path:
@@ -192,7 +223,7 @@ def rtmpose(path: Path, size: tuple[int, int] = (192, 256), batch: int | str = "
     outputs = {}
     for axis, (name, centre) in enumerate((("simcc_x", graph.x), ("simcc_y", graph.y))):
         bins = np.arange(2 * size[axis], dtype=np.float32)[None, None]
-        offset = graph.constant(bins - 2 * BODY[None, :, axis:axis + 1])
+        offset = graph.constant(bins - 2 * BODY[None, :, axis : axis + 1])
         away = graph.op("Sub", offset, graph.op("Mul", centre, graph.constant(np.float32(2))))
         bell = graph.op("Exp", graph.op("Mul", graph.op("Mul", away, away), graph.constant(np.float32(-1 / 72))))
         sure = graph.op("Mul", graph.there, graph.constant(CONFIDENCE[None, :, None] + np.float32(0.05 * axis)))
@@ -203,7 +234,7 @@ def rtmpose(path: Path, size: tuple[int, int] = (192, 256), batch: int | str = "
 def picture(centre: tuple[int, int], size: tuple[int, int] = (640, 480)) -> np.ndarray:
     """(H, W, 3) black image with a red square, blurred so that its middle survives being scaled down."""
     image = np.zeros((size[1], size[0], 3), np.uint8)
-    image[centre[1] - 15:centre[1] + 16, centre[0] - 15:centre[0] + 16] = (0, 0, 255)
+    image[centre[1] - 15 : centre[1] + 16, centre[0] - 15 : centre[0] + 16] = (0, 0, 255)
     return cv2.GaussianBlur(image, None, 5.0)
 
 

@@ -12,8 +12,15 @@ ROBOT = ("run", "demo", "models get", "models list", "engine build", "selftest")
 """Commands that a robot needs, and that therefore run without jsonargparse, which has no rosdep key."""
 
 
-def command(video: Path, out: Path = Path("out"), camera: Path | None = None, speed: float = 0.5, loud: bool = False,
-            count: int = 3, name: str = "") -> None:
+def command(
+    video: Path,
+    out: Path = Path("out"),
+    camera: Path | None = None,
+    speed: float = 0.5,
+    loud: bool = False,
+    count: int = 3,
+    name: str = "",
+) -> None:
     """Play a video.
 
     At 100 % of its speed.
@@ -33,26 +40,41 @@ def with_options(folder: Path, **options: int) -> None:
 def test_values_have_their_types_and_defaults():
     parser = simple_parser(command, "nanohtnet play")
     assert vars(parser.parse_args(["a.mp4"])) == {
-        "video": Path("a.mp4"), "out": Path("out"), "camera": None, "speed": 0.5, "loud": False, "count": 3, "name": ""}
+        "video": Path("a.mp4"),
+        "out": Path("out"),
+        "camera": None,
+        "speed": 0.5,
+        "loud": False,
+        "count": 3,
+        "name": "",
+    }
     given = parser.parse_args(
-        ["a.mp4", "--camera", "c.yaml", "--speed=2", "--loud", "true", "--count", "1", "--name", "x"])
+        ["a.mp4", "--camera", "c.yaml", "--speed=2", "--loud", "true", "--count", "1", "--name", "x"]
+    )
     assert (given.camera, given.speed, given.loud, given.count, given.name) == (Path("c.yaml"), 2.0, True, 1, "x")
 
 
 def test_the_help_is_the_docstring():
     text = simple_parser(command, "nanohtnet play").format_help()
     for part in (
-            "Play a video.", "At 100 % of its speed.", "the file, of any kind.",
-            "how fast; 1: as it is. (default: 0.5)"):
+        "Play a video.",
+        "At 100 % of its speed.",
+        "the file, of any kind.",
+        "how fast; 1: as it is. (default: 0.5)",
+    ):
         assert part in " ".join(text.split())
     assert "Args:" not in text
 
 
-@pytest.mark.parametrize(("options", "says"), [
-    ([], "required: video"), (["a", "--speed", "fast"], "argument --speed: invalid float value: 'fast'"),
-    (["a", "--loud", "perhaps"], "argument --loud: invalid true_or_false value: 'perhaps'"),
-    (["a", "--spe", "1"], "unrecognized arguments"),
-])
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ([], "required: video"),
+        (["a", "--speed", "fast"], "argument --speed: invalid float value: 'fast'"),
+        (["a", "--loud", "perhaps"], "argument --loud: invalid true_or_false value: 'perhaps'"),
+        (["a", "--spe", "1"], "unrecognized arguments"),
+    ],
+)
 def test_what_cannot_be_is_named(capsys, options, says):
     with pytest.raises(SystemExit) as ended:
         simple_parser(command, "nanohtnet play").parse_args(options)
@@ -69,7 +91,8 @@ def test_a_robots_commands_run_without_jsonargparse(words):
         pytest.importorskip("rclpy", reason="ROS 2 is not installed")
     code = (
         "import sys; sys.modules['jsonargparse'] = sys.modules['docstring_parser'] = None\n"
-        f"from nanohtnet_ros.cli import main; sys.exit(main({[*words.split(), '--help']!r}))")
+        f"from nanohtnet_ros.cli import main; sys.exit(main({[*words.split(), '--help']!r}))"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert f"usage: nanohtnet {words}" in result.stdout

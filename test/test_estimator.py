@@ -42,13 +42,16 @@ def test_defaults_are_the_cores():
     assert settings.lifting == LiftingConfig() and settings.tracker == TrackerConfig()
 
 
-@pytest.mark.parametrize(("given", "says"), [
-    ({"max_people": 0}, "max_people is 0, expected 1 to 30"),
-    ({"max_people": 2.5}, "max_people is 2.5, expected a value of type int"),
-    ({"one_euro_beta": float("nan")}, "one_euro_beta is nan, expected a finite number"),
-    ({"device": "tpu"}, "device is 'tpu', expected one of auto, tensorrt, cuda, cpu"),
-    ({"one_euro": 1}, "one_euro is 1, expected a value of type bool"),
-])
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"max_people": 0}, "max_people is 0, expected 1 to 30"),
+        ({"max_people": 2.5}, "max_people is 2.5, expected a value of type int"),
+        ({"one_euro_beta": float("nan")}, "one_euro_beta is nan, expected a finite number"),
+        ({"device": "tpu"}, "device is 'tpu', expected one of auto, tensorrt, cuda, cpu"),
+        ({"one_euro": 1}, "one_euro is 1, expected a value of type bool"),
+    ],
+)
 def test_a_wrong_setting_names_itself(given, says):
     with pytest.raises(UserError, match=says):
         EstimatorSettings(**given)

@@ -24,16 +24,28 @@ def test_imports_run_one_way():
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-@pytest.mark.parametrize(("module", "line", "broken"), [
-    ("core/camera.py", "import nanohtnet_ros.detectors.open", "core is not allowed to import nanohtnet_ros.detectors"),
-    ("runtime/session.py", "from nanohtnet_ros.core import camera", "runtime is not allowed to import"),
-    ("ros/messages.py", "from nanohtnet_ros.model import flip", "ros is not allowed to import nanohtnet_ros.model"),
-    ("core/camera.py", "import torch", "core is not allowed to import torch"),
-    ("stray.py", "", "stray"),  # has no place in the contract yet
-])
+@pytest.mark.parametrize(
+    ("module", "line", "broken"),
+    [
+        (
+            "core/camera.py",
+            "import nanohtnet_ros.detectors.open",
+            "core is not allowed to import nanohtnet_ros.detectors",
+        ),
+        ("runtime/session.py", "from nanohtnet_ros.core import camera", "runtime is not allowed to import"),
+        ("ros/messages.py", "from nanohtnet_ros.model import flip", "ros is not allowed to import nanohtnet_ros.model"),
+        ("core/camera.py", "import torch", "core is not allowed to import torch"),
+        ("stray.py", "", "stray"),  # has no place in the contract yet
+    ],
+)
 def test_an_arrow_that_is_turned_round_breaks_the_contract(tmp_path, module, line, broken):
-    shutil.copytree(ROOT / "nanohtnet_ros", tmp_path / "nanohtnet_ros", ignore=lambda folder, names: [
-        name for name in names if not name.endswith(".py") and not (Path(folder) / name).is_dir()])
+    shutil.copytree(
+        ROOT / "nanohtnet_ros",
+        tmp_path / "nanohtnet_ros",
+        ignore=lambda folder, names: [
+            name for name in names if not name.endswith(".py") and not (Path(folder) / name).is_dir()
+        ],
+    )
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     with (tmp_path / "nanohtnet_ros" / module).open("a") as file:
         file.write(f"\n{line}\n")

@@ -21,9 +21,18 @@ import nanohtnet_ros
 ROOT = Path(__file__).resolve().parent.parent
 EXECUTABLES = ("pose_node", "detector_node", "lifter_node", "marker_node", "video_node", "nanohtnet")
 SHARED = (
-    "launch/pose.launch.py", "launch/split.launch.py", "launch/two_cameras.launch.py", "launch/demo.launch.py",
-    "config/pose.yaml", "config/fastdds.xml", "rviz/pose.rviz",
-    "models/nano_81_streaming.onnx", "models/nano_81_streaming.json", "msg/Skeleton3D.msg", "package.xml")
+    "launch/pose.launch.py",
+    "launch/split.launch.py",
+    "launch/two_cameras.launch.py",
+    "launch/demo.launch.py",
+    "config/pose.yaml",
+    "config/fastdds.xml",
+    "rviz/pose.rviz",
+    "models/nano_81_streaming.onnx",
+    "models/nano_81_streaming.json",
+    "msg/Skeleton3D.msg",
+    "package.xml",
+)
 IMPORTS = """
 import nanohtnet_ros.msg, nanohtnet_ros.core.pipeline, nanohtnet_ros.samples.clips
 from nanohtnet_ros.runtime.model_store import find_model
@@ -53,31 +62,51 @@ def test_colcon_build_gives_the_whole_package(tmp_path, monkeypatch):
     ignored = shutil.ignore_patterns(".git", ".venv", "build", "install", "log", "demo_output", "__pycache__")
     shutil.copytree(ROOT, source, ignore=ignored)
     command = [
-        "colcon", "--log-base", str(tmp_path / "log"), "build", "--base-paths", str(tmp_path / "src"),
-        "--build-base", str(tmp_path / "build"), "--install-base", str(tmp_path / "install"),
-        "--cmake-args", f"-DPython3_EXECUTABLE={sys.executable}", f"-DPYTHON_EXECUTABLE={sys.executable}", "-Wno-dev"]
+        "colcon",
+        "--log-base",
+        str(tmp_path / "log"),
+        "build",
+        "--base-paths",
+        str(tmp_path / "src"),
+        "--build-base",
+        str(tmp_path / "build"),
+        "--install-base",
+        str(tmp_path / "install"),
+        "--cmake-args",
+        f"-DPython3_EXECUTABLE={sys.executable}",
+        f"-DPYTHON_EXECUTABLE={sys.executable}",
+        "-Wno-dev",
+    ]
     # As the set-up does, on a machine without a C++ compiler or Python's headers.
     brought = Path(sys.prefix) / "toolchain"
     monkeypatch.syspath_prepend(str(ROOT / "tools"))
     toolchain = importlib.import_module("toolchain")
     command.append(f"-DPython3_INCLUDE_DIR={toolchain.include_dir(brought)}")
     built = subprocess.run(
-        command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, **toolchain.environment(brought)})
+        command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, **toolchain.environment(brought)}
+    )
     assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
     prefix = tmp_path / "install" / "nanohtnet_ros"
     assert_installed(prefix)
-    script = f". {tmp_path / 'install' / 'local_setup.sh'} && cd / && exec {sys.executable} -c \"$CODE\""
-    environment = {**os.environ, "CODE": IMPORTS.format(prefix=str(prefix)),
-                   "COLCON_CURRENT_PREFIX": str(tmp_path / "install")}
+    script = f'. {tmp_path / "install" / "local_setup.sh"} && cd / && exec {sys.executable} -c "$CODE"'
+    environment = {
+        **os.environ,
+        "CODE": IMPORTS.format(prefix=str(prefix)),
+        "COLCON_CURRENT_PREFIX": str(tmp_path / "install"),
+    }
     environment.pop("PYTHONPATH", None)
     environment["AMENT_PREFIX_PATH"] = os.pathsep.join(
-        p for p in environment["AMENT_PREFIX_PATH"].split(os.pathsep) if not p.endswith("nanohtnet_ros"))
+        p for p in environment["AMENT_PREFIX_PATH"].split(os.pathsep) if not p.endswith("nanohtnet_ros")
+    )
     result = subprocess.run(["sh", "-c", script], capture_output=True, text=True, env=environment)
     assert result.stdout.strip() == "16", result.stderr
     # The executables start by themselves, as `ros2 run` starts them.
     help_text = subprocess.run(
         ["sh", "-c", f". {tmp_path / 'install' / 'local_setup.sh'} && {prefix}/lib/nanohtnet_ros/nanohtnet"],
-        capture_output=True, text=True, env=environment)
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
     assert "models get" in help_text.stdout, help_text.stderr
 
 
@@ -89,8 +118,10 @@ def test_the_checkout_finds_its_messages_too():
 
 def test_set_up_from_an_opened_environment_takes_its_own_ros_for_its_own():
     """Once it took it for the system's, and made the environment anew around it."""
-    script = f". {ROOT}/env.sh && python -c \"import sys; sys.path.insert(0, '{ROOT}/tools'); import bootstrap\n" \
-        "print(bool(bootstrap.SYSTEM_ROS))\""
+    script = (
+        f". {ROOT}/env.sh && python -c \"import sys; sys.path.insert(0, '{ROOT}/tools'); import bootstrap\n"
+        'print(bool(bootstrap.SYSTEM_ROS))"'
+    )
     result = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
     assert result.stdout.strip() == str((ROOT / ".venv" / "system_ros").exists()), result.stderr
 
@@ -126,8 +157,13 @@ def test_the_wheel_holds_networks_clips_and_recipes(tmp_path):
         names = set(archive.namelist())
     recipes = {f"nanohtnet_ros/recipes/{file.name}" for file in (ROOT / "config" / "train").iterdir()}
     assert len(recipes) >= 5 and recipes <= names
-    assert {"nanohtnet_ros/models/some.onnx", "nanohtnet_ros/models/nano_81_streaming.json", "nanohtnet_ros/py.typed",
-            "nanohtnet_ros/samples/clips/rendered_walk.mp4", "nanohtnet_ros/ros/pose_node.py"} <= names
+    assert {
+        "nanohtnet_ros/models/some.onnx",
+        "nanohtnet_ros/models/nano_81_streaming.json",
+        "nanohtnet_ros/py.typed",
+        "nanohtnet_ros/samples/clips/rendered_walk.mp4",
+        "nanohtnet_ros/ros/pose_node.py",
+    } <= names
 
 
 def test_the_manifest_names_every_ros_package_that_is_imported():

@@ -28,8 +28,17 @@ def write_matroska(path: Path, images: list[np.ndarray], times_ms: list[int], li
     height, width = images[0].shape[:2]
     header = element("1A45DFA3", element("4282", "matroska") + element("4287", 4) + element("4285", 2))
     content = element("1549A966", element("2AD7B1", 1_000_000) + element("4D80", "test") + element("5741", "test"))
-    content += element("1654AE6B", element("AE", element("D7", 1) + element("73C5", 1) + element("83", 1) + element(
-        "86", "V_MJPEG") + element("E0", element("B0", width) + element("BA", height))))
+    content += element(
+        "1654AE6B",
+        element(
+            "AE",
+            element("D7", 1)
+            + element("73C5", 1)
+            + element("83", 1)
+            + element("86", "V_MJPEG")
+            + element("E0", element("B0", width) + element("BA", height)),
+        ),
+    )
     for image, time_ms in zip(images, times_ms, strict=True):
         jpeg = cv2.imencode(".jpg", image)[1].tobytes()
         content += element("1F43B675", element("E7", time_ms) + element("A3", b"\x81\0\0\x80" + jpeg))

@@ -21,9 +21,16 @@ from nanohtnet_ros.model.cost import multiply_adds
 CENTRED = list(range(-44, -35))
 SPREAD = list(range(-40, 1, 5))
 CONV = {
-    "network": "temporal_conv", "precision": "float32", "learning_rate": 1e-3,
-    "temporal_conv.person_view": "true", "temporal_conv.zero_root": "true", "temporal_conv.uncertainty": "true",
-    "temporal_conv.kept_frames": 9, "temporal_conv.output_offsets": list(range(-8, 1)), "temporal_conv.dropout": 0.0}
+    "network": "temporal_conv",
+    "precision": "float32",
+    "learning_rate": 1e-3,
+    "temporal_conv.person_view": "true",
+    "temporal_conv.zero_root": "true",
+    "temporal_conv.uncertainty": "true",
+    "temporal_conv.kept_frames": 9,
+    "temporal_conv.output_offsets": list(range(-8, 1)),
+    "temporal_conv.dropout": 0.0,
+}
 NANO = {"model.channels": 240, "model.mlp_hidden": 256, "model.gcn_hidden": 384, "learning_rate": 5e-3}
 ROWS: dict[str, dict[str, object]] = {
     "recipe": {},
@@ -38,9 +45,19 @@ ROWS: dict[str, dict[str, object]] = {
     "poses as recorded": {"synthesis.augmentation.probability": 0.0, "synthesis.augmentation.lying_probability": 0.0},
     "still cameras": {"synthesis.motion.moving_probability": 0.0},
     "exact keypoints": {
-        f"synthesis.noise.{part}": 0.0 for part in (
-            "amount", "jitter_px", "jitter_motion", "girdle_width", "swaps.probability", "occlusions.probability",
-            "field_of_view.cut_probability", "dropped", "entering")},
+        f"synthesis.noise.{part}": 0.0
+        for part in (
+            "amount",
+            "jitter_px",
+            "jitter_motion",
+            "girdle_width",
+            "swaps.probability",
+            "occlusions.probability",
+            "field_of_view.cut_probability",
+            "dropped",
+            "entering",
+        )
+    },
     "27 coefficients": {"model.kept_frames": 27, "model.output_offsets": list(range(-26, 1))},
     "actions by duration": {"synthesis.action_exponent": 1.0},
     "actions alike": {"synthesis.action_exponent": 0.0},
@@ -48,7 +65,10 @@ ROWS: dict[str, dict[str, object]] = {
     "every look-ahead": {"model.output_offsets": SPREAD},
     "temporal convolutions, 512 channels": {**CONV, "temporal_conv.channels": 512},
     "temporal convolutions, 512 channels, four times the rate": {
-        **CONV, "temporal_conv.channels": 512, "learning_rate": 4e-3},
+        **CONV,
+        "temporal_conv.channels": 512,
+        "learning_rate": 4e-3,
+    },
     "nano": NANO,
     "temporal convolutions, 1024 channels": {**CONV, "temporal_conv.channels": 1024},
 }
@@ -66,7 +86,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--table", action="store_true", help="only print the table of what is there")
     parser.add_argument(
-        "--set", nargs="*", type=option, default=[], metavar="KEY=VALUE", help="overrides of the recipe, in every row")
+        "--set", nargs="*", type=option, default=[], metavar="KEY=VALUE", help="overrides of the recipe, in every row"
+    )
     arguments = parser.parse_intermixed_args()
     unknown = sorted(set(arguments.rows) - ROWS.keys())
     if unknown:
@@ -77,8 +98,13 @@ def main() -> None:
             for row in rows:
                 options = {"samples": arguments.samples, "evaluate_every": arguments.samples, "seed": seed}
                 run_to_end(
-                    "train", arguments.data, folder_of(arguments.out, row, seed), arguments.recipe,
-                    {**options, **dict(arguments.set), **ROWS[row]}, arguments.threads)
+                    "train",
+                    arguments.data,
+                    folder_of(arguments.out, row, seed),
+                    arguments.recipe,
+                    {**options, **dict(arguments.set), **ROWS[row]},
+                    arguments.threads,
+                )
     print(table(arguments.out, rows))
 
 
@@ -99,8 +125,10 @@ def table(out: Path, rows: list[str]) -> str:
         runs = sorted(path.parent for path in out.glob(f"{folder_of(out, row, 0).name[:-1]}[0-9]*/log.jsonl"))
         reached = {run: json.loads((run / "log.jsonl").read_text().splitlines()[-1]) for run in runs}
         reached = {
-            run: entry for run, entry in reached.items()
-            if entry["samples"] >= json.loads((run / "recipe.json").read_text())["samples"]}
+            run: entry
+            for run, entry in reached.items()
+            if entry["samples"] >= json.loads((run / "recipe.json").read_text())["samples"]
+        }
         if not reached:
             continue
         entries = list(reached.values())

@@ -61,8 +61,14 @@ def main() -> None:
             if skeleton.root_valid:
                 joints = joints_from_msg(skeleton) + root_from_msg(skeleton)
                 draw_skeleton(right, joints, 0.8 * track_colour(skeleton.track_id), linewidth=2.5)
-        right.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]),
-                  xticklabels=[], yticklabels=[], zticklabels=[])
+        right.set(
+            xlim=(low[0], high[0]),
+            ylim=(low[1], high[1]),
+            zlim=(low[2], high[2]),
+            xticklabels=[],
+            yticklabels=[],
+            zticklabels=[],
+        )
         right.set_box_aspect(high - low, zoom=1.15)
         right.view_init(elev=14, azim=-60)
         return []

@@ -39,7 +39,8 @@ def run(title: str, command: list[str], env: dict[str, str] | None = None, cwd: 
     lines: list[str] = []
     with log.open("w") as out:
         process = subprocess.Popen(
-            command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+            command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        )
         for line in process.stdout:
             out.write(line)
             lines.append(line.rstrip())
@@ -128,7 +129,8 @@ def ros_environment() -> dict[str, str]:
     """The environment to build in, as env.sh sets it for users."""
     command = f"set -e; . {ROOT}/env.sh >/dev/null; env -0"
     result = subprocess.run(
-        ["bash", "-c", command], capture_output=True, text=True, env={**os.environ, "NANOHTNET_SETUP": "1"})
+        ["bash", "-c", command], capture_output=True, text=True, env={**os.environ, "NANOHTNET_SETUP": "1"}
+    )
     if result.returncode:
         fail(f"env.sh failed: {result.stderr}")
     return dict(line.split("=", 1) for line in result.stdout.split("\0") if "=" in line)
@@ -139,8 +141,11 @@ def build() -> None:
     inputs = [ROOT / "CMakeLists.txt", ROOT / "package.xml", *sorted((ROOT / "msg").iterdir())]
     folders = ("nanohtnet_ros", "launch", "config", "rviz", "scripts")
     names = sorted(
-        str(p.relative_to(ROOT)) for f in folders for p in (ROOT / f).rglob("*")
-        if p.is_file() and "__pycache__" not in p.parts)
+        str(p.relative_to(ROOT))
+        for f in folders
+        for p in (ROOT / f).rglob("*")
+        if p.is_file() and "__pycache__" not in p.parts
+    )
     state = digest(*inputs, *names, sys.version, SYSTEM_ROS)
     if done("build", state) and (ROOT / "install" / "setup.bash").is_file():
         return
@@ -158,11 +163,24 @@ def build() -> None:
         fail("colcon is missing: sudo apt install python3-colcon-common-extensions")
     shutil.rmtree(ROOT / "build", ignore_errors=True)
     shutil.rmtree(ROOT / "install", ignore_errors=True)
-    run("messages and package (colcon)", [
-        "colcon", "build", "--symlink-install", "--paths", ".", "--event-handlers", "console_direct+",
-        "--cmake-args", f"-DPython3_EXECUTABLE={PYTHON}", f"-DPYTHON_EXECUTABLE={PYTHON}",
-        f"-DPython3_INCLUDE_DIR={toolchain.include_dir(TOOLCHAIN)}", "-Wno-dev",
-    ], environment)
+    run(
+        "messages and package (colcon)",
+        [
+            "colcon",
+            "build",
+            "--symlink-install",
+            "--paths",
+            ".",
+            "--event-handlers",
+            "console_direct+",
+            "--cmake-args",
+            f"-DPython3_EXECUTABLE={PYTHON}",
+            f"-DPYTHON_EXECUTABLE={PYTHON}",
+            f"-DPython3_INCLUDE_DIR={toolchain.include_dir(TOOLCHAIN)}",
+            "-Wno-dev",
+        ],
+        environment,
+    )
     mark("build", state)
 
 

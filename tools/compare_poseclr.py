@@ -43,9 +43,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--table", action="store_true", help="only print the table of what is there")
     parser.add_argument(
-        "--set", nargs="*", type=option, default=[], metavar="KEY=VALUE", help="overrides of the fine-tuning recipe")
+        "--set", nargs="*", type=option, default=[], metavar="KEY=VALUE", help="overrides of the fine-tuning recipe"
+    )
     parser.add_argument(
-        "--set-pretrain", nargs="*", type=option, default=[], metavar="KEY=VALUE", help="the same of the other one")
+        "--set-pretrain", nargs="*", type=option, default=[], metavar="KEY=VALUE", help="the same of the other one"
+    )
     return parser.parse_args()
 
 
@@ -59,12 +61,19 @@ def compare(arguments: argparse.Namespace, results: Path, fraction: float, start
         pretrained = arguments.out / f"pretrained_{seed}"
         options = {"samples": arguments.pretrain_samples, "seed": seed, **dict(arguments.set_pretrain)}
         pretraining = run_to_end(
-            "pretrain", arguments.data, pretrained, arguments.pretrain_recipe, options, arguments.threads)
+            "pretrain", arguments.data, pretrained, arguments.pretrain_recipe, options, arguments.threads
+        )
         encoder = pretrained / "checkpoint.pth"
     options = {"samples": arguments.samples, "seed": seed, **dict(arguments.set), "data_fraction": fraction}
     reached = run_to_end(
-        "train", arguments.data, arguments.out / f"{start}_{fraction:g}_{seed}", arguments.recipe, options,
-        arguments.threads, encoder)
+        "train",
+        arguments.data,
+        arguments.out / f"{start}_{fraction:g}_{seed}",
+        arguments.recipe,
+        options,
+        arguments.threads,
+        encoder,
+    )
     with results.open("a") as file:
         file.write(json.dumps({**key, **reached, "pretraining": pretraining}) + "\n")
 
@@ -80,23 +89,30 @@ def table(entries: list[dict], measures: tuple[str, ...] = ("clean_mpjpe_mm", "n
     def row(fraction: float, name: str, groups: list[list[float]]) -> None:
         cells = "".join(
             f" {statistics.mean(values):13.2f} +- {statistics.stdev(values) if len(values) > 1 else 0.0:5.2f}"
-            for values in groups)
+            for values in groups
+        )
         lines.append(f"{fraction:6.0%} {name:>10} {len(groups[0]):5}{cells}")
 
     for fraction in sorted({entry["fraction"] for entry in entries}, reverse=True):
         by_seed = {
             start: {
-                entry["seed"]: entry for entry in entries
-                if (entry["fraction"], entry["start"]) == (fraction, start)}
-            for start in STARTS}
+                entry["seed"]: entry for entry in entries if (entry["fraction"], entry["start"]) == (fraction, start)
+            }
+            for start in STARTS
+        }
         for start in STARTS:
             if by_seed[start]:
                 row(fraction, start, [[entry[measure] for entry in by_seed[start].values()] for measure in measures])
         both = sorted(by_seed["random"].keys() & by_seed["poseclr"].keys())
         if both:
-            row(fraction, "gain", [
-                [by_seed["random"][seed][measure] - by_seed["poseclr"][seed][measure] for seed in both]
-                for measure in measures])
+            row(
+                fraction,
+                "gain",
+                [
+                    [by_seed["random"][seed][measure] - by_seed["poseclr"][seed][measure] for seed in both]
+                    for measure in measures
+                ],
+            )
     return "\n".join(lines)
 
 

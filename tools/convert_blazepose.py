@@ -53,8 +53,10 @@ class Converter:
         (self.graph,) = model.subgraphs
         self.codes = [OPERATORS[code.builtinCode] for code in model.operatorCodes]
         self.interpreter = Interpreter(
-            str(path), experimental_preserve_all_tensors=True,
-            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+            str(path),
+            experimental_preserve_all_tensors=True,
+            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        )
         self.interpreter.allocate_tensors()
         self.interpreter.invoke()
         self.nodes, self.weights, self.names = [], [], {}
@@ -62,8 +64,11 @@ class Converter:
     def converted(self, outputs: dict[str, str]) -> Any:
         """The ONNX model with some of the network's outputs, by their names there and here."""
         producers = {op.outputs[0]: op for op in self.graph.operators}
-        wanted = {i: outputs[self.graph.tensors[i].name.decode()] for i in self.graph.outputs
-                  if self.graph.tensors[i].name.decode() in outputs}
+        wanted = {
+            i: outputs[self.graph.tensors[i].name.decode()]
+            for i in self.graph.outputs
+            if self.graph.tensors[i].name.decode() in outputs
+        }
         needed, left = set(), list(wanted)
         while left:
             tensor = left.pop()
@@ -80,8 +85,13 @@ class Converter:
                 self.names[op.outputs[0]] = self.activated(output, fused)
         for tensor, name in wanted.items():
             self.nodes.append(helper.make_node("Identity", [self.names[tensor]], [name]))
-        inputs, results = ([helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *self.shape(i)[1:]])
-                            for i, name in tensors] for tensors in ([(source, "image")], wanted.items()))
+        inputs, results = (
+            [
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *self.shape(i)[1:]])
+                for i, name in tensors
+            ]
+            for tensors in ([(source, "image")], wanted.items())
+        )
         graph = helper.make_graph(self.nodes, "blazepose", inputs, results, self.weights)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         checker.check_model(model, full_check=True)
@@ -158,8 +168,14 @@ class Converter:
         source, target = self.shape(op.inputs[0]), self.shape(op.outputs[0])
         assert options.halfPixelCenters and not options.alignCorners
         scales = np.array([1, 1, target[2] / source[2], target[3] / source[3]], np.float32)
-        return self.node("Resize", self.names[op.inputs[0]], "", self.constant(scales, as_stored=True), mode="linear",
-                         coordinate_transformation_mode="half_pixel")
+        return self.node(
+            "Resize",
+            self.names[op.inputs[0]],
+            "",
+            self.constant(scales, as_stored=True),
+            mode="linear",
+            coordinate_transformation_mode="half_pixel",
+        )
 
     def depth_to_space(self, op: Any, options: Any) -> str:
         return self.node("DepthToSpace", self.names[op.inputs[0]], blocksize=options.blockSize, mode="DCR")
@@ -167,8 +183,11 @@ class Converter:
     def concatenation(self, op: Any, options: Any) -> str:
         rank = len(self.shape(op.outputs[0]))
         axis = options.axis % rank
-        return self.node("Concat", *(self.names[tensor] for tensor in op.inputs),
-                         axis=NCHW_FROM_NHWC.index(axis) if rank == 4 else axis)
+        return self.node(
+            "Concat",
+            *(self.names[tensor] for tensor in op.inputs),
+            axis=NCHW_FROM_NHWC.index(axis) if rank == 4 else axis,
+        )
 
     def logistic(self, op: Any, options: Any) -> str:
         return self.node("Sigmoid", self.names[op.inputs[0]])
@@ -204,9 +223,11 @@ def compare(source: Path, target: Path) -> None:
                     expected = expected.transpose(NCHW_FROM_NHWC) if expected.ndim == 4 else expected
                     apart[name] = max(apart[name], float(np.abs(expected - found[name]).max()))
         median, least = np.median(times_s, axis=0) * 1000, times_s.min(axis=0) * 1000
-        print(f"  {threads} threads: LiteRT {median[0]:.1f} ms, ONNX Runtime {median[1]:.1f} ms; ratio of medians "
-              f"{median[1] / median[0]:.2f}, of the fastest {least[1] / least[0]:.2f}; largest differences "
-              f"{', '.join(f'{name} {most:.1g}' for name, most in apart.items())}")
+        print(
+            f"  {threads} threads: LiteRT {median[0]:.1f} ms, ONNX Runtime {median[1]:.1f} ms; ratio of medians "
+            f"{median[1] / median[0]:.2f}, of the fastest {least[1] / least[0]:.2f}; largest differences "
+            f"{', '.join(f'{name} {most:.1g}' for name, most in apart.items())}"
+        )
 
 
 def frames(size: int) -> Iterator[np.ndarray]:
@@ -216,7 +237,7 @@ def frames(size: int) -> Iterator[np.ndarray]:
         for _ in range(FRAMES):
             read = video.read()
             height, width = read[1].shape[:2]
-            square = read[1][:, (width - height) // 2:(width + height) // 2]
+            square = read[1][:, (width - height) // 2 : (width + height) // 2]
             yield cv2.cvtColor(cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2RGB)
 
 

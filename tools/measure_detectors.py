@@ -48,7 +48,8 @@ def crowd(people: int, candidates: int, rng: np.random.Generator) -> tuple[np.nd
     middle = np.repeat(centre, candidates, axis=0) + rng.normal(0, 3, (people * candidates, 2))
     size = np.array((60, 110)) * rng.uniform(0.95, 1.05, (len(middle), 1))
     return np.hstack((middle - size / 2, middle + size / 2)).astype(np.float32), rng.uniform(
-        0.4, 0.95, len(middle)).astype(np.float32)
+        0.4, 0.95, len(middle)
+    ).astype(np.float32)
 
 
 def yolo_columns(people: int, rng: np.random.Generator) -> np.ndarray:
@@ -112,12 +113,12 @@ def rows(image: np.ndarray, people: int, repeats: int) -> dict[str, float]:
         "YOLO26-pose, 300 rows": ms(lambda: people_from_coco(*yolo_pose.decode(end_to_end, SAME, 30))),
         "RTMO": ms(lambda: people_from_coco(*rtmo.decode(dets, keypoints, SAME, 30))),
         "YOLOX boxes, 8400 cells": ms(decode_yolox),
-        "RTMDet boxes, suppressed": ms(
-            lambda: rtmdet.people_among(dets, np.zeros(len(dets)), SAME, 0.6, 30)),
+        "RTMDet boxes, suppressed": ms(lambda: rtmdet.people_among(dets, np.zeros(len(dets)), SAME, 0.6, 30)),
         "RTMPose": ms(decode_rtmpose),
         "before: RTMPose's crops": ms(lambda: rtmpose.NORMALISATION.write(crops.cut(image), crop_room)),
         "before: letterbox to 640x640": ms(
-            lambda: yolo_pose.YoloPoseDetector.normalisation.write([letterbox(image, SIZE, centred=True)[0]], room)),
+            lambda: yolo_pose.YoloPoseDetector.normalisation.write([letterbox(image, SIZE, centred=True)[0]], room)
+        ),
     }
 
 

@@ -60,9 +60,11 @@ def main() -> None:
                 shape = (batch, model.config.window_length, 17, 2)
                 x = np.random.default_rng(0).normal(0.0, 0.3, shape).astype(np.float32)
                 ms = {name: 1000 * seconds for name, seconds in measure(runs, x).items()}
-                print(f"| {threads or 'default'} | {batch} | {ms['torch']:.2f} | {ms['plain']:.2f} | "
-                      f"{ms['folded']:.2f} | {ms['plain'] / ms['folded']:.2f} | {ms['torch'] / ms['folded']:.2f} |",
-                      flush=True)
+                print(
+                    f"| {threads or 'default'} | {batch} | {ms['torch']:.2f} | {ms['plain']:.2f} | "
+                    f"{ms['folded']:.2f} | {ms['plain'] / ms['folded']:.2f} | {ms['torch'] / ms['folded']:.2f} |",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -22,9 +22,18 @@ def recorded_noise() -> RecordedViews:
     length = HUMAN36M_FRAMES // SEQUENCES
     names = [str(i) for i in range(SEQUENCES)]
     return RecordedViews(
-        torch.randn(HUMAN36M_FRAMES, 17, 2), torch.randn(HUMAN36M_FRAMES, 17, 3), torch.arange(SEQUENCES) * length,
-        torch.full((SEQUENCES,), length), tuple(names), tuple(names), tuple(names), tuple(names), "gt",
-        torch.ones(HUMAN36M_FRAMES, dtype=torch.bool), "")
+        torch.randn(HUMAN36M_FRAMES, 17, 2),
+        torch.randn(HUMAN36M_FRAMES, 17, 3),
+        torch.arange(SEQUENCES) * length,
+        torch.full((SEQUENCES,), length),
+        tuple(names),
+        tuple(names),
+        tuple(names),
+        tuple(names),
+        "gt",
+        torch.ones(HUMAN36M_FRAMES, dtype=torch.bool),
+        "",
+    )
 
 
 def windows_per_second(data: TrainingData, window_length: int, offsets: range, seconds: float = 5.0) -> float:

@@ -18,7 +18,8 @@ from nanohtnet_ros.training.synthesis.pose_augmentation import PoseAugmentation
 
 POSES = {
     "upright": PoseAugmentation(probability=0.0, lying_probability=0.0),
-    "lying": PoseAugmentation(probability=0.0, lying_probability=1.0)}
+    "lying": PoseAugmentation(probability=0.0, lying_probability=1.0),
+}
 
 
 def main() -> None:
@@ -40,7 +41,8 @@ def main() -> None:
 def windows(capture: MotionCapture, network: LiftingNetwork, augmentation: PoseAugmentation) -> EvaluationSet:
     """Evaluation set of a network, with the same windows and cameras for every augmentation."""
     return build_evaluation_set(
-        capture, network.window_length, (network.offset,), stride=20, cameras=1, augmentation=augmentation)
+        capture, network.window_length, (network.offset,), stride=20, cameras=1, augmentation=augmentation
+    )
 
 
 if __name__ == "__main__":

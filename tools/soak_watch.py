@@ -145,9 +145,12 @@ def process_figures(pid: int) -> dict[str, float]:
         status = {key: value.split() for key, value in lines}
         stat = (proc / "stat").read_text().rpartition(")")[2].split()
         return {
-            "rss_mb": int(status["VmRSS"][0]) / 1024, "anonymous_mb": int(status["RssAnon"][0]) / 1024,
-            "threads": int(status["Threads"][0]), "files": len(list((proc / "fd").iterdir())),
+            "rss_mb": int(status["VmRSS"][0]) / 1024,
+            "anonymous_mb": int(status["RssAnon"][0]) / 1024,
+            "threads": int(status["Threads"][0]),
+            "files": len(list((proc / "fd").iterdir())),
             "cpu_s": (int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK"),
-            "waited_s": sum(int(f.read_text().split()[1]) for f in proc.glob("task/*/schedstat")) / NS_PER_S}
+            "waited_s": sum(int(f.read_text().split()[1]) for f in proc.glob("task/*/schedstat")) / NS_PER_S,
+        }
     except (OSError, KeyError):  # a process that has ended, or whose parent has not looked yet, has no memory
         return {}

@@ -14,11 +14,19 @@ from nanohtnet_ros.core.skeleton import H36M_17
 
 # Bone -> radius of its capsule, metres, clothes included.
 CAPSULES_M = {
-    ("hip", "r_hip"): 0.10, ("r_hip", "r_knee"): 0.075, ("r_knee", "r_ankle"): 0.052,
-    ("hip", "l_hip"): 0.10, ("l_hip", "l_knee"): 0.075, ("l_knee", "l_ankle"): 0.052,
+    ("hip", "r_hip"): 0.10,
+    ("r_hip", "r_knee"): 0.075,
+    ("r_knee", "r_ankle"): 0.052,
+    ("hip", "l_hip"): 0.10,
+    ("l_hip", "l_knee"): 0.075,
+    ("l_knee", "l_ankle"): 0.052,
     ("thorax", "head"): 0.055,
-    ("thorax", "l_shoulder"): 0.065, ("l_shoulder", "l_elbow"): 0.048, ("l_elbow", "l_wrist"): 0.038,
-    ("thorax", "r_shoulder"): 0.065, ("r_shoulder", "r_elbow"): 0.048, ("r_elbow", "r_wrist"): 0.038,
+    ("thorax", "l_shoulder"): 0.065,
+    ("l_shoulder", "l_elbow"): 0.048,
+    ("l_elbow", "l_wrist"): 0.038,
+    ("thorax", "r_shoulder"): 0.065,
+    ("r_shoulder", "r_elbow"): 0.048,
+    ("r_elbow", "r_wrist"): 0.038,
 }
 
 # Trunk and head: place between two joints, shift forwards, semi-axes to the side, forwards and up; metres.

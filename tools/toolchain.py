@@ -62,8 +62,17 @@ def prepare(folder: Path, run: Run) -> None:
     for part in (debs, folder / "lists" / "partial", folder / "cache" / "archives" / "partial"):
         part.mkdir(parents=True, exist_ok=True)
     apt = [
-        "apt-get", "-o", f"Dir::State::Lists={folder / 'lists'}", "-o", f"Dir::Cache={folder / 'cache'}",
-        "-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=", "-q"]
+        "apt-get",
+        "-o",
+        f"Dir::State::Lists={folder / 'lists'}",
+        "-o",
+        f"Dir::Cache={folder / 'cache'}",
+        "-o",
+        "Debug::NoLocking=1",
+        "-o",
+        "APT::Sandbox::User=",
+        "-q",
+    ]
     run("package lists", [*apt, "update"])
     run("compiler and headers", [*apt, "download", *packages], cwd=debs)
     for deb in sorted(debs.glob("*.deb")):

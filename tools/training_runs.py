@@ -12,7 +12,12 @@ from pathlib import Path
 
 
 def run_to_end(
-    command: str, data: Path, out: Path, recipe: Path, options: Mapping[str, object], threads: int,
+    command: str,
+    data: Path,
+    out: Path,
+    recipe: Path,
+    options: Mapping[str, object],
+    threads: int,
     start: Path | None = None,
 ) -> dict:
     """Train to the end, going on where it stopped, and return the last entry of the log.
@@ -27,8 +32,17 @@ def run_to_end(
         subprocess.CalledProcessError: it failed; it has said why.
     """
     words = [
-        sys.executable, "-m", "nanohtnet_ros.cli", command, str(data), str(out), "--recipe", str(recipe), "--threads",
-        str(threads)]
+        sys.executable,
+        "-m",
+        "nanohtnet_ros.cli",
+        command,
+        str(data),
+        str(out),
+        "--recipe",
+        str(recipe),
+        "--threads",
+        str(threads),
+    ]
     for name, value in options.items():
         words += [f"--recipe.{name}", str(value)]
     if start is not None:

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from nanohtnet_ros.core.model_card import ModelCard
 
 COLUMNS = (
-    "name", "MB", "parameters", "window", "look-ahead s", "multiply-adds", "error mm: clean", "noisy", "ms a window")
+    "name",
+    "MB",
+    "parameters",
+    "window",
+    "look-ahead s",
+    "multiply-adds",
+    "error mm: clean",
+    "noisy",
+    "ms a window",
+)
 SPEED_S = 0.3  # measured for each network
 UNKNOWN = "?"
 BLAZEPOSE_LICENCE = "Apache-2.0, The MediaPipe Authors"
@@ -75,7 +84,8 @@ def get(name: str) -> None:
             download(source, target)
         except UserError as error:
             raise UserError(
-                f"{error}\nCheck the connection and run it again, or put the file at {target} yourself.") from error
+                f"{error}\nCheck the connection and run it again, or put the file at {target} yourself."
+            ) from error
     print(f"{name} is at {target}")
 
 
@@ -127,4 +137,5 @@ def table(rows: list[tuple[str, ...]]) -> str:
     """Aligned columns as text; the first row is the header."""
     widths = [max(len(cells[i]) for cells in rows) for i in range(len(rows[0]))]
     return "\n".join(
-        "  " + "  ".join([cells[0].ljust(widths[0]), *map(str.rjust, cells[1:], widths[1:])]) for cells in rows)
+        "  " + "  ".join([cells[0].ljust(widths[0]), *map(str.rjust, cells[1:], widths[1:])]) for cells in rows
+    )

@@ -59,7 +59,10 @@ class Row:
 
 
 def selftest(
-    model: str = DEFAULT_MODEL, seconds: float = 1.0, checkpoint: Path | None = None, camera_topic: str = "",
+    model: str = DEFAULT_MODEL,
+    seconds: float = 1.0,
+    checkpoint: Path | None = None,
+    camera_topic: str = "",
     require_gpu: bool = False,
 ) -> None:
     """Check and time everything that can run networks here: paste what it prints into a bug report.
@@ -113,8 +116,11 @@ def selftest(
 def system_info() -> list[str]:
     """Computer, packages and ROS distribution, a line each."""
     lines = [f"machine    {platform.machine()}, {os.cpu_count()} CPUs, {platform.platform()}"]
-    for title, file in (("board", "/proc/device-tree/model"), ("L4T", "/etc/nv_tegra_release"),
-                        ("power", "/var/lib/nvpmodel/status")):
+    for title, file in (
+        ("board", "/proc/device-tree/model"),
+        ("L4T", "/etc/nv_tegra_release"),
+        ("power", "/var/lib/nvpmodel/status"),
+    ):
         if Path(file).is_file():
             lines.append(f"{title:10} {Path(file).read_text(errors='replace').strip(chr(0) + chr(10))}")
     packages = ("nanohtnet_ros", "numpy", "onnxruntime", "onnxruntime-gpu", "tensorrt", "torch", "onnx")
@@ -130,7 +136,12 @@ def system_info() -> list[str]:
 
 
 def try_backend(
-    backend: Backend, path: Path, windows: np.ndarray, used: int, reference_m: np.ndarray | None, seconds: float,
+    backend: Backend,
+    path: Path,
+    windows: np.ndarray,
+    used: int,
+    reference_m: np.ndarray | None,
+    seconds: float,
 ) -> tuple[Row, np.ndarray | None]:
     """Open a session, compare it, time it."""
     row = Row(backend.title)
@@ -157,7 +168,11 @@ def try_backend(
 
 
 def try_torch(
-    checkpoint: Path, windows: np.ndarray, used: int, reference_m: np.ndarray, seconds: float,
+    checkpoint: Path,
+    windows: np.ndarray,
+    used: int,
+    reference_m: np.ndarray,
+    seconds: float,
 ) -> Row:
     """Compare and time PyTorch, on the CPU."""
     row = Row("PyTorch, CPU")
@@ -191,11 +206,14 @@ def compare(row: Row, joints_m: np.ndarray, reference_m: np.ndarray, backend: Ba
     if not (row.mean_mm <= backend.mean_mm and row.most_mm <= backend.most_mm):
         row.failed = (
             f"joints differ from ONNX Runtime's by {row.mean_mm:.2f} mm, at most {row.most_mm:.2f} mm; expected "
-            f"{backend.mean_mm:g} and {backend.most_mm:g} at most")
+            f"{backend.mean_mm:g} and {backend.most_mm:g} at most"
+        )
 
 
 def measure(
-    run: Callable[[np.ndarray], np.ndarray], windows: np.ndarray, seconds: float,
+    run: Callable[[np.ndarray], np.ndarray],
+    windows: np.ndarray,
+    seconds: float,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Median and 99th percentile of a run's milliseconds for each number of people, from NumPy to NumPy."""
     medians, worst = [], []
@@ -219,7 +237,8 @@ def table(rows: list[Row]) -> str:
     people = " | ".join(f"{n} people" if n > 1 else "1 person" for n in PEOPLE)
     lines = [
         f"| runtime | verdict | mean, max mm | {people} | people/s |",
-        "|---|---|---|" + "---|" * (len(PEOPLE) + 1)]
+        "|---|---|---|" + "---|" * (len(PEOPLE) + 1),
+    ]
     for row in rows:
         if row.absent:
             lines.append(f"| {row.title} | unavailable | |" + " |" * (len(PEOPLE) + 1))

@@ -71,7 +71,8 @@ def check_person_height(person_height_m: float) -> None:
     """
     if not LOWEST_M <= person_height_m <= TALLEST_M:
         raise UserError(
-            f"person_height_m is {person_height_m:g}, expected {LOWEST_M} to {TALLEST_M} metres: give it in metres")
+            f"person_height_m is {person_height_m:g}, expected {LOWEST_M} to {TALLEST_M} metres: give it in metres"
+        )
 
 
 def _length(joints_m: np.ndarray, chain: tuple[str, ...]) -> float:

@@ -12,7 +12,8 @@ from nanohtnet_ros.errors import UserError
 
 EXPECTED = (
     "expected image_width, image_height, camera_matrix, distortion_coefficients and, but for OpenCV's own, "
-    "distortion_model, as camera_calibration or OpenCV saves them, or Kalibr's camchain")
+    "distortion_model, as camera_calibration or OpenCV saves them, or Kalibr's camchain"
+)
 
 NAMES = {
     "camera_matrix": ("cameramatrix", "intrinsicmatrix", "k"),
@@ -81,9 +82,13 @@ def _from_matrices(content: dict[str, Any]) -> dict[str, Any]:
     if model is None:  # OpenCV's
         model = "equidistant" if plain.get("fisheyemodel") else "plumb_bob" if len(d) <= 5 else "rational_polynomial"
     return {
-        "width": int(size[0]), "height": int(size[1]), "k": _numbers(field("camera_matrix"), 9),
-        "distortion_model": str(model), "d": d,
-        "p": _numbers(plain["projectionmatrix"], 12) if "projectionmatrix" in plain else ()}
+        "width": int(size[0]),
+        "height": int(size[1]),
+        "k": _numbers(field("camera_matrix"), 9),
+        "distortion_model": str(model),
+        "d": d,
+        "p": _numbers(plain["projectionmatrix"], 12) if "projectionmatrix" in plain else (),
+    }
 
 
 def _from_kalibr(content: dict[str, Any], path: Path | str) -> dict[str, Any]:
@@ -96,13 +101,18 @@ def _from_kalibr(content: dict[str, Any], path: Path | str) -> dict[str, Any]:
     if kind != "pinhole":
         raise UserError(
             f"{name} has Kalibr's camera model '{kind}', expected 'pinhole', also for a fisheye: calibrate it as "
-            "pinhole-radtan or pinhole-equi")
+            "pinhole-radtan or pinhole-equi"
+        )
     fx, fy, cx, cy = _numbers(camera["intrinsics"], 4)
     width, height = _numbers(camera["resolution"], 2)
     return {
-        "width": int(width), "height": int(height), "k": (fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0),
+        "width": int(width),
+        "height": int(height),
+        "k": (fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0),
         "distortion_model": str(camera.get("distortion_model") or "none"),
-        "d": _numbers(camera.get("distortion_coeffs") or []), "p": ()}
+        "d": _numbers(camera.get("distortion_coeffs") or []),
+        "p": (),
+    }
 
 
 def _numbers(value: Any, count: int | None = None) -> tuple[float, ...]:

@@ -64,8 +64,13 @@ class Camera:
 
     @classmethod
     def from_matrices(
-        cls, width: int, height: int, k: Sequence[float], distortion_model: str = "plumb_bob",
-        d: Sequence[float] = (), p: Sequence[float] = (),
+        cls,
+        width: int,
+        height: int,
+        k: Sequence[float],
+        distortion_model: str = "plumb_bob",
+        d: Sequence[float] = (),
+        p: Sequence[float] = (),
     ) -> Camera:
         """A camera by the fields of `sensor_msgs/CameraInfo`.
 
@@ -80,8 +85,15 @@ class Camera:
         if not any(k) and any(p):
             k, distortion_model, d = (p[0], 0.0, p[2], 0.0, p[5], p[6]), "plumb_bob", ()
         return cls(
-            width, height, float(k[0]), float(k[4]), float(k[2]), float(k[5]), distortion_model,
-            tuple(float(number) for number in d))
+            width,
+            height,
+            float(k[0]),
+            float(k[4]),
+            float(k[2]),
+            float(k[5]),
+            distortion_model,
+            tuple(float(number) for number in d),
+        )
 
     @classmethod
     def from_yaml(cls, path: Path | str) -> Camera:
@@ -134,8 +146,14 @@ class Camera:
                 "calibrate at the resolution in use"
             )
         return replace(
-            self, width=width, height=height, fx=self.fx * sx, fy=self.fy * sy,
-            cx=(self.cx + 0.5) * sx - 0.5, cy=(self.cy + 0.5) * sy - 0.5)
+            self,
+            width=width,
+            height=height,
+            fx=self.fx * sx,
+            fy=self.fy * sy,
+            cx=(self.cx + 0.5) * sx - 0.5,
+            cy=(self.cy + 0.5) * sy - 0.5,
+        )
 
     def cropped(self, x_px: int, y_px: int, width: int, height: int) -> Camera:
         """The same camera where only a part of the image is sent.
@@ -149,7 +167,8 @@ class Camera:
         if min(x_px, y_px) < 0 or not (0 < width <= self.width - x_px and 0 < height <= self.height - y_px):
             raise UserError(
                 f"the part of {width}x{height} pixels at ({x_px}, {y_px}) does not lie within the calibrated image of "
-                f"{self.width}x{self.height}: the driver must give roi in pixels of the calibrated image")
+                f"{self.width}x{self.height}: the driver must give roi in pixels of the calibrated image"
+            )
         return replace(self, width=width, height=height, cx=self.cx - x_px, cy=self.cy - y_px)
 
     def binned(self, x: int, y: int) -> Camera:
@@ -163,8 +182,14 @@ class Camera:
         if not (0 < x <= self.width and 0 < y <= self.height):
             raise UserError(f"binning is {x}x{y}, expected 1 up to the image's {self.width}x{self.height} pixels")
         return replace(
-            self, width=self.width // x, height=self.height // y, fx=self.fx / x, fy=self.fy / y, cx=self.cx / x,
-            cy=self.cy / y)
+            self,
+            width=self.width // x,
+            height=self.height // y,
+            fx=self.fx / x,
+            fy=self.fy / y,
+            cx=self.cx / x,
+            cy=self.cy / y,
+        )
 
     def shift_px(self, other: Camera) -> float:
         """How far pixels move, at most over the image, when this camera is replaced by another one.

@@ -19,8 +19,9 @@ def track_colour(track_id: int) -> np.ndarray:
     return np.array(colorsys.hsv_to_rgb(track_id * GOLDEN_RATIO % 1.0, 0.85, 1.0))
 
 
-def draw_people(image_bgr: np.ndarray, people: list[tuple[int, np.ndarray, np.ndarray]],
-                labels: list[str] | None = None) -> np.ndarray:
+def draw_people(
+    image_bgr: np.ndarray, people: list[tuple[int, np.ndarray, np.ndarray]], labels: list[str] | None = None
+) -> np.ndarray:
     """Draw bones, joints and labels, each person in the track's colour, paler where confidence is lower.
 
     Args:
@@ -45,8 +46,9 @@ def _bgr(track_id: int, confidence: float) -> tuple[float, float, float]:
     return tuple((confidence * colour + (1.0 - confidence) * PALE).tolist())
 
 
-def _draw_person(canvas: np.ndarray, track_id: int, xy_px: np.ndarray, confidence: np.ndarray,
-                 width: int) -> tuple[int, int] | None:
+def _draw_person(
+    canvas: np.ndarray, track_id: int, xy_px: np.ndarray, confidence: np.ndarray, width: int
+) -> tuple[int, int] | None:
     """Draw one person in place, and say where the head is, or the topmost joint; None if nothing could be drawn."""
     known = np.isfinite(xy_px).all(axis=1) & (np.abs(xy_px) < FARTHEST_PX).all(axis=1)
     points = [tuple(point) for point in np.rint(np.where(known[:, None], xy_px, 0)).astype(int).tolist()]
@@ -62,8 +64,7 @@ def _draw_person(canvas: np.ndarray, track_id: int, xy_px: np.ndarray, confidenc
     return min((points[joint] for joint in np.flatnonzero(known)), key=lambda point: point[1], default=None)
 
 
-def _draw_label(canvas: np.ndarray, label: str, anchor: tuple[int, int], colour: tuple[float, ...],
-                width: int) -> None:
+def _draw_label(canvas: np.ndarray, label: str, anchor: tuple[int, int], colour: tuple[float, ...], width: int) -> None:
     """Write above a point, outlined in black, moved as needed to lie inside the image."""
     font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.2 * (width + 1)
     (text_width, text_height), below = cv2.getTextSize(label, font, scale, width)

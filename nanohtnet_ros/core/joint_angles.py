@@ -31,7 +31,9 @@ def joint_angles(frames: JointFrames) -> dict[str, float]:
             angles.update(_head_angles(in_body[Joint.NECK]))
     for side, sign in (("l", 1.0), ("r", -1.0)):
         for top, middle, first_angles, bend in (
-                ("shoulder", "elbow", _shoulder_angles, 1.0), ("hip", "knee", _hip_angles, -1.0)):
+            ("shoulder", "elbow", _shoulder_angles, 1.0),
+            ("hip", "knee", _hip_angles, -1.0),
+        ):
             upper, lower = _INDEX[f"{side}_{top}"], _INDEX[f"{side}_{middle}"]
             if frames.determined[Joint.HIP] and frames.determined[upper]:
                 yaw, p, r = first_angles(in_body[upper], sign)
@@ -44,8 +46,11 @@ def joint_angles(frames: JointFrames) -> dict[str, float]:
 
 def _head_angles(m: np.ndarray) -> dict[str, float]:
     """Of `m = Rx(r) Rz(y) Ry(-p)`."""
-    return {"r_head": float(np.arctan2(m[2, 1], m[1, 1])), "y_head": float(np.arcsin(np.clip(-m[0, 1], -1, 1))),
-            "p_head": float(-np.arctan2(m[0, 2], m[0, 0]))}
+    return {
+        "r_head": float(np.arctan2(m[2, 1], m[1, 1])),
+        "y_head": float(np.arcsin(np.clip(-m[0, 1], -1, 1))),
+        "p_head": float(-np.arctan2(m[0, 2], m[0, 0])),
+    }
 
 
 def _shoulder_angles(m: np.ndarray, sign: float) -> tuple[float, float, float]:

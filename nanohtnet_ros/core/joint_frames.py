@@ -29,8 +29,23 @@ from nanohtnet_ros.core.skeleton import H36M_17, H36M_LIMBS, Joint
 from nanohtnet_ros.core.transforms import rotation_to_xyzw
 
 REP_155_NAMES = (
-    "body", "r_hip", "r_knee", "r_ankle", "l_hip", "l_knee", "l_ankle", "spine", "torso",
-    "head", "head_top", "l_shoulder", "l_elbow", "l_wrist", "r_shoulder", "r_elbow", "r_wrist",
+    "body",
+    "r_hip",
+    "r_knee",
+    "r_ankle",
+    "l_hip",
+    "l_knee",
+    "l_ankle",
+    "spine",
+    "torso",
+    "head",
+    "head_top",
+    "l_shoulder",
+    "l_elbow",
+    "l_wrist",
+    "r_shoulder",
+    "r_elbow",
+    "r_wrist",
 )
 """Frames of H36M_17's joints. REP 155's torso is the base of the neck and its head lies in the face; it names
 neither the spine's middle nor the head's top."""
@@ -107,8 +122,12 @@ def joint_frames(joints_rel_m: np.ndarray) -> JointFrames:
         orient(end, rotations[middle] if determined[middle] else None, rotations[middle])
     body_axes = rotations[Joint.HIP]
     return JointFrames(
-        rotations, determined, rotation_to_xyzw(body_axes), joints @ body_axes,
-        rotation_to_xyzw(body_axes.T @ rotations))
+        rotations,
+        determined,
+        rotation_to_xyzw(body_axes),
+        joints @ body_axes,
+        rotation_to_xyzw(body_axes.T @ rotations),
+    )
 
 
 def _direction(joints: np.ndarray, start: int, end: int) -> np.ndarray | None:

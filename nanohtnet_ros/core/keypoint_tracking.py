@@ -20,7 +20,10 @@ class KeypointTracker:
     """Detector and tracker of one camera."""
 
     def __init__(
-        self, detector: Detector, tracker: Tracker, max_gap_s: float = MAX_GAP_S,
+        self,
+        detector: Detector,
+        tracker: Tracker,
+        max_gap_s: float = MAX_GAP_S,
         name: str | None = None,
     ) -> None:
         """Join the stages.
@@ -77,7 +80,9 @@ class KeypointTracker:
         tracks = self.tracker.update(detections, stamp_ns)
         return [
             TrackedKeypoints(track.track_id, track.age_s, track.keypoints)
-            for track in tracks if track.track_id is not None]
+            for track in tracks
+            if track.track_id is not None
+        ]
 
     def _keep_time(self, stamp_ns: int) -> None:
         """Refuse stale frames, and start anew after a jump in time."""

@@ -15,8 +15,15 @@ COEFFICIENTS = {"plumb_bob": (4, 5, 8, 12, 14), "rational_polynomial": (4, 5, 8,
 """Distortion model, as `sensor_msgs/CameraInfo` names it, to the numbers of coefficients that it may have."""
 
 ALIASES = {
-    "": "plumb_bob", "radtan": "plumb_bob", "radial_tangential": "plumb_bob", "brown_conrady": "plumb_bob",
-    "fisheye": EQUIDISTANT, "equi": EQUIDISTANT, "kannala_brandt": EQUIDISTANT, "kannala_brandt4": EQUIDISTANT}
+    "": "plumb_bob",
+    "radtan": "plumb_bob",
+    "radial_tangential": "plumb_bob",
+    "brown_conrady": "plumb_bob",
+    "fisheye": EQUIDISTANT,
+    "equi": EQUIDISTANT,
+    "kannala_brandt": EQUIDISTANT,
+    "kannala_brandt4": EQUIDISTANT,
+}
 """Other names of the same models: Kalibr's, OpenCV's, and no name at all."""
 
 UNDISTORTED = ("none", "pinhole", "perspective")
@@ -56,10 +63,11 @@ class Lens:
         if model not in COEFFICIENTS:
             raise UserError(
                 f"distortion model is '{self.model}' with {len(coefficients)} coefficients, "
-                f"expected one of {', '.join(COEFFICIENTS)}: name the model that the camera was calibrated with")
+                f"expected one of {', '.join(COEFFICIENTS)}: name the model that the camera was calibrated with"
+            )
         numbers = COEFFICIENTS[model]
-        if not any(coefficients[max(numbers):]):
-            coefficients = coefficients[:max(numbers)]
+        if not any(coefficients[max(numbers) :]):
+            coefficients = coefficients[: max(numbers)]
         if coefficients and len(coefficients) not in numbers:
             expected = ", ".join(map(str, numbers))
             raise UserError(f"the {model} model has {len(coefficients)} coefficients, expected {expected}")
@@ -101,7 +109,8 @@ class Lens:
                 radius = np.linalg.norm(plane, axis=-1, keepdims=True)
                 angle = self._curve_inverse(radius)
                 return np.concatenate(
-                    (np.where(radius > ON_AXIS, plane / radius, 0.0) * np.sin(angle), np.cos(angle)), axis=-1)
+                    (np.where(radius > ON_AXIS, plane / radius, 0.0) * np.sin(angle), np.cos(angle)), axis=-1
+                )
             tangents = self._undistort_tangents(plane) if self.coefficients else plane
             rays = np.concatenate((tangents, np.ones_like(tangents[..., :1])), axis=-1)
             return rays / np.linalg.norm(rays, axis=-1, keepdims=True)

@@ -47,7 +47,9 @@ class WindowLifter:
 
     @classmethod
     def open(
-        cls, model: str = DEFAULT_MODEL, look_ahead_s: float = 0.0,
+        cls,
+        model: str = DEFAULT_MODEL,
+        look_ahead_s: float = 0.0,
         open_network: Callable[[Path], Session] = open_session,
     ) -> WindowLifter:
         """Open a network by its name or file.
@@ -87,7 +89,8 @@ class WindowLifter:
         if not usable or max(card.output_offsets) > 0:
             raise UserError(
                 f"the network's outputs are frames {list(card.output_offsets)}, its look-ahead {card.look_ahead}: "
-                f"expected outputs at 0 or below, one of them at {-card.look_ahead} or below: export it again")
+                f"expected outputs at 0 or below, one of them at {-card.look_ahead} or below: export it again"
+            )
         wanted = -look_ahead_s * card.frame_rate_hz
         offset = min(usable, key=lambda offset: (abs(offset - wanted), -offset))
         self.card, self.name = card, name
@@ -99,7 +102,10 @@ class WindowLifter:
             self.title += f", poses {self.look_ahead_s:g} s before the image"
             _log.info(
                 "look_ahead_s is %g; the nearest that %s has is %g s: skeletons carry stamps so far before the image's",
-                look_ahead_s, name, self.look_ahead_s)
+                look_ahead_s,
+                name,
+                self.look_ahead_s,
+            )
 
     @property
     def look_ahead_s(self) -> float:
@@ -130,7 +136,8 @@ class WindowLifter:
         if outputs.shape != expected:
             raise UserError(
                 f"the network's output is {outputs.shape}, its card says {expected}: export it again, card and "
-                "network belong together")
+                "network belong together"
+            )
         joints = outputs[:, self._output, :, :3].copy()  # (B, J, 3)
         joints[:, 0] = 0.0  # the network's own value there means nothing
         errors: list[np.ndarray | None] = [None] * len(windows)
@@ -140,7 +147,8 @@ class WindowLifter:
             errors = list(spread)
         return [
             LiftedPose(pose, window.stamp_ns - self.delay_ns, error)
-            for pose, window, error in zip(joints, windows, errors, strict=True)]
+            for pose, window, error in zip(joints, windows, errors, strict=True)
+        ]
 
 
 def confidence_of_error(error_m: np.ndarray) -> np.ndarray:

@@ -117,9 +117,7 @@ class Lifter:
         self.times = StageTimes()
 
     @classmethod
-    def open(
-        cls, model: str = DEFAULT_MODEL, look_ahead_s: float = 0.0, config: LiftingConfig | None = None
-    ) -> Lifter:
+    def open(cls, model: str = DEFAULT_MODEL, look_ahead_s: float = 0.0, config: LiftingConfig | None = None) -> Lifter:
         """Open a lifting network, for keypoints from elsewhere; arguments and errors as of `WindowLifter.open`."""
         return cls(WindowLifter.open(model, look_ahead_s), config)
 
@@ -150,8 +148,10 @@ class Lifter:
         """
         with self.times.stage("lift"):
             seen = [
-                (name, frame, _within_lens(person, frame.camera)) for name, frame in frames.items()
-                for person in frame.people]
+                (name, frame, _within_lens(person, frame.camera))
+                for name, frame in frames.items()
+                for person in frame.people
+            ]
             for name, frame in frames.items():
                 self._enter(name, frame)
             shown = []

@@ -32,7 +32,8 @@ class Keypoints:
         missing = ~np.isfinite(self.xy_px).all(axis=1) | ~np.isfinite(self.confidence) | (self.confidence <= 0)
         object.__setattr__(self, "xy_px", np.where(missing[:, None], np.nan, self.xy_px).astype(np.float32))
         object.__setattr__(
-            self, "confidence", np.where(missing, 0.0, np.minimum(self.confidence, 1.0)).astype(np.float32))
+            self, "confidence", np.where(missing, 0.0, np.minimum(self.confidence, 1.0)).astype(np.float32)
+        )
 
     @property
     def valid(self) -> np.ndarray:

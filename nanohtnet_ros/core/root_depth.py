@@ -7,9 +7,21 @@ import numpy as np
 from nanohtnet_ros.core.skeleton import H36M_17
 
 SKIN_M = {
-    "hip": 0.11, "r_hip": 0.10, "l_hip": 0.10, "spine": 0.11, "thorax": 0.10, "l_shoulder": 0.06, "r_shoulder": 0.06,
-    "r_knee": 0.06, "l_knee": 0.06, "r_ankle": 0.04, "l_ankle": 0.04,
-    "l_elbow": 0.045, "r_elbow": 0.045, "l_wrist": 0.03, "r_wrist": 0.03,
+    "hip": 0.11,
+    "r_hip": 0.10,
+    "l_hip": 0.10,
+    "spine": 0.11,
+    "thorax": 0.10,
+    "l_shoulder": 0.06,
+    "r_shoulder": 0.06,
+    "r_knee": 0.06,
+    "l_knee": 0.06,
+    "r_ankle": 0.04,
+    "l_ankle": 0.04,
+    "l_elbow": 0.045,
+    "r_elbow": 0.045,
+    "l_wrist": 0.03,
+    "r_wrist": 0.03,
 }
 """How much nearer than its centre each joint's skin is.
 
@@ -68,7 +80,7 @@ def weighted_median(values: np.ndarray, weight: np.ndarray) -> float:
     values, total = values[order], np.cumsum(weight[order])
     half = total[-1] / 2
     middle = int(np.searchsorted(total, half))
-    return float(values[middle:middle + 1 + (total[middle] == half)].mean())
+    return float(values[middle : middle + 1 + (total[middle] == half)].mean())
 
 
 def _patch_radius_px(joints_rel_m: np.ndarray, xy_px: np.ndarray) -> int:
@@ -85,6 +97,6 @@ def _patch_depth(depth_m: np.ndarray, xy_px: np.ndarray, radius: int) -> float:
     x, y = np.rint(xy_px).astype(int)
     if not (0 <= x < width and 0 <= y < height):
         return np.nan
-    patch = depth_m[max(0, y - radius):y + radius + 1, max(0, x - radius):x + radius + 1]
+    patch = depth_m[max(0, y - radius) : y + radius + 1, max(0, x - radius) : x + radius + 1]
     valid = patch[(patch >= NEAREST_M) & (patch <= FARTHEST_M)]
     return float(np.median(valid)) if 4 * valid.size >= patch.size else np.nan

@@ -45,5 +45,4 @@ class RotatedDetector:
         turn = upright_from_optical(self._degrees)[:2, :2]
         corner = np.minimum(turn @ (width - 1, height - 1), 0.0)  # of the turned image, about the first pixel
         people = self._detector.detect(cv2.rotate(image_bgr, CODES[self._degrees]), stamp_ns)
-        return [
-            Keypoints(((person.xy_px + corner) @ turn).astype(np.float32), person.confidence) for person in people]
+        return [Keypoints(((person.xy_px + corner) @ turn).astype(np.float32), person.confidence) for person in people]

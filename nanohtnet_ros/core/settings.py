@@ -40,8 +40,13 @@ class Constraint:
 
 
 def setting(
-    default: Any, description: str, low: float | None = None, high: float | None = None, *,
-    choices: tuple[Any, ...] = (), live: bool = False,
+    default: Any,
+    description: str,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    choices: tuple[Any, ...] = (),
+    live: bool = False,
 ) -> Any:
     """A field of a `Settings` dataclass; see `Constraint`."""
     return field(default=default, metadata={"constraint": Constraint(description, low, high, choices, live)})

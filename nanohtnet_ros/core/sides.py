@@ -12,7 +12,8 @@ from nanohtnet_ros.core.window import NS_PER_S
 
 GROUPS = tuple(
     np.array([[H36M_17.joint_names.index(f"{side}_{part}") for part in parts] for side in "lr"])
-    for parts in (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle")))
+    for parts in (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle"))
+)
 """Arms and legs, which a detector may swap independently: (2, 3) joints each, left and right."""
 
 STATES = np.array(list(itertools.product((False, True), repeat=len(GROUPS))))  # (4, 2): is a group exchanged

@@ -85,6 +85,7 @@ Each of two views of a real man, two of a rendered man and one of a rendered wom
 25, 30, 43 and 50 mm off in the image.
 """
 
+# fmt: off
 BLAZEPOSE_33 = Skeleton(
     name="blazepose_33",
     joint_names=(
@@ -98,6 +99,7 @@ BLAZEPOSE_33 = Skeleton(
     flip_pairs=((1, 4), (2, 5), (3, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16), (17, 18),
                 (19, 20), (21, 22), (23, 24), (25, 26), (27, 28), (29, 30), (31, 32)),
 )
+# fmt: on
 """The 33 landmarks of BlazePose (MediaPipe Pose)."""
 
 
@@ -120,7 +122,10 @@ def _blazepose_to_h36m_weights() -> np.ndarray:
     trunk = shoulders - hips
     hip, thorax = hips + 0.03 * trunk, shoulders + 0.05 * trunk
     made = {
-        "hip": hip, "spine": (hip + thorax) / 2, "thorax": thorax, "neck": landmark("nose"),
+        "hip": hip,
+        "spine": (hip + thorax) / 2,
+        "thorax": thorax,
+        "neck": landmark("nose"),
         "head": ears + CROWN_SHARES[0] * (ears - shoulders) + CROWN_SHARES[1] * (ears - landmark("nose")),
         **{f"{side}_hip": landmark(f"{side}_hip") + 0.03 * trunk for side in "lr"},
         **{f"{side}_shoulder": landmark(f"{side}_shoulder") - 0.05 * trunk for side in "lr"},
@@ -148,6 +153,7 @@ def blazepose_to_h36m(xy_px: np.ndarray, confidence: np.ndarray) -> tuple[np.nda
     return joints.astype(np.float32), used.min(axis=1).astype(np.float32)
 
 
+# fmt: off
 COCO_17 = Skeleton(
     name="coco_17",
     joint_names=(
@@ -157,6 +163,7 @@ COCO_17 = Skeleton(
     parents=(),
     flip_pairs=((1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16)),
 )
+# fmt: on
 """COCO's 17 keypoints. Halpe-26 and COCO-WholeBody-133 begin with the same."""
 
 # Below this share of a joint a keypoint only nudges it, and does not say how sure it is.
@@ -192,7 +199,10 @@ def _coco_to_h36m_weights(nudged: bool) -> np.ndarray:
     trunk = (shoulders - hips) * np.float32(nudged)
     hip, thorax = hips + 0.03 * trunk, shoulders + 0.05 * trunk
     made = {
-        "hip": hip, "spine": (hip + thorax) / 2, "thorax": thorax, "neck": nose,
+        "hip": hip,
+        "spine": (hip + thorax) / 2,
+        "thorax": thorax,
+        "neck": nose,
         "head": ears + CROWN_SHARES[0] * (ears - shoulders) + CROWN_SHARES[1] * (ears - nose),
         **{f"{side}_hip": keypoint(f"{side}_hip") + 0.03 * trunk for side in "lr"},
         **{f"{side}_shoulder": keypoint(f"{side}_shoulder") - 0.05 * trunk for side in "lr"},

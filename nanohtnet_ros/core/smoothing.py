@@ -13,6 +13,7 @@ from nanohtnet_ros.errors import UserError
 
 PARENTS = np.maximum(H36M_17.parents, 0)  # the root is its own
 
+
 @dataclass(frozen=True)
 class SmoothingConfig:
     """What is smoothed, and how much; a higher cutoff follows faster and smooths less.

@@ -40,5 +40,3 @@ class StageTimes:
         # Copied first: another thread may be adding, and a new stage be empty for a moment.
         kept = [(name, list(seconds)) for name, seconds in list(self._seconds.items())]
         return {name: percentiles([1000.0 * s for s in seconds]) for name, seconds in kept if seconds}
-
-

@@ -14,8 +14,10 @@ from nanohtnet_ros.core.window import NS_PER_S
 
 # COCO's per-keypoint constants (twice its sigmas), for Human3.6M's joints; joints that COCO lacks take their
 # neighbours' value.
+# fmt: off
 OKS_KAPPA = 2.0 * np.array(
     [.107, .107, .087, .089, .107, .087, .089, .107, .079, .035, .035, .079, .072, .062, .079, .072, .062])
+# fmt: on
 
 
 # Gate of re-association: distance from the prediction in units of the person's size, at once and more a second.
@@ -175,7 +177,8 @@ class Tracker:
             self._advance(self.tracks[i], detections[j], stamp_ns)
         taken = {j for _, j in pairs}
         self.tracks += [
-            Track(None, stamp_ns, stamp_ns, detection) for j, detection in enumerate(detections) if j not in taken]
+            Track(None, stamp_ns, stamp_ns, detection) for j, detection in enumerate(detections) if j not in taken
+        ]
         seen = [track for track in self.tracks if track.last_ns == stamp_ns]
         for track in seen:
             if track.track_id is None and (alone or track.age_s >= self.config.confirm_s):
@@ -187,13 +190,15 @@ class Tracker:
         limit_s = self.config.confirm_s if track.track_id is None else self.config.max_missed_s
         return int(limit_s * NS_PER_S)
 
-    def _found_again(self, pairs: list[tuple[int, int]], detections: list[Keypoints],
-                     stamp_ns: int) -> list[tuple[int, int]]:
+    def _found_again(
+        self, pairs: list[tuple[int, int]], detections: list[Keypoints], stamp_ns: int
+    ) -> list[tuple[int, int]]:
         """Re-associated pairs of the tracks and detections that are left, by place, size and motion."""
         missed = [i for i, track in enumerate(self.tracks) if track.track_id is not None and i not in dict(pairs)]
         free = [j for j in range(len(detections)) if j not in {taken for _, taken in pairs}]
-        nearness = np.array([[1.0 - min(self.tracks[i].gated_distance(detections[j], stamp_ns), 2.0) for j in free]
-                             for i in missed]).reshape(len(missed), len(free))
+        nearness = np.array(
+            [[1.0 - min(self.tracks[i].gated_distance(detections[j], stamp_ns), 2.0) for j in free] for i in missed]
+        ).reshape(len(missed), len(free))
         return [(missed[i], free[j]) for i, j in assigned(nearness, 0.0)]
 
     def _advance(self, track: Track, detection: Keypoints, stamp_ns: int) -> None:

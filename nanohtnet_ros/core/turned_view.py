@@ -32,10 +32,13 @@ def view_of(rays: np.ndarray, view_from_camera: np.ndarray) -> np.ndarray:
     if axis[2] < -1.0 + 1e-6:  # straight behind: half a turn about the vertical
         return np.diag((-1.0, 1.0, -1.0))
     x, y, z = axis  # the shortest turn that brings it onto (0, 0, 1)
-    return np.array((
-        (1.0 - x * x / (1.0 + z), -x * y / (1.0 + z), -x),
-        (-x * y / (1.0 + z), 1.0 - y * y / (1.0 + z), -y),
-        (x, y, z)))
+    return np.array(
+        (
+            (1.0 - x * x / (1.0 + z), -x * y / (1.0 + z), -x),
+            (-x * y / (1.0 + z), 1.0 - y * y / (1.0 + z), -y),
+            (x, y, z),
+        )
+    )
 
 
 def keypoints_in(rays: np.ndarray, view_from_camera: np.ndarray) -> np.ndarray:

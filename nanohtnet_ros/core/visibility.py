@@ -16,13 +16,21 @@ SIDES_OF_MIDDLE = {Joint.HIP: (Joint.L_HIP, Joint.R_HIP), Joint.THORAX: (Joint.L
 # Of an adult who stands, metres: the training data's motion capture, rounded; nose and crown as detectors mark them.
 TRUNK_M, SHOULDERS_M, HIPS_M, NOSE_M, CROWN_M = 0.50, 0.35, 0.18, 0.18, 0.30
 BONES_M = (
-    (Joint.L_HIP, Joint.L_KNEE, 0.41), (Joint.L_KNEE, Joint.L_ANKLE, 0.41),
-    (Joint.R_HIP, Joint.R_KNEE, 0.41), (Joint.R_KNEE, Joint.R_ANKLE, 0.41),
-    (Joint.L_SHOULDER, Joint.L_ELBOW, 0.28), (Joint.L_ELBOW, Joint.L_WRIST, 0.26),
-    (Joint.R_SHOULDER, Joint.R_ELBOW, 0.28), (Joint.R_ELBOW, Joint.R_WRIST, 0.26))
+    (Joint.L_HIP, Joint.L_KNEE, 0.41),
+    (Joint.L_KNEE, Joint.L_ANKLE, 0.41),
+    (Joint.R_HIP, Joint.R_KNEE, 0.41),
+    (Joint.R_KNEE, Joint.R_ANKLE, 0.41),
+    (Joint.L_SHOULDER, Joint.L_ELBOW, 0.28),
+    (Joint.L_ELBOW, Joint.L_WRIST, 0.26),
+    (Joint.R_SHOULDER, Joint.R_ELBOW, 0.28),
+    (Joint.R_ELBOW, Joint.R_WRIST, 0.26),
+)
 SCALE_BONES_M = (
-    (Joint.HIP, Joint.THORAX, TRUNK_M), (Joint.L_SHOULDER, Joint.R_SHOULDER, SHOULDERS_M),
-    (Joint.THORAX, Joint.HEAD, CROWN_M), *BONES_M[:4])
+    (Joint.HIP, Joint.THORAX, TRUNK_M),
+    (Joint.L_SHOULDER, Joint.R_SHOULDER, SHOULDERS_M),
+    (Joint.THORAX, Joint.HEAD, CROWN_M),
+    *BONES_M[:4],
+)
 
 
 def supported(keypoints: Keypoints, camera: Camera) -> np.ndarray:
@@ -70,7 +78,8 @@ def completed(points: np.ndarray, known: np.ndarray) -> np.ndarray:
     there &= near
     scale = max(
         (np.linalg.norm(out[a] - out[b]) / length for a, b, length in SCALE_BONES_M if there[a] and there[b]),
-        default=0.0)
+        default=0.0,
+    )
     trunk = out[Joint.HIP] - out[Joint.THORAX]
     whole = there[Joint.HIP] and there[Joint.THORAX] and np.linalg.norm(trunk) > 0
     down = scale * (trunk / np.linalg.norm(trunk) if whole else np.array([0.0, 1.0]))
@@ -83,13 +92,13 @@ def completed(points: np.ndarray, known: np.ndarray) -> np.ndarray:
     put(Joint.HIP, out[Joint.THORAX] + TRUNK_M * down)
     put(Joint.SPINE, (out[Joint.HIP] + out[Joint.THORAX]) / 2)
     across = np.array([scale * SHOULDERS_M, 0.0])  # from right to left shoulder
-    for left, right, length in (
-            (Joint.L_HIP, Joint.R_HIP, HIPS_M), (Joint.L_SHOULDER, Joint.R_SHOULDER, SHOULDERS_M)):
+    for left, right, length in ((Joint.L_HIP, Joint.R_HIP, HIPS_M), (Joint.L_SHOULDER, Joint.R_SHOULDER, SHOULDERS_M)):
         if there[left] and there[right]:
             across = (out[left] - out[right]) * (SHOULDERS_M / length)
     for middle, left, right, length in (
-            (Joint.HIP, Joint.L_HIP, Joint.R_HIP, HIPS_M),
-            (Joint.THORAX, Joint.L_SHOULDER, Joint.R_SHOULDER, SHOULDERS_M)):
+        (Joint.HIP, Joint.L_HIP, Joint.R_HIP, HIPS_M),
+        (Joint.THORAX, Joint.L_SHOULDER, Joint.R_SHOULDER, SHOULDERS_M),
+    ):
         put(left, out[middle] + across * (length / SHOULDERS_M / 2))
         put(right, out[middle] - across * (length / SHOULDERS_M / 2))
     put(Joint.NECK, out[Joint.THORAX] - NOSE_M * down)

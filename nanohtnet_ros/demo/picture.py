@@ -28,9 +28,13 @@ GREY = (0.6, 0.6, 0.6)
 
 def draw_keypoints(image_bgr: np.ndarray, skeletons: Skeleton2DArray) -> np.ndarray:
     """A copy of an image with everybody's keypoints and bones."""
-    return draw_people(image_bgr, [
-        (skeleton.track_id, keypoints_from_msg(skeleton), np.asarray(skeleton.confidence))
-        for skeleton in skeletons.skeletons])
+    return draw_people(
+        image_bgr,
+        [
+            (skeleton.track_id, keypoints_from_msg(skeleton), np.asarray(skeleton.confidence))
+            for skeleton in skeletons.skeletons
+        ],
+    )
 
 
 def draw_skeleton(axes: plt.Axes, joints_cam_m: np.ndarray, colour, label: str | None = None, **style) -> None:
@@ -44,7 +48,7 @@ def draw_skeleton(axes: plt.Axes, joints_cam_m: np.ndarray, colour, label: str |
 def telling_frame(recording: Recording) -> int:
     """Stamp of a frame past the start with as many people as most frames have, all as sure as possible."""
     stamps = sorted(recording.skeletons)
-    stamps = [s for s in stamps[len(stamps) // 3:] if s in recording.images and s in recording.skeletons_2d] or stamps
+    stamps = [s for s in stamps[len(stamps) // 3 :] if s in recording.images and s in recording.skeletons_2d] or stamps
     counts = [len(recording.skeletons_2d[stamp].skeletons) for stamp in stamps]
     usual = statistics.mode(counts)
 
@@ -88,12 +92,19 @@ def draw_demo(clips: list[tuple[Clip, Recording]], path: Path) -> None:
             everything = np.concatenate(points)
             low, high = np.nanmin(everything, axis=0), np.nanmax(everything, axis=0)
             middle, reach = (low + high) / 2, max(0.55 * float((high - low).max()), 0.5)
-            right.set(xlim=(middle[0] - reach, middle[0] + reach), ylim=(middle[2] - reach, middle[2] + reach),
-                      zlim=(-middle[1] - reach, -middle[1] + reach))
+            right.set(
+                xlim=(middle[0] - reach, middle[0] + reach),
+                ylim=(middle[2] - reach, middle[2] + reach),
+                zlim=(-middle[1] - reach, -middle[1] + reach),
+            )
             right.legend(loc="upper right")
         right.set_box_aspect((1, 1, 1))
         right.view_init(elev=12, azim=-65)
-        right.set(xlabel="x (m)", ylabel="z, away from the camera (m)", zlabel="-y, up (m)",
-                  title="3D skeletons in the camera frame")
+        right.set(
+            xlabel="x (m)",
+            ylabel="z, away from the camera (m)",
+            zlabel="-y, up (m)",
+            title="3D skeletons in the camera frame",
+        )
     figure.savefig(path, dpi=90)
     plt.close(figure)

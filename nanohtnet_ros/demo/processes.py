@@ -64,8 +64,12 @@ def start(
         command += ["--params-file", str(file)]
     with log.open("w") as out:
         return subprocess.Popen(
-            [*command, *ros_args], stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
-            preexec_fn=end_with_parent)
+            [*command, *ros_args],
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=end_with_parent,
+        )
 
 
 def end(processes: Mapping[str, subprocess.Popen], patience_s: float = 5.0) -> list[str]:

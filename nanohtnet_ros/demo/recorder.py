@@ -131,13 +131,22 @@ class Recorder(Node):
         reliable = all(qos.reliability == QoSReliabilityPolicy.RELIABLE for qos in offered)
         latched = all(qos.durability == QoSDurabilityPolicy.TRANSIENT_LOCAL for qos in offered)
         qos = QoSProfile(
-            history=QoSHistoryPolicy.KEEP_LAST, depth=200,
+            history=QoSHistoryPolicy.KEEP_LAST,
+            depth=200,
             reliability=QoSReliabilityPolicy.RELIABLE if reliable else QoSReliabilityPolicy.BEST_EFFORT,
-            durability=QoSDurabilityPolicy.TRANSIENT_LOCAL if latched else QoSDurabilityPolicy.VOLATILE)
+            durability=QoSDurabilityPolicy.TRANSIENT_LOCAL if latched else QoSDurabilityPolicy.VOLATILE,
+        )
         played_as = Qos(
-            QosHistory.KEEP_LAST, 10, QosReliability.RELIABLE if reliable else QosReliability.BEST_EFFORT,
+            QosHistory.KEEP_LAST,
+            10,
+            QosReliability.RELIABLE if reliable else QosReliability.BEST_EFFORT,
             QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
-            FOREVER, FOREVER, QosLiveliness.AUTOMATIC, FOREVER, False)
+            FOREVER,
+            FOREVER,
+            QosLiveliness.AUTOMATIC,
+            FOREVER,
+            False,
+        )
         connection = self._bag.add(topic, type_name, played_as)
         self.counts[topic] = 0
 

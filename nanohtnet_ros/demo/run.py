@@ -202,7 +202,10 @@ def play_clip(clip: Clip, recorder: Recorder, speed: float, logs: Path) -> None:
         OSError: the bag cannot be written.
     """
     parameters: dict[str, Value] = {
-        "source": str(clip.video.expanduser().absolute()), "speed": float(speed), "wait_for_subscribers": 2}
+        "source": str(clip.video.expanduser().absolute()),
+        "speed": float(speed),
+        "wait_for_subscribers": 2,
+    }
     if clip.camera_info is not None:
         parameters["camera_info_file"] = str(clip.camera_info.expanduser().absolute())
 
@@ -211,8 +214,7 @@ def play_clip(clip: Clip, recorder: Recorder, speed: float, logs: Path) -> None:
 
     nodes = {
         "pose_node": start("pose_node", clip.name, log("pose_node")),
-        "marker_node": start(
-            "marker_node", clip.name, log("marker_node"), "-r", "skeletons:=pose_node/skeletons"),
+        "marker_node": start("marker_node", clip.name, log("marker_node"), "-r", "skeletons:=pose_node/skeletons"),
     }
     results = ("pose_node/skeletons", "pose_node/skeletons_2d", "marker_node/markers")
     topics = [f"/{clip.name}/{topic}" for topic in results]
@@ -227,7 +229,8 @@ def play_clip(clip: Clip, recorder: Recorder, speed: float, logs: Path) -> None:
     except Interrupted as error:
         raise Interrupted(
             f"{error}: {recorder.counts.get(f'/{clip.name}/image', 0)} of {frames_of(clip)} frames of "
-            f"{clip.video.name} were played") from error
+            f"{clip.video.name} were played"
+        ) from error
     finally:
         end(nodes)
     if not recorder.counts[topics[0]]:
@@ -264,21 +267,27 @@ def wait_for_end(
     with tqdm(unit=" skeleton messages", bar_format="  {n}{unit} in {elapsed}, {rate_fmt}", mininterval=1.0) as bar:
         while nodes[VIDEO_NODE].poll() is None or count() > bar.n:
             bar.update(count() - bar.n)
-            wait_until(
-                lambda: count() > bar.n or nodes[VIDEO_NODE].poll() is not None, recorder, nodes, log)
+            wait_until(lambda: count() > bar.n or nodes[VIDEO_NODE].poll() is not None, recorder, nodes, log)
             if nodes[VIDEO_NODE].poll() is not None:
                 time.sleep(QUIET_S)
 
 
 def print_table(reports: dict[str, dict]) -> None:
     """The report on the terminal."""
+
     def show(value, digits: int = 1) -> str:
         return "-" if value is None else f"{value:.{digits}f}" if isinstance(value, float) else str(value)
 
     print(f"\n{'':24}" + "".join(f"{name:>14}" for name in reports))
-    rows = [("frames in", "frames", 0), ("with skeletons", "skeletons", 0), ("drops", "drops", 0),
-            ("keypoint error (px)", "keypoint_error_px", 1), ("MPJPE (mm)", "mpjpe_mm", 1),
-            ("P-MPJPE (mm)", "p_mpjpe_mm", 1), ("root error (m)", "root_error_m", 2)]
+    rows = [
+        ("frames in", "frames", 0),
+        ("with skeletons", "skeletons", 0),
+        ("drops", "drops", 0),
+        ("keypoint error (px)", "keypoint_error_px", 1),
+        ("MPJPE (mm)", "mpjpe_mm", 1),
+        ("P-MPJPE (mm)", "p_mpjpe_mm", 1),
+        ("root error (m)", "root_error_m", 2),
+    ]
     for title, key, digits in rows:
         print(f"{title:24}" + "".join(f"{show(entry[key], digits):>14}" for entry in reports.values()))
     print("latency, p50 / p99")

@@ -55,9 +55,11 @@ class Recording:
         """
         recording = cls()
         messages: dict[str, tuple[type, str]] = {
-            f"/{name}/image": (Image, "images"), f"/{name}/pose_node/skeletons": (Skeleton3DArray, "skeletons"),
+            f"/{name}/image": (Image, "images"),
+            f"/{name}/pose_node/skeletons": (Skeleton3DArray, "skeletons"),
             f"/{name}/pose_node/skeletons_2d": (Skeleton2DArray, "skeletons_2d"),
-            "/diagnostics": (DiagnosticArray, "")}
+            "/diagnostics": (DiagnosticArray, ""),
+        }
         try:
             with Reader(bag) as reader:
                 for connection, time_ns, data in reader.messages():
@@ -116,7 +118,10 @@ def report(recording: Recording, clip: Clip) -> dict[str, Any]:
         "skeletons": sum(bool(message.skeletons) for message in recording.skeletons.values()),
         "drops": frames - len(recording.skeletons),
         "latency_ms": recording.latency_ms(),
-        "keypoint_error_px": None, "mpjpe_mm": None, "p_mpjpe_mm": None, "root_error_m": None,
+        "keypoint_error_px": None,
+        "mpjpe_mm": None,
+        "p_mpjpe_mm": None,
+        "root_error_m": None,
     }
     if clip.truth is not None:
         people = range(clip.truth.joints_px.shape[1])
@@ -135,9 +140,12 @@ def match_people(skeletons_2d: Skeleton2DArray, truth_px: np.ndarray) -> dict[in
         The skeleton of each person who has one, by the person's index.
     """
     found = skeletons_2d.skeletons
-    distance_px = np.array([
-        [np.nanmean(np.linalg.norm(keypoints_from_msg(skeleton) - person, axis=1)) for skeleton in found]
-        for person in truth_px]).reshape(len(truth_px), len(found))
+    distance_px = np.array(
+        [
+            [np.nanmean(np.linalg.norm(keypoints_from_msg(skeleton) - person, axis=1)) for skeleton in found]
+            for person in truth_px
+        ]
+    ).reshape(len(truth_px), len(found))
     pairs = zip(*linear_sum_assignment(np.minimum(distance_px, MATCH_PX)), strict=True)
     return {person: found[i] for person, i in pairs if distance_px[person, i] < MATCH_PX}
 

@@ -105,8 +105,13 @@ class Followed:
         moved = (seen.xy_px.mean(axis=0) - self.landmarks.xy_px.mean(axis=0)) / elapsed_s
         gain = 1.0 - math.exp(-elapsed_s / VELOCITY_MEMORY_S)
         velocity = self.velocity_px_s + gain * (moved - self.velocity_px_s)
-        return replace(self, landmarks=seen, last_ns=stamp_ns, velocity_px_s=velocity,
-                       apart_ns=stamp_ns if apart else self.apart_ns)
+        return replace(
+            self,
+            landmarks=seen,
+            last_ns=stamp_ns,
+            velocity_px_s=velocity,
+            apart_ns=stamp_ns if apart else self.apart_ns,
+        )
 
 
 class BlazePoseDetector:
@@ -134,10 +139,14 @@ class BlazePoseDetector:
         seen, self._hidden = self._follow(image_bgr, stamp_ns)
         if not seen:
             for _ in range(DETECTIONS_ALONE):
-                seen += [replace(person, verifications=len(VERIFY_TILES))
-                         for person in self._new_people(image_bgr, stamp_ns, seen)
-                         if all(self._found_again(image_bgr, person, [], scale)
-                                for scale in VERIFY_TILES[person.verifications:])]
+                seen += [
+                    replace(person, verifications=len(VERIFY_TILES))
+                    for person in self._new_people(image_bgr, stamp_ns, seen)
+                    if all(
+                        self._found_again(image_bgr, person, [], scale)
+                        for scale in VERIFY_TILES[person.verifications :]
+                    )
+                ]
         elif unverified := next((person for person in seen if not person.verified), None):
             others = [person for person in seen if person is not unverified]
             scale = VERIFY_TILES[unverified.verifications]
@@ -147,8 +156,11 @@ class BlazePoseDetector:
         elif self._due() and len(seen) < self.config.max_people:
             seen += self._new_people(image_bgr, stamp_ns, seen)
         self._followed = seen[: self.config.max_people] + self._hidden
-        return [Keypoints(*blazepose_to_h36m(person.landmarks.xy_px, person.landmarks.confidence))
-                for person in self._followed if person.verified and person.last_ns == stamp_ns]
+        return [
+            Keypoints(*blazepose_to_h36m(person.landmarks.xy_px, person.landmarks.confidence))
+            for person in self._followed
+            if person.verified and person.last_ns == stamp_ns
+        ]
 
     def _due(self) -> bool:
         """Whether this frame is one to detect new people in."""
@@ -171,9 +183,12 @@ class BlazePoseDetector:
         landmarks = self._networks.landmarks(image_bgr, regions, config.presence_threshold)
         found = list(zip(self._followed, landmarks, strict=True))
         # Of two regions on one body the older stays, then the one with the smaller prediction error.
-        found.sort(key=lambda pair: (
-            stamp_ns - pair[0].first_ns < NEW_S * NS_PER_S,
-            math.inf if pair[1] is None else pair[0].prediction_error(pair[1], stamp_ns)))
+        found.sort(
+            key=lambda pair: (
+                stamp_ns - pair[0].first_ns < NEW_S * NS_PER_S,
+                math.inf if pair[1] is None else pair[0].prediction_error(pair[1], stamp_ns),
+            )
+        )
         seen: list[Followed] = []
         hidden: list[Followed] = []
         for followed, person in found:
@@ -196,16 +211,20 @@ class BlazePoseDetector:
         regions = self._regions(image_bgr, self._next_tile(image_bgr, stamp_ns), bodies)
         regions = [r for r in regions if not any(on_body(r.centre[None], body)[0] for body in bodies)]
         found = self._networks.landmarks(
-            image_bgr, regions[: CANDIDATES if known else None], self.config.presence_threshold)
+            image_bgr, regions[: CANDIDATES if known else None], self.config.presence_threshold
+        )
         new: list[Followed] = []
         for person in sorted((p for p in found if p), key=lambda p: -p.presence * p.confidence.mean()):
             if is_plausible_person(person) and not any(
-                    self._same(person, other) or self._on_body(person, other) for other in bodies):
+                self._same(person, other) or self._on_body(person, other) for other in bodies
+            ):
                 bodies.append(person)
                 # False positives are seldom large, and people who are near are often cut off: one verification will do.
                 large = person.next_region.side > min(image_bgr.shape[:2])
-                new.append(self._missed(person, stamp_ns) or Followed(
-                    person, stamp_ns, stamp_ns, stamp_ns, verifications=int(large)))
+                new.append(
+                    self._missed(person, stamp_ns)
+                    or Followed(person, stamp_ns, stamp_ns, stamp_ns, verifications=int(large))
+                )
         return new
 
     def _missed(self, person: Landmarks, stamp_ns: int) -> Followed | None:
@@ -225,7 +244,8 @@ class BlazePoseDetector:
         return any(
             np.linalg.norm(seen.centre - region.centre) < FOUND_AGAIN * region.side
             and SIZES[0] < seen.side / region.side < SIZES[1]
-            for seen in self._regions(image_bgr, tile, [other.landmarks for other in others]))
+            for seen in self._regions(image_bgr, tile, [other.landmarks for other in others])
+        )
 
     def _regions(self, image_bgr: np.ndarray, tile: Tile, known: list[Landmarks]) -> list[Region]:
         """Regions of people in a tile, with known people masked."""

@@ -47,8 +47,12 @@ class Region:
     def crop(self, image: np.ndarray, size: int) -> np.ndarray:
         """(size, size, 3) image under the region; beyond the image its edge is repeated."""
         return cv2.warpAffine(
-            image, self.image_from_crop(size), (size, size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE)
+            image,
+            self.image_from_crop(size),
+            (size, size),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +116,8 @@ class BlazePoseNetworks:
         points = raw[:, 4:8].reshape(-1, 2, 2) + anchors[:, None]  # hips' middle and body tip, in [0, 1]
         return [
             Region.from_alignment(*tile.to_image(np.average(points[group], axis=0, weights=scores[likely][group])))
-            for group in weighted_nms(np.concatenate((middle - half, middle + half), axis=1), scores[likely], OVERLAP)]
+            for group in weighted_nms(np.concatenate((middle - half, middle + half), axis=1), scores[likely], OVERLAP)
+        ]
 
     def landmarks(self, image_bgr: np.ndarray, regions: list[Region], threshold: float) -> list[Landmarks | None]:
         """Landmarks of the person in each region, all in one batch.
@@ -131,12 +136,19 @@ class BlazePoseNetworks:
         crops = [region.crop(image_bgr, size) for region, good in zip(regions, sound, strict=True) if good]
         out = self._landmark.run_named(self._landmark_input.batch(crops))
         found = iter(zip(out["landmarks"].reshape(-1, 39, 5), out["presence"][:, 0], out["heatmaps"], strict=True))
-        return [_landmarks(region, size, threshold, *next(found)) if good else None
-                for region, good in zip(regions, sound, strict=True)]
+        return [
+            _landmarks(region, size, threshold, *next(found)) if good else None
+            for region, good in zip(regions, sound, strict=True)
+        ]
 
 
 def _landmarks(
-    region: Region, size: int, threshold: float, raw: np.ndarray, presence: float, heatmaps: np.ndarray,
+    region: Region,
+    size: int,
+    threshold: float,
+    raw: np.ndarray,
+    presence: float,
+    heatmaps: np.ndarray,
 ) -> Landmarks | None:
     """The network's outputs for one crop: (39, 5) landmarks in its pixels, the score, (39, H, W) heatmaps."""
     if not presence >= threshold:
@@ -147,7 +159,8 @@ def _landmarks(
     confidence = sigmoid(raw[:count, 3]) * sigmoid(raw[:count, 4])
     # MediaPipe's coordinates count from the image's corner, ours from the first pixel's centre.
     return Landmarks(
-        xy_px[:count] - 0.5, confidence, float(presence), Region.from_alignment(xy_px[count], xy_px[count + 1]))
+        xy_px[:count] - 0.5, confidence, float(presence), Region.from_alignment(xy_px[count], xy_px[count + 1])
+    )
 
 
 def weighted_nms(boxes: np.ndarray, scores: np.ndarray, overlap: float = 0.3) -> list[np.ndarray]:
@@ -189,11 +202,16 @@ def refine_by_heatmap(xy: np.ndarray, heatmaps: np.ndarray, kernel: int = 7, thr
     column, row = (xy * (width, height)).astype(int).T
     columns, rows = column[:, None] + offsets, row[:, None] + offsets  # (K, kernel)
     values = heatmaps[
-        np.arange(count)[:, None, None], rows.clip(0, height - 1)[..., None], columns.clip(0, width - 1)[:, None]]
+        np.arange(count)[:, None, None], rows.clip(0, height - 1)[..., None], columns.clip(0, width - 1)[:, None]
+    ]
     in_map = ((rows >= 0) & (rows < height))[..., None] & ((columns >= 0) & (columns < width))[:, None]
     weight = sigmoid(values) * in_map  # (K, kernel, kernel)
     mass = weight.sum(axis=(1, 2)).clip(1e-9)
-    centre = np.column_stack(((weight.sum(axis=1) * columns).sum(axis=1) / mass / width,
-                              (weight.sum(axis=2) * rows).sum(axis=1) / mass / height))
+    centre = np.column_stack(
+        (
+            (weight.sum(axis=1) * columns).sum(axis=1) / mass / width,
+            (weight.sum(axis=2) * rows).sum(axis=1) / mass / height,
+        )
+    )
     inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     return np.where((inside & (weight.max(axis=(1, 2)) >= threshold))[:, None], centre, xy)

@@ -25,11 +25,25 @@ SHOULDERS, HIPS = _index("l_shoulder", "r_shoulder"), _index("l_hip", "r_hip")
 KNEES, (NOSE,) = _index("l_knee", "r_knee"), _index("nose")
 CORE = HIPS + SHOULDERS + KNEES + [NOSE]
 HEAD = list(range(11))
-LIMBS = np.array([
-    _index("l_shoulder", "r_shoulder"), _index("l_hip", "r_hip"),
-    *(_index(f"{side}_{a}", f"{side}_{b}") for side in "lr" for a, b in (
-        ("shoulder", "hip"), ("shoulder", "elbow"), ("elbow", "wrist"), ("wrist", "index"),
-        ("hip", "knee"), ("knee", "ankle"), ("ankle", "foot_index")))])
+LIMBS = np.array(
+    [
+        _index("l_shoulder", "r_shoulder"),
+        _index("l_hip", "r_hip"),
+        *(
+            _index(f"{side}_{a}", f"{side}_{b}")
+            for side in "lr"
+            for a, b in (
+                ("shoulder", "hip"),
+                ("shoulder", "elbow"),
+                ("elbow", "wrist"),
+                ("wrist", "index"),
+                ("hip", "knee"),
+                ("knee", "ankle"),
+                ("ankle", "foot_index"),
+            )
+        ),
+    ]
+)
 
 
 def trunk_px(body: Landmarks) -> float:

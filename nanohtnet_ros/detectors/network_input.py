@@ -32,7 +32,7 @@ class PixelNormalisation:
         for row, image in zip(x, images_bgr, strict=False):
             blob = cv2.dnn.blobFromImage(image, 1.0, mean=self.mean, swapRB=self.rgb)[0]
             np.multiply(blob, scale, out=row)
-        return x[:len(images_bgr)]
+        return x[: len(images_bgr)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,8 @@ def letterbox(image: np.ndarray, size: tuple[int, int], centred: bool) -> tuple[
         image = cv2.resize(image, fitted, interpolation=cv2.INTER_LINEAR)
     if fitted != size:
         image = cv2.copyMakeBorder(
-            image, y0, size[1] - fitted[1] - y0, x0, size[0] - fitted[0] - x0, cv2.BORDER_CONSTANT, value=(PAD,) * 3)
+            image, y0, size[1] - fitted[1] - y0, x0, size[0] - fitted[0] - x0, cv2.BORDER_CONSTANT, value=(PAD,) * 3
+        )
     return image, Letterbox(np.array(fitted) / (width, height), np.array((x0, y0), float))
 
 
@@ -86,7 +87,10 @@ class NetworkInput:
     """One network's input, in memory that is used again: fresh memory for every image would cost more than the rest."""
 
     def __init__(
-        self, session: Session, normalisation: PixelNormalisation, default: tuple[int, int] = (640, 640),
+        self,
+        session: Session,
+        normalisation: PixelNormalisation,
+        default: tuple[int, int] = (640, 640),
     ) -> None:
         """Allocate memory.
 

@@ -22,8 +22,15 @@ def on_any_device(path: Path, threads: int) -> Session:
 
 
 def open_detector(
-    name: str, max_people: int = 6, detect_every: int = 1, threads: int = 2, *,
-    search_s: float = 2.0, family: str = "auto", person_detector: str = "", person_family: str = "auto",
+    name: str,
+    max_people: int = 6,
+    detect_every: int = 1,
+    threads: int = 2,
+    *,
+    search_s: float = 2.0,
+    family: str = "auto",
+    person_detector: str = "",
+    person_family: str = "auto",
     open_network: Callable[[Path, int], Session] = on_any_device,
 ) -> Detector:
     """Open a detector.
@@ -57,13 +64,17 @@ def open_detector(
     if not person_detector:
         raise UserError(
             f"{path} is RTMPose, which needs boxes around people: set person_detector to an RTMDet's or YOLOX's file, "
-            f"or to yolox-tiny after '{command('models get yolox-tiny')}'")
+            f"or to yolox-tiny after '{command('models get yolox-tiny')}'"
+        )
     persons = open_person_detector(person_detector, max_people, threads, person_family, open_network)
     return RTMPoseDetector(session, outputs, persons, people)
 
 
 def open_person_detector(
-    name: str, max_people: int, threads: int, family: str = "auto",
+    name: str,
+    max_people: int,
+    threads: int,
+    family: str = "auto",
     open_network: Callable[[Path, int], Session] = on_any_device,
 ) -> PersonDetector:
     """Open a network that finds boxes around people; arguments and errors as of `open_detector`."""

@@ -16,7 +16,10 @@ from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.session import Session
 
 POSE_DETECTORS: tuple[type[OneStageDetector] | type[RTMPoseDetector], ...] = (
-    RTMPoseDetector, RTMODetector, YoloPoseDetector)
+    RTMPoseDetector,
+    RTMODetector,
+    YoloPoseDetector,
+)
 PERSON_DETECTORS: tuple[type[RTMDet] | type[YOLOX], ...] = (RTMDet, YOLOX)
 """The classes of the families that a file may be of."""
 
@@ -55,7 +58,8 @@ class Family:
 
 FAMILIES = (
     *(Family(detector.family, "keypoints", detector.layouts) for detector in POSE_DETECTORS),
-    *(Family(detector.family, "boxes", detector.layouts) for detector in PERSON_DETECTORS))
+    *(Family(detector.family, "boxes", detector.layouts) for detector in PERSON_DETECTORS),
+)
 POSE_FAMILIES = tuple(family.name for family in FAMILIES if family.finds == "keypoints")
 PERSON_FAMILIES = tuple(family.name for family in FAMILIES if family.finds == "boxes")
 
@@ -63,7 +67,8 @@ PERSON_FAMILIES = tuple(family.name for family in FAMILIES if family.finds == "b
 def fits(shape: tuple[int, ...], sizes: Sizes) -> bool:
     """Whether a tensor's shape, -1 where it varies, may be one of those expected."""
     return len(shape) == len(sizes) and all(
-        allowed is ANY or size == -1 or size in allowed for size, allowed in zip(shape, sizes, strict=True))
+        allowed is ANY or size == -1 or size in allowed for size, allowed in zip(shape, sizes, strict=True)
+    )
 
 
 def written(sizes: Sizes) -> str:
@@ -88,8 +93,9 @@ def recognise(session: Session, path: Path, finds: str, family: str = "auto") ->
         UserError: it is of no family, or not of the one given, or may be of several; the message lists what is
             expected and what the file has.
     """
-    has = (f"it has the input '{session.input_name}' {session.input_shape} and the outputs "
-           + ", ".join(f"'{name}' {shape}" for name, shape in session.output_shapes.items()))
+    has = f"it has the input '{session.input_name}' {session.input_shape} and the outputs " + ", ".join(
+        f"'{name}' {shape}" for name, shape in session.output_shapes.items()
+    )
     candidates = [f for f in FAMILIES if f.finds == finds and family in ("auto", f.name)]
     matching = {f.name: roles for f in candidates if (roles := f.roles(session.output_shapes)) is not None}
     if not matching or not fits(session.input_shape, (ANY, (3,), ANY, ANY)):
@@ -98,7 +104,8 @@ def recognise(session: Session, path: Path, finds: str, family: str = "auto") ->
         expected = "; ".join(map(str, candidates))
         raise UserError(
             f"{path} is not a known detector of {finds}: {has} (-1 is any){hint}. Expected an input (any, 3, any, "
-            f"any) and one of these sets of outputs: {expected}")
+            f"any) and one of these sets of outputs: {expected}"
+        )
     if len(matching) > 1:
         named = f"{path.parent.name}/{path.name}".lower()
         matching = {name: roles for name, roles in matching.items() if name in named} or matching

@@ -18,7 +18,10 @@ MAX_IOU = 0.65  # as in MMPose's configuration
 
 
 def decode(
-    dets: np.ndarray, keypoints: np.ndarray, letterbox: Letterbox, max_people: int,
+    dets: np.ndarray,
+    keypoints: np.ndarray,
+    letterbox: Letterbox,
+    max_people: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Outputs for one image to people.
 

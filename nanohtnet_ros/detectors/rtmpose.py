@@ -104,7 +104,11 @@ class RTMPoseDetector:
     layouts: tuple[Layout, ...] = ({"simcc_x": (ANY, JOINTS, ANY), "simcc_y": (ANY, JOINTS, ANY)},)
 
     def __init__(
-        self, session: Session, outputs: dict[str, str], persons: PersonDetector, config: PeopleConfig | None = None,
+        self,
+        session: Session,
+        outputs: dict[str, str],
+        persons: PersonDetector,
+        config: PeopleConfig | None = None,
     ) -> None:
         """Take open networks.
 
@@ -121,7 +125,8 @@ class RTMPoseDetector:
             if bins not in (-1, pixels * BINS_PER_PIXEL):
                 raise UserError(
                     f"'{outputs[role]}' has {bins} bins, expected {pixels * BINS_PER_PIXEL:g}, two for each of the "
-                    f"input's {pixels} pixels")
+                    f"input's {pixels} pixels"
+                )
         self.runtime = session.runtime
         self.reset()
 
@@ -156,7 +161,7 @@ class RTMPoseDetector:
         crops = Crops(boxes, self._input.size)
         x = self._input.batch(crops.cut(image_bgr))
         batch = self._session.input_shape[0]
-        rows = [self._run(x[i:i + batch], batch) for i in range(0, len(x), batch)] if batch > 0 else [self._run(x)]
+        rows = [self._run(x[i : i + batch], batch) for i in range(0, len(x), batch)] if batch > 0 else [self._run(x)]
         simcc_x, simcc_y = (np.concatenate(parts)[:, :17] for parts in zip(*rows, strict=True))
         xy, confidence = decode_simcc(simcc_x, simcc_y)
         return crops.to_image(xy), confidence

@@ -61,9 +61,13 @@ def grid(width: int, height: int, side: float) -> list[Tile]:
     """Tiles of one size that cover the image, row by row."""
     columns, rows = (
         1 + max(0, math.ceil((length - side) / (side * (1 - overlap)) - 1e-6))
-        for length, overlap in ((width, OVERLAP_X), (height, OVERLAP_Y)))
-    return [Tile(x, y, side) for y in np.linspace(0, height - side, rows).tolist()
-            for x in np.linspace(0, width - side, columns).tolist()]
+        for length, overlap in ((width, OVERLAP_X), (height, OVERLAP_Y))
+    )
+    return [
+        Tile(x, y, side)
+        for y in np.linspace(0, height - side, rows).tolist()
+        for x in np.linspace(0, width - side, columns).tolist()
+    ]
 
 
 def tiles(width: int, height: int, looks: int) -> list[Tile]:

@@ -25,7 +25,7 @@ def grid(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """(N, 2) cells of an input of some width and height, and the (N, 1) stride of each."""
     cells, strides = [], []
     for stride in STRIDES:
-        y, x = np.mgrid[:size[1] // stride, :size[0] // stride]
+        y, x = np.mgrid[: size[1] // stride, : size[0] // stride]
         cells.append(np.stack((x, y), axis=-1).reshape(-1, 2))
         strides.append(np.full((x.size, 1), stride))
     return np.concatenate(cells).astype(np.float32), np.concatenate(strides).astype(np.float32)
@@ -52,7 +52,8 @@ class YOLOX:
         if rows not in (-1, len(self._cells)):
             raise UserError(
                 f"this YOLOX has {rows} rows, expected {len(self._cells)} for an input of "
-                f"{self._input.size[0]}x{self._input.size[1]} and the strides {STRIDES}")
+                f"{self._input.size[0]}x{self._input.size[1]} and the strides {STRIDES}"
+            )
         self.runtime = session.runtime
 
     def boxes(self, image_bgr: np.ndarray) -> np.ndarray:

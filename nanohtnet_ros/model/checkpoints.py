@@ -130,7 +130,9 @@ def load_weights(network: Network, path: Path | str, grows: bool = False) -> Non
     config = asdict(config_of(content, path))
     problems = tensor_problems(tensors, expected) + [
         f"its {key} is {config[key]}, the recipe's {own['config'][key]}"
-        for key in sorted(config.keys() - MAY_CHANGE[name]) if config[key] != own["config"][key]]
+        for key in sorted(config.keys() - MAY_CHANGE[name])
+        if config[key] != own["config"][key]
+    ]
     if problems:
         raise UserError(f"{path} does not fit the recipe's network: " + "; ".join(problems))
     network.load_state_dict(tensors, strict=not content.get("pretrained"))
@@ -150,7 +152,8 @@ def config_of(content: dict[str, Any], path: Path | str) -> NanoHTNetConfig | Te
     except TypeError as error:
         raise UserError(
             f"{path}: its configuration is not one of {kind.__name__}: {error}; read it with the version of this "
-            "package that wrote it") from error
+            "package that wrote it"
+        ) from error
 
 
 def infer_config(state_dict: dict[str, Tensor], swap_arm_tokens: bool = False) -> NanoHTNetConfig:
@@ -161,6 +164,7 @@ def infer_config(state_dict: dict[str, Tensor], swap_arm_tokens: bool = False) -
     Raises:
         UserError: a tensor that determines a size is missing or has other dimensions; the message names it.
     """
+
     def shape(name: str, dims: int) -> tuple[int, ...]:
         if name not in state_dict:
             raise UserError(f"the checkpoint has no tensor '{name}': it is not a NanoHTNet checkpoint")
@@ -171,7 +175,8 @@ def infer_config(state_dict: dict[str, Tensor], swap_arm_tokens: bool = False) -
     channels, joint_inputs = shape("patch_embed.weight", 2)
     kept_frames = shape("tem_pos_embed", 3)[1]
     layers = 1 + max(
-        (int(name.split(".")[2]) for name in state_dict if name.startswith("Transformer.blocks.")), default=-1)
+        (int(name.split(".")[2]) for name in state_dict if name.startswith("Transformer.blocks.")), default=-1
+    )
     return NanoHTNetConfig(
         window_length=joint_inputs // 2,
         kept_frames=kept_frames,
@@ -191,4 +196,6 @@ def tensor_problems(tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> 
     problems += [f"unexpected '{name}'" for name in sorted(tensors.keys() - expected.keys())]
     return problems + [
         f"'{name}' has shape {tuple(tensors[name].shape)}, expected {tuple(expected[name].shape)}"
-        for name in sorted(expected.keys() & tensors.keys()) if tensors[name].shape != expected[name].shape]
+        for name in sorted(expected.keys() & tensors.keys())
+        if tensors[name].shape != expected[name].shape
+    ]

@@ -117,7 +117,7 @@ class FoldedIPC(nn.Module):
         for branch, (norm, conv, source) in enumerate(zip(norms, convs, (ipc.source_1, ipc.source_2), strict=True)):
             assert conv.bias is not None
             kernel = torch.zeros(width, width, 3)
-            kernel[:, :, 3 - conv.kernel_size[0]:] = conv.weight  # the shorter one leaves out the limb's first joint
+            kernel[:, :, 3 - conv.kernel_size[0] :] = conv.weight  # the shorter one leaves out the limb's first joint
             weights.append((kernel * norm.weight[:, None]).transpose(1, 2).reshape(width, 3 * width))
             biases.append(conv.bias + kernel.sum(dim=2) @ norm.bias)
             kept = source < joints
@@ -136,8 +136,12 @@ class FoldedIPC(nn.Module):
         y = self.norm(x).reshape(-1, self.joints, self.width)
         parts = gelu(self.conv(y.index_select(1, self.gather).reshape(-1, 3 * self.width)))  # (B*limbs, 2D)
         parts = torch.cat(
-            [part + mlp(norm(part))
-             for part, norm, mlp in zip(parts.chunk(2, dim=-1), self.part_norms, self.mlps, strict=True)], dim=-1)
+            [
+                part + mlp(norm(part))
+                for part, norm, mlp in zip(parts.chunk(2, dim=-1), self.part_norms, self.mlps, strict=True)
+            ],
+            dim=-1,
+        )
         written = self.scatter @ parts.reshape(-1, self.scatter.shape[1], self.width)  # (B, J, D)
         return x + (y * self.gain + self.shift + written).reshape(-1, self.width)
 
@@ -215,10 +219,12 @@ class FoldedNanoHTNet(nn.Module):
         from_spa, from_tem = model.fc.weight.split(h, dim=1)  # (3 or 4, h)
         self.spa_head = linear(
             (from_spa @ model.fcn_spa.weight.reshape(n, h, C)).reshape(-1, C),
-            (model.fcn_spa.bias.reshape(n, h) @ from_spa.T).flatten())
+            (model.fcn_spa.bias.reshape(n, h) @ from_spa.T).flatten(),
+        )
         self.tem_head = linear(
             (from_tem @ model.fcn_tem.weight.reshape(J, h, C)).reshape(-1, C),
-            (model.fcn_tem.bias.reshape(J, h) @ from_tem.T + model.fc.bias).flatten())
+            (model.fcn_tem.bias.reshape(J, h) @ from_tem.T + model.fc.bias).flatten(),
+        )
         kept = torch.ones(J, self.outputs)
         if config.zero_root:
             kept[0, :3] = 0.0

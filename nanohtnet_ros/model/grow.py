@@ -28,15 +28,25 @@ def grow(model: NanoHTNet, config: NanoHTNetConfig) -> NanoHTNet:
         ValueError: the larger network is smaller, or differs in anything else.
     """
     old = model.config
-    free = {name: getattr(config, name) for name in (
-        "window_length", "kept_frames", "output_offsets", "drop_path", "dropout_spatial", "dropout_temporal")}
+    free = {
+        name: getattr(config, name)
+        for name in (
+            "window_length",
+            "kept_frames",
+            "output_offsets",
+            "drop_path",
+            "dropout_spatial",
+            "dropout_temporal",
+        )
+    }
     if replace(old, **free) != config:
         raise UserError(f"cannot grow {old} into {config}: only the window and the outputs may differ")
     T, n = old.window_length, old.kept_frames
     if config.window_length < T or config.kept_frames < n:
         raise UserError(
             f"cannot grow {T} frames and {n} coefficients into {config.window_length} and {config.kept_frames}: "
-            "neither may shrink")
+            "neither may shrink"
+        )
     stretch = config.window_length / T
     frequency = torch.arange(config.kept_frames)  # k of the longer window is k / stretch of the shorter one
     token = (frequency / stretch).round().long().clamp_max(n - 1)

@@ -229,9 +229,11 @@ class IPC(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y1 = self._branch(
-            self.norm_conv1(x), self.conv1, self.norm_conv1_mlp, self.mlp_down_1, self.gather_1, self.source_1)
+            self.norm_conv1(x), self.conv1, self.norm_conv1_mlp, self.mlp_down_1, self.gather_1, self.source_1
+        )
         y2 = self._branch(
-            self.norm_conv2(x), self.conv2, self.norm_conv2_mlp, self.mlp_down_2, self.gather_2, self.source_2)
+            self.norm_conv2(x), self.conv2, self.norm_conv2_mlp, self.mlp_down_2, self.gather_2, self.source_2
+        )
         return y1 + y2 + x
 
 

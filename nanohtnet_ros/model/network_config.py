@@ -32,9 +32,7 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         if not 1 <= self.kept_frames <= self.window_length:
-            raise UserError(
-                f"kept_frames is {self.kept_frames}, expected 1 to window_length = {self.window_length}"
-            )
+            raise UserError(f"kept_frames is {self.kept_frames}, expected 1 to window_length = {self.window_length}")
         offsets = self.frame_offsets
         ascending = len(offsets) == self.kept_frames and list(offsets) == sorted(set(offsets))
         if not ascending or offsets[0] < 1 - self.window_length or offsets[-1] > 0:

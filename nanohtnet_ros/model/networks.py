@@ -11,7 +11,9 @@ from nanohtnet_ros.model.temporal_conv import TemporalConv, TemporalConvConfig
 NetworkName = Literal["nanohtnet", "temporal_conv"]
 Network = NanoHTNet | TemporalConv
 NETWORK_CONFIGS: dict[str, type[NanoHTNetConfig] | type[TemporalConvConfig]] = {
-    "nanohtnet": NanoHTNetConfig, "temporal_conv": TemporalConvConfig}
+    "nanohtnet": NanoHTNetConfig,
+    "temporal_conv": TemporalConvConfig,
+}
 
 
 def build(config: NanoHTNetConfig | TemporalConvConfig) -> Network:

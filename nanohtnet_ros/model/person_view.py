@@ -37,7 +37,7 @@ def turn_to_person(x: Tensor, y: Tensor, offset: int = 0) -> tuple[Tensor, Tenso
     x, y = x / FOCAL_NORM, y / FOCAL_NORM
     # Sums in place of means: TensorRT 8.6 does not know opset 18's ReduceMean, whose axes are an input.
     joints, frame = x.shape[2], x.shape[1] - 1 + offset
-    mean_x, mean_y = (plane[:, frame:frame + 1].sum(dim=2, keepdim=True) / joints for plane in (x, y))  # (B, 1, 1)
+    mean_x, mean_y = (plane[:, frame : frame + 1].sum(dim=2, keepdim=True) / joints for plane in (x, y))  # (B, 1, 1)
     level = torch.sqrt(mean_x * mean_x + 1.0)
     length = torch.sqrt(level * level + mean_y * mean_y)
     cos_pan, sin_pan, cos_tilt, sin_tilt = 1.0 / level, mean_x / level, level / length, mean_y / length
@@ -45,7 +45,7 @@ def turn_to_person(x: Tensor, y: Tensor, offset: int = 0) -> tuple[Tensor, Tenso
     down, ahead = cos_tilt * y - sin_tilt * ahead, sin_tilt * y + cos_tilt * ahead
     ahead = ahead.clamp_min(NEAREST)
     x, y = right / ahead, down / ahead
-    squares = x[:, frame:frame + 1].square() + y[:, frame:frame + 1].square()
+    squares = x[:, frame : frame + 1].square() + y[:, frame : frame + 1].square()
     size = (squares.sum(dim=2, keepdim=True) / joints).sqrt()  # (B, 1, 1)
     scale = PERSON_SIZE / size.clamp_min(1e-3)
     pan = torch.cat((cos_pan, 0.0 * cos_pan, -sin_pan), dim=2)

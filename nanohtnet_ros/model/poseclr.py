@@ -63,7 +63,8 @@ class PoseCLRConfig:
             raise UserError(f"bank_size is {self.bank_size}, expected 1 or more")
         if self.exclusion_frames is not None and self.exclusion_frames < 0:
             raise UserError(
-                f"exclusion_frames is {self.exclusion_frames}, expected 0 or more: 0 excludes the query's own moment")
+                f"exclusion_frames is {self.exclusion_frames}, expected 0 or more: 0 excludes the query's own moment"
+            )
         if self.temperature <= 0.0:
             raise UserError(f"temperature is {self.temperature}, expected more than 0: the paper names 0.07 and 0.5")
 
@@ -188,7 +189,8 @@ class MemoryBank(nn.Module):
         if len(keys) > size:
             raise UserError(
                 f"one step gives {len(keys)} keys, the memory bank holds {size}: raise bank_size, or take fewer "
-                "windows a step")
+                "windows a step"
+            )
         slots = (self.next + torch.arange(len(keys), device=keys.device)) % size
         self.keys[slots] = keys.detach().to(self.keys.dtype)
         self.sequence[slots], self.frame[slots] = sequence, frame

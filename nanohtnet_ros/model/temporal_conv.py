@@ -90,7 +90,7 @@ class ResidualLevel(nn.Module):
         self.mix = ConvBlock(channels, channels, 1, dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x[:, :, self.tap::self.size] + self.mix(self.merge(x))
+        return x[:, :, self.tap :: self.size] + self.mix(self.merge(x))
 
 
 class TemporalConv(LiftingModule):
@@ -102,9 +102,12 @@ class TemporalConv(LiftingModule):
         super().__init__(config)
         J, C = len(H36M_17), config.channels
         self.expand = ConvBlock(2 * J, C, config.kernel_sizes[0], config.dropout)
-        self.levels = nn.Sequential(*(
-            ResidualLevel(C, size, tap, config.dropout)
-            for size, tap in zip(config.kernel_sizes[1:], config.residual_taps, strict=True)))
+        self.levels = nn.Sequential(
+            *(
+                ResidualLevel(C, size, tap, config.dropout)
+                for size, tap in zip(config.kernel_sizes[1:], config.residual_taps, strict=True)
+            )
+        )
         self.shrink = nn.Linear(C, config.kept_frames * J * config.joint_features)
         self.fc = nn.Linear(config.joint_features, 4 if config.uncertainty else 3)
 

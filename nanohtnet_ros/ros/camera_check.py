@@ -39,7 +39,7 @@ def listen(topic: str, seconds: float = 5.0, patience_s: float = 10.0) -> tuple[
 
     def on_image(msg: Image) -> None:
         arrivals.append(Arrival(time.time(), stamp_ns(msg.header) / 1e9))
-        first.extend([msg][len(first):])
+        first.extend([msg][len(first) :])
 
     context = rclpy.Context()
     rclpy.init(context=context)

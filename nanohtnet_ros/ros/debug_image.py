@@ -39,8 +39,10 @@ class DebugImage:
         if self._publisher.get_subscription_count() == 0:
             return
         drawn = draw_people(
-            image_bgr, [(p.track_id, p.keypoints.xy_px, p.keypoints.confidence) for p in people],
-            [label_of(person) for person in people])
+            image_bgr,
+            [(p.track_id, p.keypoints.xy_px, p.keypoints.confidence) for p in people],
+            [label_of(person) for person in people],
+        )
         msg = image_to_msg(drawn)
         msg.header = header
         self._publisher.publish(msg)

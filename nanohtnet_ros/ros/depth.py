@@ -37,7 +37,8 @@ def depth_from_msg(msg: Image) -> np.ndarray:
     if msg.encoding not in ENCODINGS:
         raise ImageError(
             f"a depth image's encoding is '{msg.encoding}', expected 16UC1 (millimetres) or 32FC1 (metres): "
-            "subscribe to the camera's raw depth topic, not to a coloured or compressed one")
+            "subscribe to the camera's raw depth topic, not to a coloured or compressed one"
+        )
     check_size(msg)
     number, unit_m = ENCODINGS[msg.encoding]
     kind = np.dtype(f"{'>' if msg.is_bigendian else '<'}{number}")
@@ -65,9 +66,13 @@ class DepthBuffer:
         """
         if not tolerance_s >= 0 or not kept_s >= 0 or kept_bytes < 0:
             raise UserError(
-                f"tolerance_s is {tolerance_s}, kept_s {kept_s}, kept_bytes {kept_bytes}, expected at least 0")
+                f"tolerance_s is {tolerance_s}, kept_s {kept_s}, kept_bytes {kept_bytes}, expected at least 0"
+            )
         self._tolerance_ns, self._kept_ns, self._kept_bytes = (
-            int(tolerance_s * NS_PER_S), int(kept_s * NS_PER_S), kept_bytes)
+            int(tolerance_s * NS_PER_S),
+            int(kept_s * NS_PER_S),
+            kept_bytes,
+        )
         self._messages: deque[Image] = deque()
         self._bytes = 0
         self._lock = threading.Lock()
@@ -86,7 +91,8 @@ class DepthBuffer:
             self._messages.append(msg)
             self._bytes += len(msg.data)
             while len(self._messages) > 1 and (
-                    self._bytes > self._kept_bytes or stamp_ns(self._messages[0].header) < stamp - self._kept_ns):
+                self._bytes > self._kept_bytes or stamp_ns(self._messages[0].header) < stamp - self._kept_ns
+            ):
                 self._bytes -= len(self._messages.popleft().data)
 
     def nearest(self, image_stamp_ns: int, image_size: tuple[int, int] | None = None) -> np.ndarray | None:
@@ -111,5 +117,6 @@ class DepthBuffer:
             raise ImageError(
                 f"the depth image is {msg.width}x{msg.height} pixels, the colour image "
                 f"{image_size[0]}x{image_size[1]}: register the depth to the colour image "
-                "(as with depth_image_proc, or the camera driver's align_depth)")
+                "(as with depth_image_proc, or the camera driver's align_depth)"
+            )
         return depth_from_msg(msg)

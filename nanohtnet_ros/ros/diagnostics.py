@@ -90,8 +90,11 @@ class Diagnostics:
         worst = max((level for level, _ in conditions.values()), default=OK)
         bad = [f"{name}: {sentence}" for name, (level, sentence) in conditions.items() if level == worst != OK]
         status = DiagnosticStatus(
-            name=f"{self._node.get_fully_qualified_name()[1:]}: status", hardware_id="", level=worst,
-            message="; ".join(bad) or "ok")
+            name=f"{self._node.get_fully_qualified_name()[1:]}: status",
+            hardware_id="",
+            level=worst,
+            message="; ".join(bad) or "ok",
+        )
         status.values = [KeyValue(key=name, value=sentence) for name, (_, sentence) in conditions.items()]
         status.values += [KeyValue(key=key, value=str(value)) for key, value in dict(self.figures).items()]
         message = DiagnosticArray(status=[status])

@@ -24,9 +24,13 @@ MARGIN = 0.1  # of a region of interest around the joints, in heights or widths:
 
 # What hri_msgs/Skeleton2D has of our joints; its eyes and ears are not among them.
 SKELETON_2D_NAMES = {
-    "NOSE": "neck", "NECK": "thorax",
-    **{f"{long}_{part.upper()}": f"{short}_{part}" for long, short in (("LEFT", "l"), ("RIGHT", "r"))
-       for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")},
+    "NOSE": "neck",
+    "NECK": "thorax",
+    **{
+        f"{long}_{part.upper()}": f"{short}_{part}"
+        for long, short in (("LEFT", "l"), ("RIGHT", "r"))
+        for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+    },
 }
 
 
@@ -51,7 +55,7 @@ def crop(image_bgr: np.ndarray, region: np.ndarray) -> np.ndarray:
     height, width, _ = image_bgr.shape
     low = np.floor(region[:2] * (width, height)).astype(int)
     high = np.ceil(region[2:] * (width, height)).astype(int)
-    return np.ascontiguousarray(image_bgr[low[1]:high[1], low[0]:high[0]])
+    return np.ascontiguousarray(image_bgr[low[1] : high[1], low[0] : high[0]])
 
 
 class _Body:
@@ -60,9 +64,14 @@ class _Body:
     def __init__(self, node: Node, messages, name: str) -> None:
         self._node, self._messages, self._name = node, messages, name
         self._roi, self._cropped, self._skeleton, self._joint_states = self._publishers = [
-            node.create_publisher(kind, f"{BODIES}/{name}/{topic}", RESULTS) for topic, kind in (
-                ("roi", messages.NormalizedRegionOfInterest2D), ("cropped", Image),
-                ("skeleton2d", messages.Skeleton2D), ("joint_states", JointState))]
+            node.create_publisher(kind, f"{BODIES}/{name}/{topic}", RESULTS)
+            for topic, kind in (
+                ("roi", messages.NormalizedRegionOfInterest2D),
+                ("cropped", Image),
+                ("skeleton2d", messages.Skeleton2D),
+                ("joint_states", JointState),
+            )
+        ]
 
     def publish(self, person: Person, header: Header, image_bgr: np.ndarray | None, camera: Camera) -> None:
         keypoints = person.keypoints
@@ -70,16 +79,20 @@ class _Body:
         if region is not None:
             xmin, ymin, xmax, ymax = region.tolist()
             sure = float(keypoints.confidence[keypoints.valid].mean())
-            self._roi.publish(self._messages.NormalizedRegionOfInterest2D(
-                header=header, xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax, c=sure))
+            self._roi.publish(
+                self._messages.NormalizedRegionOfInterest2D(
+                    header=header, xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax, c=sure
+                )
+            )
         if region is not None and image_bgr is not None and self._cropped.get_subscription_count() > 0:
             cropped = image_to_msg(crop(image_bgr, region))
             cropped.header = header
             self._cropped.publish(cropped)
         self._skeleton.publish(self._skeleton_2d(keypoints, header, camera))
         angles = joint_angles(joint_frames(person.joints_rel_m))
-        self._joint_states.publish(JointState(
-            header=header, name=[f"{name}_{self._name}" for name in angles], position=list(angles.values())))
+        self._joint_states.publish(
+            JointState(header=header, name=[f"{name}_{self._name}" for name in angles], position=list(angles.values()))
+        )
 
     def _skeleton_2d(self, keypoints: Keypoints, header: Header, camera: Camera):
         """The joints that the image shows; all others are zero, as the message has no NaN."""
@@ -132,14 +145,16 @@ class HriOutput:
         for person in people:
             if person.track_id not in self._bodies:
                 self._bodies[person.track_id] = _Body(
-                    self._node, self._messages, body_id(person.track_id, self._prefix))
+                    self._node, self._messages, body_id(person.track_id, self._prefix)
+                )
             self._seen_ns[person.track_id] = now_ns
             self._bodies[person.track_id].publish(person, header, image_bgr, camera)
         for track_id in [i for i, seen_ns in self._seen_ns.items() if abs(now_ns - seen_ns) > KEEP_S * NS_PER_S]:
             self._bodies.pop(track_id).close()
             del self._seen_ns[track_id]
-        self._tracked.publish(self._messages.IdsList(header=header,
-            ids=[body_id(p.track_id, self._prefix) for p in people]))
+        self._tracked.publish(
+            self._messages.IdsList(header=header, ids=[body_id(p.track_id, self._prefix) for p in people])
+        )
 
     def close(self) -> None:
         """Stop publishing."""

@@ -18,12 +18,26 @@ from nanohtnet_ros.errors import UserError
 
 # Encodings that name a layout but no colours, and what cameras mean by them; and newer names of the same layout.
 ALIASES = {
-    "8UC1": "mono8", "8UC3": "bgr8", "8UC4": "bgra8", "16UC3": "bgr16", "16UC4": "bgra16",
-    "uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
+    "8UC1": "mono8",
+    "8UC3": "bgr8",
+    "8UC4": "bgra8",
+    "16UC3": "bgr16",
+    "16UC4": "bgra16",
+    "uyvy": "yuv422",
+    "yuyv": "yuv422_yuy2",
+}
 
 CHANNELS = {
-    "mono": 1, "bgr": 3, "rgb": 3, "bgra": 4, "rgba": 4,
-    "bayer_rggb": 1, "bayer_bggr": 1, "bayer_gbrg": 1, "bayer_grbg": 1}
+    "mono": 1,
+    "bgr": 3,
+    "rgb": 3,
+    "bgra": 4,
+    "rgba": 4,
+    "bayer_rggb": 1,
+    "bayer_bggr": 1,
+    "bayer_gbrg": 1,
+    "bayer_grbg": 1,
+}
 LAYOUTS = {f"{colours}{bits}": (np.dtype(f"u{bits // 8}"), n) for colours, n in CHANNELS.items() for bits in (8, 16)}
 LAYOUTS |= {"yuv422": (np.dtype("u1"), 2), "yuv422_yuy2": (np.dtype("u1"), 2)}
 """Encoding to type and number of the values of one pixel."""
@@ -126,7 +140,8 @@ class ImageReader:
         if "compressedDepth" in msg.format or MEASUREMENTS.fullmatch(original):
             raise ImageError(
                 f"format '{msg.format}' is depth, expected colours or grey: "
-                "take the colour camera's '.../compressed' topic")
+                "take the colour camera's '.../compressed' topic"
+            )
         data = bytes(msg.data)
         if not data:
             raise ImageError(f"a compressed image of format '{msg.format}' has 0 bytes: check the camera driver")
@@ -134,7 +149,8 @@ class ImageReader:
             # Some versions of OpenCV show the upper part, others nothing.
             raise ImageError(
                 f"a JPEG image of {len(data)} bytes ends before its end marker: it was cut off on its way or by the "
-                "driver")
+                "driver"
+            )
         stored = codec.partition("compressed")[2].strip()
         mosaic = original.startswith("bayer_") and not stored
         colours = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
@@ -145,7 +161,8 @@ class ImageReader:
         if image is None:
             raise ImageError(
                 f"{len(data)} bytes of format '{msg.format}' are no whole image that OpenCV decodes: "
-                "set the camera driver or image_transport to jpeg or png")
+                "set the camera driver or image_transport to jpeg or png"
+            )
         if mosaic and image.ndim == 2:
             return self.raw(_to_msg(image, original))
         if image.dtype == np.uint16:
@@ -153,7 +170,8 @@ class ImageReader:
         if image.dtype != np.uint8:
             raise ImageError(
                 f"a compressed image of format '{msg.format}' holds {image.dtype} numbers, expected 8 or 16 bits: "
-                "take the colour camera's '.../compressed' topic")
+                "take the colour camera's '.../compressed' topic"
+            )
         return cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if stored.startswith("rgb") else image
 
     def _brightened(self, tight: Image) -> Image:
@@ -211,11 +229,13 @@ def rows_of(msg: Image, row_bytes: int, rows: int) -> np.ndarray:
     if msg.step < row_bytes:
         raise ImageError(
             f"step is {msg.step} bytes, expected at least width * channels * bytes = {row_bytes} "
-            f"for {msg.width} pixels of '{msg.encoding}': the camera driver must set step to the bytes of one row")
+            f"for {msg.width} pixels of '{msg.encoding}': the camera driver must set step to the bytes of one row"
+        )
     if len(msg.data) < msg.step * rows:
         raise ImageError(
             f"the image has {len(msg.data)} bytes, expected step * height = {msg.step} * {rows} = {msg.step * rows}: "
-            "the camera driver must set step to the bytes of one row")
+            "the camera driver must set step to the bytes of one row"
+        )
     return np.frombuffer(msg.data, np.uint8)[: msg.step * rows].reshape(rows, msg.step)[:, :row_bytes]
 
 
@@ -229,7 +249,8 @@ def _tight(msg: Image, encoding: str) -> Image:
     if encoding not in LAYOUTS:
         raise ImageError(
             f"encoding '{msg.encoding}' is unknown, expected one of sensor_msgs' image encodings, "
-            "as bgr8, rgb8, mono8, bayer_rggb8, yuv422_yuy2")
+            "as bgr8, rgb8, mono8, bayer_rggb8, yuv422_yuy2"
+        )
     dtype, channels = LAYOUTS[encoding]
     rows = rows_of(msg, msg.width * channels * dtype.itemsize, msg.height)
     swapped = dtype.itemsize > 1 and bool(msg.is_bigendian) != BIG_ENDIAN

@@ -42,7 +42,8 @@ OTHER_USER = (
     "its node's data does not arrive: on one machine Fast DDS passes data through /dev/shm, which other users' "
     "processes, as of root in a container, cannot open. Run camera and this node as one user; or both with "
     f"FASTDDS_BUILTIN_TRANSPORTS=UDPv4, and without {OLD}, {NEW} and "
-    "ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST")
+    "ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST"
+)
 
 
 def publisher_names(node: Node, topic: str) -> list[str]:
@@ -69,9 +70,11 @@ class PublisherWatch:
         names = publisher_names(self._node, self.topic)
         if len(names) > 1:
             self._diagnostics.set(
-                self._condition, WARN,
+                self._condition,
+                WARN,
                 f"{len(names)} on {self.topic}, {' and '.join(names)}: stop all but one, or remap; their images and "
-                "stamps are taken for one camera's")
+                "stamps are taken for one camera's",
+            )
         elif self._many:
             self._diagnostics.set(self._condition, OK, f"one on {self.topic}")
         self._many = len(names) > 1
@@ -86,8 +89,15 @@ class WatchedInput:
     """A subscription that notices silence, publishers that it cannot hear or that are too many, and jumps in time."""
 
     def __init__(
-        self, node: Node, diagnostics: Diagnostics, kind: type, topic: str, callback: Callable, remedy: str,
-        qos: QoSProfile = NEWEST_IMAGE, condition: str = "input",
+        self,
+        node: Node,
+        diagnostics: Diagnostics,
+        kind: type,
+        topic: str,
+        callback: Callable,
+        remedy: str,
+        qos: QoSProfile = NEWEST_IMAGE,
+        condition: str = "input",
     ) -> None:
         """Subscribe.
 
@@ -110,8 +120,13 @@ class WatchedInput:
         self._stamp_ns: int | None = None
         self._jumps, self._jumped_s, self._jump_s = 0, -math.inf, 0.0
         self._subscription = node.create_subscription(
-            kind, topic, self._on_message, copy_of(qos), qos_overriding_options=OVERRIDABLE,
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible))
+            kind,
+            topic,
+            self._on_message,
+            copy_of(qos),
+            qos_overriding_options=OVERRIDABLE,
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._on_incompatible),
+        )
         self.topic = self._subscription.topic_name
         self._publishers = PublisherWatch(node, diagnostics, self.topic, condition)
         self._figures = (f"seconds since {self.topic}", f"jumps of time on {self.topic}")
@@ -132,20 +147,25 @@ class WatchedInput:
         self._diagnostics.figures.update(zip(self._figures, (f"{silent_s:.1f}", self._jumps), strict=True))
         if silent_s > stale_after_s:
             self._diagnostics.set(
-                self._condition, WARN,
+                self._condition,
+                WARN,
                 f"nothing on {self.topic} for more than {stale_after_s:g} s, {len(publishers)} publishers: "
-                f"{OTHER_USER if is_other_user(publishers) else self._remedy}")
+                f"{OTHER_USER if is_other_user(publishers) else self._remedy}",
+            )
         else:
             self._diagnostics.set(
-                self._condition, OK, f"{'comes on' if self._heard else 'nothing yet on'} {self.topic}", self._heard)
+                self._condition, OK, f"{'comes on' if self._heard else 'nothing yet on'} {self.topic}", self._heard
+            )
         if self._incompatible and not self._unheard():
             self._incompatible = None
             self._diagnostics.set(self._qos_condition, OK, "all publishers are heard")
         if now_s - self._jumped_s <= JUMPS_FOR_S:
             self._diagnostics.set(
-                self._time_condition, WARN,
+                self._time_condition,
+                WARN,
                 f"stamps on {self.topic} went back {self._jumps} times, last by {self._jump_s:.3f} s, and everything "
-                "restarts each time: a bag that loops does that, and so do two publishers")
+                "restarts each time: a bag that loops does that, and so do two publishers",
+            )
         elif self._jumps:
             self._diagnostics.set(self._time_condition, OK, f"no jump for more than {JUMPS_FOR_S:g} s")
 
@@ -161,9 +181,11 @@ class WatchedInput:
         self._incompatible = qos_policy_name_from_kind(event.last_policy_kind)
         name = f"qos_overrides.{self.topic}.subscription.{self._incompatible.lower()}"
         self._diagnostics.set(
-            self._qos_condition, ERROR,
+            self._qos_condition,
+            ERROR,
             f"a publisher of {self.topic} cannot be heard, its {self._incompatible} is less than asked for: change the "
-            f"publisher's, or the parameter {name}")
+            f"publisher's, or the parameter {name}",
+        )
 
     def _unheard(self) -> bool:
         publishers = self._node.get_publishers_info_by_topic(self.topic)
@@ -185,8 +207,11 @@ class CalibrationInput:
         self._msg: CameraInfo | None = None
         self._camera: Camera | None = None  # as last time, with what it has worked out of its lens
         topic = f"{prefix}camera_info"
-        self._subscriptions = [node.create_subscription(
-            CameraInfo, topic, self._on_camera_info, copy_of(NEWEST_IMAGE), qos_overriding_options=OVERRIDABLE)]
+        self._subscriptions = [
+            node.create_subscription(
+                CameraInfo, topic, self._on_camera_info, copy_of(NEWEST_IMAGE), qos_overriding_options=OVERRIDABLE
+            )
+        ]
         self.topic = self._subscriptions[0].topic_name
         self._publishers = PublisherWatch(node, diagnostics, self.topic, self._condition)
 
@@ -202,10 +227,14 @@ class CalibrationInput:
         self._publishers.refresh()
         latched = LATCHED.durability
         if all(subscription.qos_profile.durability != latched for subscription in self._subscriptions) and any(
-                p.qos_profile.durability == latched for p in self._node.get_publishers_info_by_topic(self.topic)):
+            p.qos_profile.durability == latched for p in self._node.get_publishers_info_by_topic(self.topic)
+        ):
             quiet = SubscriptionEventCallbacks(incompatible_qos=lambda event: None)
-            self._subscriptions.append(self._node.create_subscription(
-                CameraInfo, self.topic, self._on_camera_info, LATCHED, event_callbacks=quiet))
+            self._subscriptions.append(
+                self._node.create_subscription(
+                    CameraInfo, self.topic, self._on_camera_info, LATCHED, event_callbacks=quiet
+                )
+            )
 
     def _on_camera_info(self, msg: CameraInfo) -> None:
         self._msg = msg
@@ -244,8 +273,14 @@ class DepthInput(WatchedInput):
         self._tolerance_s = tolerance_s
         self._depth_condition = f"depth image {prefix}".strip(" /")
         super().__init__(
-            node, diagnostics, Image, f"{prefix}depth", self._buffer.push, "start the depth camera or remap 'depth'",
-            condition=f"depth {prefix}".strip(" /"))
+            node,
+            diagnostics,
+            Image,
+            f"{prefix}depth",
+            self._buffer.push,
+            "start the depth camera or remap 'depth'",
+            condition=f"depth {prefix}".strip(" /"),
+        )
 
     def close(self) -> None:
         """Unsubscribe."""
@@ -265,8 +300,10 @@ class DepthInput(WatchedInput):
             return None
         if depth is None:
             self._diagnostics.set(
-                self._depth_condition, WARN,
-                f"none within {self._tolerance_s:g} s of the image: distances are estimated")
+                self._depth_condition,
+                WARN,
+                f"none within {self._tolerance_s:g} s of the image: distances are estimated",
+            )
         else:
             self._diagnostics.set(self._depth_condition, OK, "used")
         return depth
@@ -279,16 +316,25 @@ class KeypointInput(WatchedInput):
         """Subscribe to `<prefix>skeletons_2d`."""
         self._keypoints_condition = f"keypoints {prefix}".strip(" /")
         super().__init__(
-            node, diagnostics, Skeleton2DArray, f"{prefix}skeletons_2d", callback,
-            "start the detector_node or remap 'skeletons_2d'", RESULTS, f"input {prefix}".strip(" /"))
+            node,
+            diagnostics,
+            Skeleton2DArray,
+            f"{prefix}skeletons_2d",
+            callback,
+            "start the detector_node or remap 'skeletons_2d'",
+            RESULTS,
+            f"input {prefix}".strip(" /"),
+        )
 
     def people(self, msg: Skeleton2DArray) -> list[TrackedKeypoints] | None:
         """All people in a message, or None where it cannot be used."""
         size = f"{msg.image_width}x{msg.image_height} pixels"
         if msg.image_width == 0 or msg.image_height == 0:
             self._diagnostics.set(
-                self._keypoints_condition, ERROR,
-                f"they are of an image of {size}, expected both to be positive: their publisher must set the size")
+                self._keypoints_condition,
+                ERROR,
+                f"they are of an image of {size}, expected both to be positive: their publisher must set the size",
+            )
             return None
         self._diagnostics.set(self._keypoints_condition, OK, f"of {size}")
         return tracked_from_msg(msg)

@@ -54,19 +54,23 @@ ARGUMENTS = {
     "node_name": Argument("pose_node", "name of the pose node; one for each camera where they share a namespace"),
     "params_file": Argument(str(SHARE / "config" / "pose.yaml"), "YAML file with the nodes' parameters"),
     "image_topic": Argument(
-        "image", "the camera's images, relative to the namespace unless it starts with /; never with /compressed"),
+        "image", "the camera's images, relative to the namespace unless it starts with /; never with /compressed"
+    ),
     "camera_info_topic": Argument("camera_info", "the camera's calibration"),
     "depth_topic": Argument("", "depth images in the colour camera's view, for distances; empty: none is used"),
     "image_transport": Argument(
-        "", f"how images come: as they are, or from image_topic/compressed; {AS_IN_FILE}", ["", "raw", "compressed"]),
+        "", f"how images come: as they are, or from image_topic/compressed; {AS_IN_FILE}", ["", "raw", "compressed"]
+    ),
     "use_sim_time": Argument("", f"true: follow /clock, as when a bag is played; {AS_IN_FILE}"),
     "use_rviz": Argument("false", "open RViz with this package's view", BOOLS),
     "fixed_frame": Argument("", "RViz's fixed frame; empty: a frame with z up that is broadcast at the camera"),
     "log_level": Argument("info", "of the nodes", ["debug", "info", "warn", "error", "fatal"]),
     "autostart": Argument(
-        "", f"true: the nodes configure and activate themselves; false: a lifecycle manager does; {AS_IN_FILE}"),
+        "", f"true: the nodes configure and activate themselves; false: a lifecycle manager does; {AS_IN_FILE}"
+    ),
     "respawn": Argument(
-        "false", "true: start a node again when it ends; false: a node that fails ends the launch", BOOLS),
+        "false", "true: start a node again when it ends; false: a node that fails ends the launch", BOOLS
+    ),
 }
 
 
@@ -84,9 +88,11 @@ def declared(arguments: dict[str, Argument] = ARGUMENTS) -> list[Action]:
     """Actions that come before all nodes: the arguments, and Fast DDS's profile."""
     actions: list[Action] = [
         DeclareLaunchArgument(name, default_value=a.default, description=a.description, choices=a.choices)
-        for name, a in arguments.items()]
+        for name, a in arguments.items()
+    ]
     return actions + [
-        SetEnvironmentVariable(name, value) for name, value in profile_environment(os.environ, SHARE).items()]
+        SetEnvironmentVariable(name, value) for name, value in profile_environment(os.environ, SHARE).items()
+    ]
 
 
 def fail_with(event: ProcessExited, context: LaunchContext) -> None:
@@ -118,24 +124,36 @@ class Arguments:
         warn_of_unknown(context, arguments)
         image = self.values["image_topic"]
         self.camera = [
-            ("image", image), ("image/compressed", f"{image}/compressed"),
-            ("camera_info", self.values["camera_info_topic"])]
+            ("image", image),
+            ("image/compressed", f"{image}/compressed"),
+            ("camera_info", self.values["camera_info_topic"]),
+        ]
 
     def given(self, **types: type) -> dict[str, ParameterValue]:
         """Parameters of those arguments that are not empty: `given(autostart=bool)`."""
         return {
-            name: ParameterValue(LaunchConfiguration(name), value_type=kind) for name, kind in types.items()
-            if self.values[name]}
+            name: ParameterValue(LaunchConfiguration(name), value_type=kind)
+            for name, kind in types.items()
+            if self.values[name]
+        }
 
     def node(self, executable: str, name: str, remappings: list[tuple[str, str]], **parameters: Any) -> Node:
         """One of our nodes, with the params_file, and parameters that override it."""
         parameters |= self.given(use_sim_time=bool)
         respawn = self.is_true("respawn")
         return Node(
-            package="nanohtnet_ros", executable=executable, name=name, namespace=self.values["namespace"],
+            package="nanohtnet_ros",
+            executable=executable,
+            name=name,
+            namespace=self.values["namespace"],
             parameters=[self.values["params_file"], parameters],
-            remappings=remappings, arguments=["--ros-args", "--log-level", self.values["log_level"]], output="screen",
-            respawn=respawn, respawn_delay=RESPAWN_DELAY_S, on_exit=None if respawn else fail_with)
+            remappings=remappings,
+            arguments=["--ros-args", "--log-level", self.values["log_level"]],
+            output="screen",
+            respawn=respawn,
+            respawn_delay=RESPAWN_DELAY_S,
+            on_exit=None if respawn else fail_with,
+        )
 
     def skeletons(self, name: str) -> dict[str, Any]:
         """Parameters of the node that publishes skeletons, and is remapped by `camera` and its depth topic."""
@@ -181,10 +199,17 @@ class Arguments:
             view = view.replace("Value: image\n", "Value: image/compressed\n")  # RViz takes the transport from the name
         path = Path(launch_config.get_log_file_path(f"{frame.replace('/', '_')}.rviz"))
         path.write_text(view)
-        return [Node(
-            package="rviz2", executable="rviz2", name="rviz2", namespace=self.values["namespace"],
-            arguments=["-d", str(path)], parameters=[self.given(use_sim_time=bool)],
-            remappings=[("markers", f"{markers}/markers"), *self.camera])]
+        return [
+            Node(
+                package="rviz2",
+                executable="rviz2",
+                name="rviz2",
+                namespace=self.values["namespace"],
+                arguments=["-d", str(path)],
+                parameters=[self.given(use_sim_time=bool)],
+                remappings=[("markers", f"{markers}/markers"), *self.camera],
+            )
+        ]
 
     def sections(self, name: str) -> list[dict[str, Any]]:
         """The params_file's sections for a node of the namespace; later ones win."""
@@ -199,7 +224,8 @@ class Arguments:
         """Log where the params_file has no section for a node; ROS would ignore it in silence."""
         if not self.sections(name):
             LOGGER.warning(
-                f"{self.values['params_file']} has no section /**/{name}, so {name} has its parameters' defaults")
+                f"{self.values['params_file']} has no section /**/{name}, so {name} has its parameters' defaults"
+            )
 
 
 def read_params(path: Path) -> dict[str, dict[str, Any]]:

@@ -35,8 +35,7 @@ class LifterProcessor(Processor[LifterNodeParameters, dict[str, CameraInputs]]):
         self._node = node
         self._lifter = open_lifter(p, node.keep_output(Networks(p)))
         node.keep_output(DescriptionOutput(node, self._lifter.network))
-        self._outputs = {
-            name: node.keep_output(SkeletonOutput(node, node.diagnostics, p, name)) for name in p.cameras}
+        self._outputs = {name: node.keep_output(SkeletonOutput(node, node.diagnostics, p, name)) for name in p.cameras}
         self.title = self._lifter.network.title
 
     def apply(self, p: LifterNodeParameters) -> None:

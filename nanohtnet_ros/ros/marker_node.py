@@ -43,7 +43,8 @@ def skeleton_markers(skeleton: Skeleton3D, header: Header, style: MarkerNodePara
     lifetime = Duration(sec=int(style.lifetime_s), nanosec=int(style.lifetime_s % 1 * 1e9))
     balls, bones, label = (
         Marker(header=header, ns=ns, id=skeleton.track_id, type=kind, lifetime=lifetime)
-        for ns, kind in zip(NAMESPACES, (Marker.SPHERE_LIST, Marker.LINE_LIST, Marker.TEXT_VIEW_FACING), strict=True))
+        for ns, kind in zip(NAMESPACES, (Marker.SPHERE_LIST, Marker.LINE_LIST, Marker.TEXT_VIEW_FACING), strict=True)
+    )
     for marker in (balls, bones, label):
         marker.pose.orientation.w = 1.0
     balls.scale.x = balls.scale.y = balls.scale.z = style.joint_diameter_m

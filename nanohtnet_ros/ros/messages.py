@@ -60,7 +60,8 @@ def camera_of_image(msg: CameraInfo, width: int, height: int) -> Camera:
         raise UserError(
             f"images are {width}x{height}, but by its roi of {roi.width}x{roi.height} at ({roi.x_offset}, "
             f"{roi.y_offset}) and binning of {msg.binning_x}x{msg.binning_y} CameraInfo is for "
-            f"{camera.width}x{camera.height}: the driver must set roi and binning to what it sends")
+            f"{camera.width}x{camera.height}: the driver must set roi and binning to what it sends"
+        )
     return camera.scaled_to(width, height)
 
 
@@ -88,9 +89,15 @@ def skeletons_2d_to_msg(
     """2D keypoints of all people in an image of a size, under the image's own header."""
     array = Skeleton2DArray(header=header, image_width=width, image_height=height)
     for person in people:
-        array.skeletons.append(Skeleton2D(
-            track_id=person.track_id, track_age=person.age_s, x=person.keypoints.xy_px[:, 0],
-            y=person.keypoints.xy_px[:, 1], confidence=person.keypoints.confidence))
+        array.skeletons.append(
+            Skeleton2D(
+                track_id=person.track_id,
+                track_age=person.age_s,
+                x=person.keypoints.xy_px[:, 0],
+                y=person.keypoints.xy_px[:, 1],
+                confidence=person.keypoints.confidence,
+            )
+        )
     return array
 
 
@@ -99,9 +106,12 @@ def skeletons_to_msg(people: list[Person], header: Header) -> Skeleton3DArray:
     array = Skeleton3DArray(header=header)
     for person in people:
         skeleton = Skeleton3D(
-            track_id=person.track_id, track_age=person.age_s,
+            track_id=person.track_id,
+            track_age=person.age_s,
             joints=[Point32(x=x, y=y, z=z) for x, y, z in person.joints_rel_m.astype(float).tolist()],
-            confidence=person.confidence, root_valid=person.root_m is not None)
+            confidence=person.confidence,
+            root_valid=person.root_m is not None,
+        )
         root = (math.nan,) * 3 if person.root_m is None else person.root_m.tolist()
         skeleton.root = Point(x=root[0], y=root[1], z=root[2])
         array.skeletons.append(skeleton)
@@ -122,16 +132,22 @@ def tracked_from_msg(msg: Skeleton2DArray) -> list[TrackedKeypoints]:
     """All people in a message who have a keypoint; the inverse of `skeletons_2d_to_msg`."""
     people = [
         TrackedKeypoints(s.track_id, s.track_age, Keypoints(keypoints_from_msg(s), np.asarray(s.confidence)))
-        for s in msg.skeletons]
+        for s in msg.skeletons
+    ]
     return [person for person in people if person.keypoints.valid.any()]
 
 
 def description_to_msg(card: ModelCard, model: str, look_ahead_s: float = 0.0) -> SkeletonDescription:
     """What skeletons of a network are made of, and how far behind the newest image they lie."""
     return SkeletonDescription(
-        skeleton=H36M_17.name, joint_names=list(H36M_17.joint_names), parents=list(H36M_17.parents), model=model,
-        window_length=card.window_length, frame_rate=card.frame_rate_hz,
-        look_ahead=look_ahead_s)
+        skeleton=H36M_17.name,
+        joint_names=list(H36M_17.joint_names),
+        parents=list(H36M_17.parents),
+        model=model,
+        window_length=card.window_length,
+        frame_rate=card.frame_rate_hz,
+        look_ahead=look_ahead_s,
+    )
 
 
 def keypoints_from_msg(skeleton: Skeleton2D) -> np.ndarray:

@@ -23,4 +23,5 @@ def import_for(parameter: str, module: str, package: str) -> ModuleType:
         distro = os.environ.get("ROS_DISTRO", "$ROS_DISTRO")
         raise ImportError(
             f"{parameter} needs {module}, which cannot be imported ({error}): "
-            f"sudo apt install ros-{distro}-{package}, or do not set {parameter}") from error
+            f"sudo apt install ros-{distro}-{package}, or do not set {parameter}"
+        ) from error

@@ -28,7 +28,8 @@ class KeypointOutput:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._publisher = node.create_publisher(
-            Skeleton2DArray, "~/skeletons_2d", copy_of(RESULTS), qos_overriding_options=OVERRIDABLE)
+            Skeleton2DArray, "~/skeletons_2d", copy_of(RESULTS), qos_overriding_options=OVERRIDABLE
+        )
         self._debug = DebugImage(node)
 
     def publish(self, people: list[Person] | list[TrackedKeypoints], header: Header, image_bgr: np.ndarray) -> None:
@@ -87,8 +88,11 @@ class SkeletonOutput:
         self._condition = f"TF {camera}".strip()
         bodies = body_prefix(node, camera)
         self._publisher = node.create_publisher(
-            Skeleton3DArray, f"~/{camera}/skeletons" if camera else "~/skeletons", copy_of(RESULTS),
-            qos_overriding_options=OVERRIDABLE)
+            Skeleton3DArray,
+            f"~/{camera}/skeletons" if camera else "~/skeletons",
+            copy_of(RESULTS),
+            qos_overriding_options=OVERRIDABLE,
+        )
         self._target: TargetFrame | None = None
         self._upright: UprightFrame | None = None
         self._tf: TfOutput | None = None
@@ -98,7 +102,8 @@ class SkeletonOutput:
                 self._target = TargetFrame(node, p.target_frame)
             if p.upright_frame:
                 self._upright = UprightFrame(
-                    node, f"{camera}_{p.upright_frame}" if camera else p.upright_frame, p.image_rotation)
+                    node, f"{camera}_{p.upright_frame}" if camera else p.upright_frame, p.image_rotation
+                )
             if p.publish_hri:
                 self._hri = HriOutput(node, bodies)
             if p.publish_tf or p.publish_hri:  # a ROS4HRI body has a frame; its joint_states give those of the joints
@@ -126,7 +131,8 @@ class SkeletonOutput:
             people, header = self._target.transform(people, header)
             problem = self._target.problem
             self._diagnostics.set(
-                self._condition, WARN if problem else OK, problem or f"skeletons are in {header.frame_id}", log=False)
+                self._condition, WARN if problem else OK, problem or f"skeletons are in {header.frame_id}", log=False
+            )
         self._publisher.publish(skeletons_to_msg(people, header))
         if self._tf is not None:
             self._tf.publish(people, header)

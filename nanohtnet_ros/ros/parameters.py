@@ -22,7 +22,8 @@ class PipelineNodeParameters(Settings):
 
     autostart: bool = setting(True, "configure and activate at once; if false a lifecycle manager does")
     stale_after_s: float = setting(
-        2.0, "no input for this long is a warning in the diagnostics, seconds", 0.1, 3600.0, live=True)
+        2.0, "no input for this long is a warning in the diagnostics, seconds", 0.1, 3600.0, live=True
+    )
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class ImageParameters(Settings):
     """Of nodes that take images."""
 
     image_transport: str = setting(
-        "raw", "how images come; compressed ones on the topic `compressed` below `image`",
-        choices=("raw", "compressed"))
+        "raw", "how images come; compressed ones on the topic `compressed` below `image`", choices=("raw", "compressed")
+    )
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,18 @@ class SkeletonParameters(Settings):
     """Of nodes that publish 3D skeletons."""
 
     horizontal_fov_deg: float = setting(
-        DEFAULT_HORIZONTAL_FOV_DEG, "field of view along the longer side, assumed without a valid CameraInfo, degrees",
-        1.0, 179.0, live=True)
+        DEFAULT_HORIZONTAL_FOV_DEG,
+        "field of view along the longer side, assumed without a valid CameraInfo, degrees",
+        1.0,
+        179.0,
+        live=True,
+    )
     use_depth: bool = setting(False, "measure distances in depth images (topic `depth`, aligned with `image`)")
-    depth_tolerance_s: float = setting(
-        0.05, "largest time between an image and its depth image, seconds", 0.0, 1.0)
+    depth_tolerance_s: float = setting(0.05, "largest time between an image and its depth image, seconds", 0.0, 1.0)
     target_frame: str = setting("", "frame that skeletons are transformed to by TF; empty: the camera's")
     upright_frame: str = setting(
-        "", "frame to broadcast at the camera: its optical axes turned to x ahead, z up, for RViz; empty: none")
+        "", "frame to broadcast at the camera: its optical axes turned to x ahead, z up, for RViz; empty: none"
+    )
     publish_tf: bool = setting(False, "broadcast a frame body_<id> for each person and one for each joint")
     publish_hri: bool = setting(False, "publish people as ROS4HRI bodies under /humans/bodies (needs hri_msgs)")
 
@@ -65,15 +70,15 @@ class DetectorNodeParameters(TrackingSettings, ImageParameters, PipelineNodePara
 class LifterNodeParameters(SkeletonParameters, LiftingSettings, PipelineNodeParameters):
     """Of lifter_node."""
 
-    cameras: tuple[str, ...] = setting(
-        ("",), "name of each camera, which leads its topics; a single camera needs none")
+    cameras: tuple[str, ...] = setting(("",), "name of each camera, which leads its topics; a single camera needs none")
 
     def __post_init__(self) -> None:
         """Check every value, and that cameras can be told apart."""
         super().__post_init__()
         if not self.cameras or len(set(self.cameras)) != len(self.cameras):
             raise UserError(
-                f"cameras is {list(self.cameras)}, expected one or more names that differ; a single camera's may be ''")
+                f"cameras is {list(self.cameras)}, expected one or more names that differ; a single camera's may be ''"
+            )
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,7 @@ class MarkerNodeParameters(Settings):
 
     joint_diameter_m: float = setting(0.06, "diameter of the joints' spheres, metres", 0.001, 1.0, live=True)
     bone_width_m: float = setting(0.03, "width of the bones' lines, metres", 0.001, 1.0, live=True)
-    lifetime_s: float = setting(
-        1.0, "markers vanish this long after the last message, seconds", 0.05, 60.0, live=True)
+    lifetime_s: float = setting(1.0, "markers vanish this long after the last message, seconds", 0.05, 60.0, live=True)
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,7 @@ class VideoNodeParameters(Settings):
     source: str = setting("", "video file, folder of images, or number of a webcam")
     loop: bool = setting(False, "start again after the last frame")
     speed: float = setting(1.0, "playback speed of a file; stamps stay the source's", 0.01, 100.0)
-    frame_rate: float = setting(
-        25.0, "of a folder of images, and of a video that states none, Hz", 0.1, 1000.0)
+    frame_rate: float = setting(25.0, "of a folder of images, and of a video that states none, Hz", 0.1, 1000.0)
     frame_id: str = setting("camera_optical_frame", "optical frame of the images")
     camera_info_file: str = setting("", "calibration in YAML, by camera_calibration, OpenCV or Kalibr; empty for none")
     wait_for_subscribers: int = setting(0, "subscribers to wait for before the first image", 0, 100)
@@ -102,8 +105,12 @@ class VideoNodeParameters(Settings):
 
 
 NODES: dict[str, type[Settings]] = {
-    "pose_node": PoseNodeParameters, "detector_node": DetectorNodeParameters, "lifter_node": LifterNodeParameters,
-    "marker_node": MarkerNodeParameters, "video_node": VideoNodeParameters}
+    "pose_node": PoseNodeParameters,
+    "detector_node": DetectorNodeParameters,
+    "lifter_node": LifterNodeParameters,
+    "marker_node": MarkerNodeParameters,
+    "video_node": VideoNodeParameters,
+}
 
 ROS_PARAMETERS = {"use_sim_time", "start_type_description_service"}
 """Parameters that every ROS node has."""
@@ -125,15 +132,18 @@ def descriptor(entry: Field, fixed: str) -> ParameterDescriptor:
     # Floats and texts also take whole numbers, as `ros2 param set` gives them; `Settings` checks the type.
     described = ParameterDescriptor(
         type=rclpy.Parameter.Type.from_parameter_value(as_parameter(default)).value,
-        description=known.description, additional_constraints="; ".join(constraints),
-        dynamic_typing=isinstance(default, (float, str)))
+        description=known.description,
+        additional_constraints="; ".join(constraints),
+        dynamic_typing=isinstance(default, (float, str)),
+    )
     if known.low is None or known.high is None:
         return described
     if isinstance(default, int):
         described.integer_range = [IntegerRange(from_value=int(known.low), to_value=int(known.high), step=0)]
     else:
         described.floating_point_range = [
-            FloatingPointRange(from_value=float(known.low), to_value=float(known.high), step=0.0)]
+            FloatingPointRange(from_value=float(known.low), to_value=float(known.high), step=0.0)
+        ]
     return described
 
 
@@ -153,7 +163,9 @@ def unknown_parameters(given: Iterable[str], kind: type[Settings]) -> list[str]:
     known = {entry.name for other in (kind, *NODES.values()) for entry in fields(other)} | ROS_PARAMETERS
     return [
         f"parameter '{name}' is unknown and ignored{did_you_mean(name, own) or did_you_mean(name, known)}"
-        for name in given if name not in known and not name.startswith(("qos_overrides.", "diagnostic_updater."))]
+        for name in given
+        if name not in known and not name.startswith(("qos_overrides.", "diagnostic_updater."))
+    ]
 
 
 class NodeParameters(Generic[S]):
@@ -164,8 +176,12 @@ class NodeParameters(Generic[S]):
     """
 
     def __init__(
-        self, node: Node, kind: type[S], locked: Callable[[], str | None] = lambda: START_AGAIN,
-        changed: Callable[[S], None] = lambda values: None, fixed: str = "read when the node starts",
+        self,
+        node: Node,
+        kind: type[S],
+        locked: Callable[[], str | None] = lambda: START_AGAIN,
+        changed: Callable[[S], None] = lambda values: None,
+        fixed: str = "read when the node starts",
     ) -> None:
         """Declare a node's parameters.
 

@@ -118,7 +118,8 @@ class PipelineNode(LifecycleNode, Generic[P]):
         self.diagnostics = Diagnostics(self, self._refresh_diagnostics)
         try:
             self.settings: NodeParameters[P] = NodeParameters(
-                self, kind, self._why_locked, self._on_settings, "changes while the node is unconfigured only")
+                self, kind, self._why_locked, self._on_settings, "changes while the node is unconfigured only"
+            )
         except UserError:
             self.destroy_node()
             raise

@@ -27,4 +27,5 @@ def shared_memory_problem(folder: Path = Path("/dev/shm"), processes: int = PROC
     return (
         f"{folder} has {size / 1e6:.0f} MB, and {processes} processes that exchange images need {needed / 1e6:.0f} MB: "
         "images will be lost. In a container, start it with --shm-size=512m or --ipc=host; else: "
-        f"sudo mount -o remount,size=512m {folder}")
+        f"sudo mount -o remount,size=512m {folder}"
+    )

@@ -55,7 +55,8 @@ class TargetFrame:
             self.problem = (
                 f"no transform from the images' '{header.frame_id}' to target_frame '{self._target_frame}' at "
                 f"{stamp_ns(header) / 1e9:.3f} s ({error}): skeletons stay in '{header.frame_id}' until the camera's "
-                "extrinsics are on /tf or /tf_static, as from static_transform_publisher or robot_state_publisher")
+                "extrinsics are on /tf or /tf_static, as from static_transform_publisher or robot_state_publisher"
+            )
             self._node.get_logger().warning(self.problem, throttle_duration_sec=WARN_EVERY_S)
             return people, header
         self.problem = None

@@ -22,9 +22,7 @@ OPTICAL_FROM_BODY_AXES = np.array(((0, -1, 0), (0, 0, -1), (1, 0, 0)), np.float6
 """REP 103's axes, x ahead, y to the left, z up, in optical ones: right, down, ahead."""
 
 
-def person_transforms(
-    person: Person, header: Header, prefix: str = "", joints: bool = True
-) -> list[TransformStamped]:
+def person_transforms(person: Person, header: Header, prefix: str = "", joints: bool = True) -> list[TransformStamped]:
     """The body's frame under the header's, and a frame under the body's for each detected joint.
 
     Args:
@@ -43,15 +41,19 @@ def person_transforms(
     in_body = Header(stamp=header.stamp, frame_id=body)
     for joint in np.flatnonzero(np.isfinite(frames.positions_m).all(axis=1)):
         if joint != Joint.HIP:
-            transforms.append(_transform(
-                in_body, frame_name(joint, name), frames.positions_m[joint], frames.orientations_xyzw[joint]))
+            transforms.append(
+                _transform(in_body, frame_name(joint, name), frames.positions_m[joint], frames.orientations_xyzw[joint])
+            )
     return transforms
 
 
 def _transform(header: Header, child: str, position_m: np.ndarray, xyzw: np.ndarray) -> TransformStamped:
     (x, y, z), (qx, qy, qz, qw) = position_m.tolist(), xyzw.tolist()
-    return TransformStamped(header=header, child_frame_id=child, transform=Transform(
-        translation=Vector3(x=x, y=y, z=z), rotation=Quaternion(x=qx, y=qy, z=qz, w=qw)))
+    return TransformStamped(
+        header=header,
+        child_frame_id=child,
+        transform=Transform(translation=Vector3(x=x, y=y, z=z), rotation=Quaternion(x=qx, y=qy, z=qz, w=qw)),
+    )
 
 
 def has_frame(node: Node, header: Header) -> bool:
@@ -59,7 +61,8 @@ def has_frame(node: Node, header: Header) -> bool:
     if not header.frame_id:
         node.get_logger().warning(
             "the images' header has no frame_id, so TF and RViz cannot place people: set it in the camera driver",
-            throttle_duration_sec=WARN_EVERY_S)
+            throttle_duration_sec=WARN_EVERY_S,
+        )
     return bool(header.frame_id)
 
 
@@ -97,8 +100,11 @@ class TfOutput:
         placed = [person for person in people if person.root_m is not None and person.track_id not in self._sent]
         self._sent.update(person.track_id for person in placed)
         if placed:
-            self._publisher.publish(self._message(
-                transforms=[t for p in placed for t in person_transforms(p, header, self._prefix, self._joints)]))
+            self._publisher.publish(
+                self._message(
+                    transforms=[t for p in placed for t in person_transforms(p, header, self._prefix, self._joints)]
+                )
+            )
 
     def close(self) -> None:
         """Stop publishing; listeners keep the frames until they expire."""
@@ -134,8 +140,7 @@ class UprightFrame:
         if not has_frame(self._node, header) or header.frame_id in (self._parent, self._name):
             return
         self._parent = header.frame_id
-        self._publisher.publish(self._message(
-            transforms=[_transform(header, self._name, np.zeros(3), self._xyzw)]))
+        self._publisher.publish(self._message(transforms=[_transform(header, self._name, np.zeros(3), self._xyzw)]))
 
     def close(self) -> None:
         """Destroy the publisher."""

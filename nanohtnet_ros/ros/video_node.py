@@ -116,7 +116,8 @@ class VideoNode(Node):
             time_s = next_s
             self._skipped += 1
         self._diagnostics.set(
-            "pace", WARN, f"{self._skipped} frames skipped: this machine is too slow for them, lower `speed`")
+            "pace", WARN, f"{self._skipped} frames skipped: this machine is too slow for them, lower `speed`"
+        )
         return time_s
 
     def _next_time_s(self) -> float | None:

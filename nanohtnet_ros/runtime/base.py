@@ -54,9 +54,11 @@ class Session(ABC):
         if x.dtype != self.input_dtype:
             raise ValueError(f"'{self.input_name}' is {x.dtype}, model expects {self.input_dtype}: convert it")
         if x.ndim != len(self.input_shape) or any(
-                got != size if size >= 0 else not got for got, size in zip(x.shape, self.input_shape, strict=True)):
+            got != size if size >= 0 else not got for got, size in zip(x.shape, self.input_shape, strict=True)
+        ):
             raise ValueError(
-                f"'{self.input_name}' has shape {x.shape}, model expects {self.input_shape} (-1 is any but 0)")
+                f"'{self.input_name}' has shape {x.shape}, model expects {self.input_shape} (-1 is any but 0)"
+            )
         return self._infer(x)
 
     def close(self) -> None:

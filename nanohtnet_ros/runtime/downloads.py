@@ -84,30 +84,48 @@ def _openmmlab(archive: str, sha256: str, licence: str) -> OnnxFile:
 SOURCES: dict[str, OnnxFile] = {
     "rtmpose-t": _openmmlab(
         "rtmposev1/onnx_sdk/rtmpose-t_simcc-body7_pt-body7_420e-256x192-026a1439_20230504",
-        "a6c2f6a3896a4d51131d14d7a80a3d08b50f559af5a58a45d5b098aef510a70f", MMPOSE_LICENCE),
+        "a6c2f6a3896a4d51131d14d7a80a3d08b50f559af5a58a45d5b098aef510a70f",
+        MMPOSE_LICENCE,
+    ),
     "rtmpose-s": _openmmlab(
         "rtmposev1/onnx_sdk/rtmpose-s_simcc-body7_pt-body7_420e-256x192-acd4a1ef_20230504",
-        "9aeb635b83f86aea45cf45d85798f7eba1a162de8e0d721c44e54fe5eebaf47d", MMPOSE_LICENCE),
+        "9aeb635b83f86aea45cf45d85798f7eba1a162de8e0d721c44e54fe5eebaf47d",
+        MMPOSE_LICENCE,
+    ),
     "rtmpose-m": _openmmlab(
         "rtmposev1/onnx_sdk/rtmpose-m_simcc-body7_pt-body7_420e-256x192-e48f03d0_20230504",
-        "5c0a4bf67953e6d2ac43ce15e77dc9d5d354ae18430a47d2c5963a7bc5683e3c", MMPOSE_LICENCE),
+        "5c0a4bf67953e6d2ac43ce15e77dc9d5d354ae18430a47d2c5963a7bc5683e3c",
+        MMPOSE_LICENCE,
+    ),
     "rtmo-s": _openmmlab(
         "rtmo/onnx_sdk/rtmo-s_8xb32-600e_body7-640x640-dac2bf74_20231211",
-        "d0703d40d19f3921da51ae725402d5fdae4d2478c7442072d3101bd396f370d8", MMPOSE_LICENCE),
+        "d0703d40d19f3921da51ae725402d5fdae4d2478c7442072d3101bd396f370d8",
+        MMPOSE_LICENCE,
+    ),
     "rtmdet-nano": _openmmlab(
         "rtmposev1/onnx_sdk/rtmdet_nano_8xb32-100e_coco-obj365-person-05d8511e",
-        "8297e829ccc5590c8e2d32d5a211f322a0585fb7467eec85eb12c9525b0b95d6", RTMDET_LICENCE),
+        "8297e829ccc5590c8e2d32d5a211f322a0585fb7467eec85eb12c9525b0b95d6",
+        RTMDET_LICENCE,
+    ),
     "yolox-tiny": OnnxFile(
-        f"{MEGVII}/yolox_tiny.onnx", "427cc366d34e27ff7a03e2899b5e3671425c262ea2291f88bb942bc1cc70b0f7", YOLOX_LICENCE),
+        f"{MEGVII}/yolox_tiny.onnx", "427cc366d34e27ff7a03e2899b5e3671425c262ea2291f88bb942bc1cc70b0f7", YOLOX_LICENCE
+    ),
     "yolox-s": OnnxFile(
-        f"{MEGVII}/yolox_s.onnx", "c5c2d13e59ae883e6af3b45daea64af4833a4951c92d116ec270d9ddbe998063", YOLOX_LICENCE),
+        f"{MEGVII}/yolox_s.onnx", "c5c2d13e59ae883e6af3b45daea64af4833a4951c92d116ec270d9ddbe998063", YOLOX_LICENCE
+    ),
     "yolox-nano-humanart": _openmmlab(
         "rtmposev1/onnx_sdk/yolox_nano_8xb8-300e_humanart-40f6f0d0",
-        "1450966de24902b18aada1a78913d7efd8fc8dcd51bd4d0d5591476bd4a38821", HUMANART_LICENCE),
+        "1450966de24902b18aada1a78913d7efd8fc8dcd51bd4d0d5591476bd4a38821",
+        HUMANART_LICENCE,
+    ),
     "yolox-tiny-humanart": _openmmlab(
         "rtmposev1/onnx_sdk/yolox_tiny_8xb8-300e_humanart-6f3252f9",
-        "ceb11c07298f95c50d7c5abeb906d03340c85f23aa79e3e66966e7fb6c307250", HUMANART_LICENCE),
+        "ceb11c07298f95c50d7c5abeb906d03340c85f23aa79e3e66966e7fb6c307250",
+        HUMANART_LICENCE,
+    ),
     "yolox-m-humanart": _openmmlab(
         "rtmposev1/onnx_sdk/yolox_m_8xb8-300e_humanart-c2c7a14a",
-        "3dea6513388889f0fff4b77bf7a26013600321b9eb9ceb0e9a400a82572f5f23", HUMANART_LICENCE),
+        "3dea6513388889f0fff4b77bf7a26013600321b9eb9ceb0e9a400a82572f5f23",
+        HUMANART_LICENCE,
+    ),
 }

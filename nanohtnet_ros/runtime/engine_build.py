@@ -82,7 +82,10 @@ def _network_flags(trt: ModuleType, typed: bool) -> int:
 
 
 def _set_profile(
-    network: trt.INetworkDefinition, profile: trt.IOptimizationProfile, max_batch: int, path: Path,
+    network: trt.INetworkDefinition,
+    profile: trt.IOptimizationProfile,
+    max_batch: int,
+    path: Path,
 ) -> bool:
     """State the sizes of a dynamic batch; whether there is one."""
     if network.num_inputs != 1:
@@ -93,7 +96,8 @@ def _set_profile(
     if -1 in shape[1:]:
         raise UserError(
             f"{path}: '{tensor.name}' has shape {shape} (-1 is any), expected sizes that are fixed but for the batch: "
-            "export it so")
+            "export it so"
+        )
     if shape[0] != -1:
         return False
     least, usual, most = ((batch, *shape[1:]) for batch in (1, min(OPTIMAL_BATCH, max_batch), max_batch))

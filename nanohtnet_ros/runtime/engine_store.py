@@ -64,10 +64,14 @@ class EngineKey:
     def difference(self, other: dict) -> str:
         """The difference of another key, as text."""
         mine, other = json.loads(json.dumps([asdict(self), other]))
-        names = {"onnx_sha256": "another version of the model", "profile": f"batches {other.get('profile')}",
-                 "precision": str(other.get("precision")), "tensorrt": f"TensorRT {other.get('tensorrt')}",
-                 "gpu": f"the GPU {other.get('gpu')}",
-                 "compute_capability": f"compute capability {other.get('compute_capability')}"}
+        names = {
+            "onnx_sha256": "another version of the model",
+            "profile": f"batches {other.get('profile')}",
+            "precision": str(other.get("precision")),
+            "tensorrt": f"TensorRT {other.get('tensorrt')}",
+            "gpu": f"the GPU {other.get('gpu')}",
+            "compute_capability": f"compute capability {other.get('compute_capability')}",
+        }
         return " and ".join(text for name, text in names.items() if mine[name] != other.get(name))
 
 
@@ -92,7 +96,7 @@ def read_engine(path: Path, key: EngineKey) -> bytes:
     content = path.read_bytes()
     if not content.startswith(MAGIC):
         raise EngineFileError("it is not an engine that this package wrote")
-    header, _, engine = content[len(MAGIC):].partition(b"\n")
+    header, _, engine = content[len(MAGIC) :].partition(b"\n")
     try:
         header = json.loads(header)
         sha256, built_for = header["sha256"], dict(header["key"])
@@ -109,8 +113,8 @@ def bare_engine(path: Path) -> bytes:
     """Read an engine that another tool built, also one with Ultralytics' header."""
     content = path.read_bytes()
     length = int.from_bytes(content[:4], "little")
-    if content[4:5] == b"{" and content[3 + length:4 + length] == b"}":
-        return content[4 + length:]
+    if content[4:5] == b"{" and content[3 + length : 4 + length] == b"}":
+        return content[4 + length :]
     return content
 
 

@@ -10,8 +10,11 @@ from nanohtnet_ros.errors import UserError, command
 from nanohtnet_ros.runtime.downloads import SOURCES, is_intact
 
 DEFAULT_MODEL = "nano_81_streaming"
-BLAZEPOSE = {"blazepose": "pose_landmark_full.onnx", "blazepose_lite": "pose_landmark_lite.onnx",
-             "blazepose_heavy": "pose_landmark_heavy.onnx"}
+BLAZEPOSE = {
+    "blazepose": "pose_landmark_full.onnx",
+    "blazepose_lite": "pose_landmark_lite.onnx",
+    "blazepose_heavy": "pose_landmark_heavy.onnx",
+}
 """Detectors that this package has, and the landmark network of each."""
 
 
@@ -46,7 +49,8 @@ def find_model(name: str) -> Path:
             return folder / f"{name}.onnx"
     known = sorted({path.stem for folder in package_model_dirs() for path in folder.glob("*.onnx")})
     raise FileNotFoundError(
-        f"no model named '{name}': this package has {', '.join(known) or 'none'}, or give the path of an .onnx file")
+        f"no model named '{name}': this package has {', '.join(known) or 'none'}, or give the path of an .onnx file"
+    )
 
 
 def find_blazepose(name: str) -> tuple[Path, Path]:

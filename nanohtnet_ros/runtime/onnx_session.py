@@ -51,7 +51,8 @@ class OnnxSession(Session):
         if provider not in self._session.get_providers():  # it falls back to the CPU, and says so in its log only
             raise GpuUnavailableError(
                 f"ONNX Runtime {onnxruntime.__version__} has {provider}, but cannot start it: CUDA's or cuDNN's "
-                "libraries are missing or of another version, or there is no GPU")
+                "libraries are missing or of another version, or there is no GPU"
+            )
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or inputs[0].type not in INPUT_TYPES:
             has = ", ".join(f"{i.name} {i.type}" for i in inputs)
@@ -64,8 +65,10 @@ class OnnxSession(Session):
 
     def _infer(self, x: np.ndarray) -> dict[str, np.ndarray]:
         outputs = self._session.run(None, {self.input_name: np.ascontiguousarray(x, self._type)})
-        return {name: out.astype(np.float32) if out.dtype == np.float16 else out
-                for name, out in zip(self.output_shapes, outputs, strict=True)}
+        return {
+            name: out.astype(np.float32) if out.dtype == np.float16 else out
+            for name, out in zip(self.output_shapes, outputs, strict=True)
+        }
 
     def _free(self) -> None:
         del self._session

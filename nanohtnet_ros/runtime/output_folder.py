@@ -88,7 +88,8 @@ class OutputFolder:
         if not marker.exists() and any(self.path.iterdir()):
             raise UserError(
                 f"{self.path} holds files that are not a former run's, for it has no {MARKER}: "
-                "choose another folder (--out)")
+                "choose another folder (--out)"
+            )
         self._marker = lock(marker)
         self._marker.seek(0)
         ours = [line[5:].strip() for line in self._marker if line.startswith("file ")]

@@ -20,8 +20,14 @@ _log = logging.getLogger(__name__)
 
 
 def open_session(
-    path: Path | str, device: str = "auto", threads: int = 1, require_gpu: bool = False, *, precision: str = "fp32",
-    max_batch: int = 32, cuda_graph: bool = False,
+    path: Path | str,
+    device: str = "auto",
+    threads: int = 1,
+    require_gpu: bool = False,
+    *,
+    precision: str = "fp32",
+    max_batch: int = 32,
+    cuda_graph: bool = False,
 ) -> Session:
     """Open a network with the first runtime that works, or with the one that is named.
 

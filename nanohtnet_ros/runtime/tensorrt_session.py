@@ -19,8 +19,15 @@ from nanohtnet_ros.runtime.engine_store import MAX_BATCH, EngineFileError, bare_
 if TYPE_CHECKING:
     import tensorrt as trt
 
-DTYPES = {"FLOAT": "float32", "HALF": "float16", "INT32": "int32", "INT64": "int64", "INT8": "int8", "UINT8": "uint8",
-          "BOOL": "bool"}
+DTYPES = {
+    "FLOAT": "float32",
+    "HALF": "float16",
+    "INT32": "int32",
+    "INT64": "int64",
+    "INT8": "int8",
+    "UINT8": "uint8",
+    "BOOL": "bool",
+}
 """TensorRT's names of tensors' types, to those of torch and NumPy."""
 
 
@@ -62,11 +69,16 @@ class TensorRTSession(Session):
         self._allocate(self._context(0))
         kind = f" {precision}" if precision else ""
         self.runtime = f"TensorRT {trt.__version__}{kind}, {tensorrt_api.current_gpu(torch).name}" + (
-            ", CUDA graphs" if self._use_graphs else "")
+            ", CUDA graphs" if self._use_graphs else ""
+        )
 
     @classmethod
     def from_onnx(
-        cls, path: Path, precision: str = "fp32", max_batch: int = MAX_BATCH, cuda_graph: bool = False,
+        cls,
+        path: Path,
+        precision: str = "fp32",
+        max_batch: int = MAX_BATCH,
+        cuda_graph: bool = False,
     ) -> TensorRTSession:
         """Load an ONNX file's engine from the cache; build it where there is none, or TensorRT cannot load it.
 
@@ -160,9 +172,11 @@ class TensorRTSession(Session):
             self._shapes[slot] = shape
 
     def _infer(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        pieces = [self._run(x[i:i + self._max_batch]) for i in range(0, len(x), self._max_batch)]
-        return {name: np.concatenate([piece[name] for piece in pieces]) if len(pieces) > 1 else piece
-                for name, piece in pieces[0].items()}
+        pieces = [self._run(x[i : i + self._max_batch]) for i in range(0, len(x), self._max_batch)]
+        return {
+            name: np.concatenate([piece[name] for piece in pieces]) if len(pieces) > 1 else piece
+            for name, piece in pieces[0].items()
+        }
 
     def _run(self, x: np.ndarray) -> dict[str, np.ndarray]:
         """Run a batch that fits into the buffers."""
@@ -239,7 +253,12 @@ def output_allocator(cuda: CudaMemory) -> trt.IOutputAllocator:
             return self.buffer.data_ptr()
 
         def reallocate_output_async(
-            self, tensor_name: str, memory: int, size: int, alignment: int, stream: int,
+            self,
+            tensor_name: str,
+            memory: int,
+            size: int,
+            alignment: int,
+            stream: int,
         ) -> int:
             return self.reallocate_output(tensor_name, memory, size, alignment)
 

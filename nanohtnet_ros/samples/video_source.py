@@ -55,8 +55,9 @@ class VideoSource:
         if self.live:
             self._open_video(int(source))
         elif self._path.is_dir():
-            self._images = sorted((p for p in self._path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES),
-                                  key=natural_key)
+            self._images = sorted(
+                (p for p in self._path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES), key=natural_key
+            )
             self.frame_count = len(self._images)
             if not self._images:
                 raise UserError(f"{self._path} holds no images, expected files in {', '.join(sorted(IMAGE_SUFFIXES))}")
@@ -67,7 +68,8 @@ class VideoSource:
             self._open_video(str(self._path))
         else:
             raise UserError(
-                f"there is no file or folder {self._path}: check the path, it must be seen from this process")
+                f"there is no file or folder {self._path}: check the path, it must be seen from this process"
+            )
         self._restart(0.0)
 
     def _open_video(self, source: int | str) -> None:
@@ -76,10 +78,13 @@ class VideoSource:
             if self.live:
                 raise UserError(
                     f"webcam {source} cannot be opened: is it plugged in, free, and readable by this user "
-                    "(group video)?")
+                    "(group video)?"
+                )
             raise UserError(
-                f"{self.damage}: copy it again" if self.damage else
-                f"{source} is no video that OpenCV can read: convert it to H.264 in an .mp4 file")
+                f"{self.damage}: copy it again"
+                if self.damage
+                else f"{source} is no video that OpenCV can read: convert it to H.264 in an .mp4 file"
+            )
         rate_hz, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
         if 0.1 <= rate_hz <= 1000.0:
             self.frame_rate_hz = rate_hz

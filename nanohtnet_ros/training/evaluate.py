@@ -37,8 +37,10 @@ def score(lift: Lift, data: EvaluationSet, offsets: Sequence[int] | None = None)
     target = data.targets_m[:, data.offsets.index(frame)].numpy()
     offsets = tuple(data.offsets if offsets is None else offsets)
     if frame not in offsets:
-        raise UserError(f"the network's outputs are the frames {list(offsets)}, the set's targets are of {frame}: "
-                         "build it with the network's offsets")
+        raise UserError(
+            f"the network's outputs are the frames {list(offsets)}, the set's targets are of {frame}: "
+            "build it with the network's offsets"
+        )
     output = offsets.index(frame) - len(offsets)
     scores = {}
     for condition, keypoints in data.keypoints.items():
@@ -65,8 +67,10 @@ def evaluation_set_of(
         UserError: the data or its split is not understood, or its frame rate is not the network's.
     """
     if network.frame_rate_hz != FRAME_RATE_HZ:
-        raise UserError(f"{network.name} takes {network.frame_rate_hz:g} frames a second, the data has "
-                         f"{FRAME_RATE_HZ:g}: evaluate a network of that rate")
+        raise UserError(
+            f"{network.name} takes {network.frame_rate_hz:g} frames a second, the data has "
+            f"{FRAME_RATE_HZ:g}: evaluate a network of that rate"
+        )
     views = open_training_data(data, split, options=source)
     windows = views.evaluation_set(network.window_length, network.offsets)
     if not isinstance(views, SyntheticViews):
@@ -75,8 +79,15 @@ def evaluation_set_of(
 
 
 def evaluate(
-    model: str, data: Path, split: str = "val", flip: Literal["both", "off", "on"] = "both", per: str | None = None,
-    json: Path | None = None, figure: Path | None = None, device: Literal["cpu", "cuda"] = "cpu", threads: int = 1,
+    model: str,
+    data: Path,
+    split: str = "val",
+    flip: Literal["both", "off", "on"] = "both",
+    per: str | None = None,
+    json: Path | None = None,
+    figure: Path | None = None,
+    device: Literal["cpu", "cuda"] = "cpu",
+    threads: int = 1,
     source: SourceOptions | None = None,
 ) -> None:
     """Print the errors of a network on recorded motion; docs/evaluation.md defines the measures.

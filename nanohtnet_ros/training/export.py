@@ -33,7 +33,12 @@ PARITY_M = 1e-5
 
 
 def export(
-    checkpoint: Path, out: Path, data: Path | None = None, split: str = "val", folded: bool = True, flip: bool = False,
+    checkpoint: Path,
+    out: Path,
+    data: Path | None = None,
+    split: str = "val",
+    folded: bool = True,
+    flip: bool = False,
     source: SourceOptions | None = None,
 ) -> None:
     """Export a network: ONNX file and model card (JSON) of the same name.
@@ -92,8 +97,15 @@ def export_onnx(model: NanoHTNet, path: Path, folded: bool = True, flip: bool = 
         graph = FlipAveraged(graph).eval()
     shape = (2, model.config.window_length, len(H36M_17), 2)
     program = torch.onnx.export(
-        graph, (0.3 * torch.randn(shape),), dynamo=True, input_names=["keypoints"], output_names=["joints"],
-        opset_version=OPSET, dynamic_shapes=({0: torch.export.Dim("B")},), verbose=False)
+        graph,
+        (0.3 * torch.randn(shape),),
+        dynamo=True,
+        input_names=["keypoints"],
+        output_names=["joints"],
+        opset_version=OPSET,
+        dynamic_shapes=({0: torch.export.Dim("B")},),
+        verbose=False,
+    )
     assert program is not None
     proto = program.model_proto
     for part in (proto.graph, *proto.graph.node, *proto.graph.input, *proto.graph.value_info):
@@ -116,15 +128,23 @@ def check_parity(network: torch.nn.Module, card: ModelCard, path: Path) -> None:
         difference = float(np.abs(session.run(windows) - lift(windows)).max())
         if not difference <= PARITY_M:
             raise UserError(
-                f"{path}: outputs for {name} differ from PyTorch's by {difference:.2e}, expected at most {PARITY_M:g}")
+                f"{path}: outputs for {name} differ from PyTorch's by {difference:.2e}, expected at most {PARITY_M:g}"
+            )
 
 
 def card_of(model: NanoHTNet) -> ModelCard:
     """A network's card without errors."""
     config = model.config
     return ModelCard(
-        config.window_length, FRAME_RATE_HZ, config.frame_offsets, -config.used_offset, H36M_17.name, FOCAL_NORM,
-        uncertainty=config.uncertainty, parameters=sum(parameter.numel() for parameter in model.parameters()))
+        config.window_length,
+        FRAME_RATE_HZ,
+        config.frame_offsets,
+        -config.used_offset,
+        H36M_17.name,
+        FOCAL_NORM,
+        uncertainty=config.uncertainty,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+    )
 
 
 def card_content(card: ModelCard, flip: bool) -> dict[str, Any]:

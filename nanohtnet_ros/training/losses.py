@@ -40,11 +40,13 @@ class Losses:
         if self.velocity and outputs < 2:
             raise UserError(
                 f"losses.velocity is {self.velocity}, but the network gives {outputs} frame: set it to 0, or "
-                "give the network more outputs")
+                "give the network more outputs"
+            )
         if bool(self.likelihood) != uncertainty:
             raise UserError(
                 f"losses.likelihood is {self.likelihood} and the network's uncertainty is {str(uncertainty).lower()}: "
-                "set both or neither")
+                "set both or neither"
+            )
 
     def __call__(self, output: Tensor, target_m: Tensor, offsets: Sequence[int]) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch.

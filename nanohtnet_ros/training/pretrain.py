@@ -103,7 +103,8 @@ class PretrainTask:
         self.latest = None
         self.momentum.follow(self.module, views)
         self.bank.put(
-            gathered(keys.flatten(0, 1)), gathered(sequence.repeat(len(keys))), gathered(frame.repeat(len(keys))))
+            gathered(keys.flatten(0, 1)), gathered(sequence.repeat(len(keys))), gathered(frame.repeat(len(keys)))
+        )
         self.step += 1
 
     def evaluate(self, average: ContrastiveEncoder) -> dict[str, float]:
@@ -122,7 +123,8 @@ class PretrainTask:
         """The averaged encoder, to fine-tune with a new regression head."""
         content = checkpoint_of(average.encoder)
         content["state_dict"] = {
-            name: tensor for name, tensor in content["state_dict"].items() if not name.startswith(HEAD)}
+            name: tensor for name, tensor in content["state_dict"].items() if not name.startswith(HEAD)
+        }
         return {**content, "pretrained": True}
 
 

@@ -88,8 +88,14 @@ class LiftingTask:
 
 
 def train(
-    data: Path, out: Path, recipe: Recipe, start: Path | None = None, grow: bool = False, device: Device = "auto",
-    threads: int = 0, workers: int = 0,
+    data: Path,
+    out: Path,
+    recipe: Recipe,
+    start: Path | None = None,
+    grow: bool = False,
+    device: Device = "auto",
+    threads: int = 0,
+    workers: int = 0,
 ) -> None:
     """Train a lifting network on motion capture through random virtual cameras, or on recorded views.
 

@@ -12,10 +12,16 @@ from nanohtnet_ros.commands import models
 from nanohtnet_ros.commands.models import COLUMNS, UNKNOWN
 
 CARD = {
-    "window_length": 9, "frame_rate_hz": 50.0, "output_offsets": [-4, -2, 0], "look_ahead": 0, "skeleton": "h36m_17",
-    "focal_norm": 2.29, "training": {},
+    "window_length": 9,
+    "frame_rate_hz": 50.0,
+    "output_offsets": [-4, -2, 0],
+    "look_ahead": 0,
+    "skeleton": "h36m_17",
+    "focal_norm": 2.29,
+    "training": {},
     "metrics": {"val": {"windows": 7, "clean_mpjpe_mm": 41.25, "noisy_mpjpe_mm": 52.75}},
-    "parameters": 2_345_678, "multiply_adds": 27_100_000,
+    "parameters": 2_345_678,
+    "multiply_adds": 27_100_000,
 }
 
 
@@ -23,8 +29,12 @@ CARD = {
 def listed(write_onnx, monkeypatch, capsys):
     """`listed("--speed=false", metrics={})`: what the list says of a network with such a card, by column."""
     weights = {"w": np.zeros((2, 3), np.float32)}
-    path = write_onnx([helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": ("FLOAT", ["B", 9, 17, 2])},
-                      {"y": ("FLOAT", ["B", 9, 17, 3])}, weights)
+    path = write_onnx(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        {"x": ("FLOAT", ["B", 9, 17, 2])},
+        {"y": ("FLOAT", ["B", 9, 17, 3])},
+        weights,
+    )
     monkeypatch.setattr(models, "package_model_dirs", lambda: [path.parent])
     monkeypatch.setattr(models, "SPEED_S", 0.01)
 
@@ -69,8 +79,12 @@ def test_the_packages_own_networks_are_listed(capsys):
 
 
 def test_a_broken_card_does_not_hide_the_other_networks(tmp_path, write_onnx, monkeypatch, capsys):
-    path = write_onnx([helper.make_node("Identity", ["x"], ["y"])], {"x": ("FLOAT", ["B", 9, 17, 2])},
-                      {"y": ("FLOAT", ["B", 9, 17, 2])}, {})
+    path = write_onnx(
+        [helper.make_node("Identity", ["x"], ["y"])],
+        {"x": ("FLOAT", ["B", 9, 17, 2])},
+        {"y": ("FLOAT", ["B", 9, 17, 2])},
+        {},
+    )
     path.with_suffix(".json").write_text(json.dumps(CARD))
     (path.parent / "broken.onnx").write_bytes(path.read_bytes())
     (path.parent / "broken.json").write_text("{}")

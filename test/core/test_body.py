@@ -62,7 +62,8 @@ def test_a_skeleton_of_any_size_comes_out_at_the_persons_size(size):
 
 def test_the_frames_own_height_counts_where_no_other_is_known():
     np.testing.assert_allclose(
-        scale_to_height(STANDING_M, 1.9), STANDING_M * (1.9 / standing_height(STANDING_M)), rtol=1e-6)
+        scale_to_height(STANDING_M, 1.9), STANDING_M * (1.9 / standing_height(STANDING_M)), rtol=1e-6
+    )
 
 
 def test_missing_joints_stay_missing_and_spread_to_no_other():

@@ -57,16 +57,24 @@ def read(tmp_path):
         path = tmp_path / "camera.yaml"
         path.write_text(text)
         return Camera.from_yaml(path)
+
     return read
 
 
-@pytest.mark.parametrize("text", [
-    CAMERA_CALIBRATION, OPENCV, OPENCV.replace("---\n", ""),
-    OPENCV.replace("camera_matrix", "Camera_Matrix").replace("distortion_coeff", "Distortion_Coeff").replace(
-        "image_width", "image_Width"),
-    OPENCV.replace("camera_matrix", "cameraMatrix").replace("distortion_coefficients", "distCoeffs"),
-    "image_size: [640, 480]\nK: [[600, 0, 319.5], [0, 601, 239.5], [0, 0, 1]]\nD: [[0.1, -0.2, 0.001, 0.002, 0.05]]",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        CAMERA_CALIBRATION,
+        OPENCV,
+        OPENCV.replace("---\n", ""),
+        OPENCV.replace("camera_matrix", "Camera_Matrix")
+        .replace("distortion_coeff", "Distortion_Coeff")
+        .replace("image_width", "image_Width"),
+        OPENCV.replace("camera_matrix", "cameraMatrix").replace("distortion_coefficients", "distCoeffs"),
+        "image_size: [640, 480]\nK: [[600, 0, 319.5], [0, 601, 239.5], [0, 0, 1]]\n"
+        "D: [[0.1, -0.2, 0.001, 0.002, 0.05]]",
+    ],
+)
 def test_every_form_gives_the_same_camera(read, text):
     assert read(text) == EXPECTED
 
@@ -82,27 +90,32 @@ def test_kalibrs_camchain(read, caplog):
 
 
 def test_opencvs_models(read):
-    assert read(OPENCV.replace(
-        "fisheye_model: 0", "fisheye_model: 1").replace(", 5.0e-02", "")).distortion_model == "equidistant"
+    assert (
+        read(OPENCV.replace("fisheye_model: 0", "fisheye_model: 1").replace(", 5.0e-02", "")).distortion_model
+        == "equidistant"
+    )
     eight = read(OPENCV.replace("5.0e-02 ]", "5.0e-02, 0.1, 0.2, 0.3 ]"))
     assert (eight.distortion_model, len(eight.distortion)) == ("rational_polynomial", 8)
 
 
-@pytest.mark.parametrize(("text", "says"), [
-    ("", "every field"),
-    ("[1, 2, 3]", "every field"),
-    ("a: [", "cannot be read"),
-    (CAMERA_CALIBRATION.replace("image_width", "width"), "lacks 'image_width, image_height'"),
-    (CAMERA_CALIBRATION.replace("camera_matrix", "matrix"), "lacks 'camera_matrix'"),
-    (CAMERA_CALIBRATION.replace("distortion_coefficients", "distortion"), "lacks 'distortion'"),
-    (CAMERA_CALIBRATION.replace("600.0", "broad"), "could not convert string to float: 'broad'"),
-    (CAMERA_CALIBRATION.replace("600.0, 0.0,", "600.0,"), "8 numbers where 9 are expected"),
-    (CAMERA_CALIBRATION.replace("600.0", ".nan"), "expected finite numbers"),
-    (CAMERA_CALIBRATION.replace("640", "-640"), "expected positive numbers"),
-    (CAMERA_CALIBRATION.replace("plumb_bob", "mei"), "distortion model is 'mei'"),
-    (KALIBR.replace("camera_model: pinhole", "camera_model: omni"), "Kalibr's camera model 'omni'"),
-    (KALIBR.replace("resolution", "size"), "lacks 'resolution'"),
-])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "every field"),
+        ("[1, 2, 3]", "every field"),
+        ("a: [", "cannot be read"),
+        (CAMERA_CALIBRATION.replace("image_width", "width"), "lacks 'image_width, image_height'"),
+        (CAMERA_CALIBRATION.replace("camera_matrix", "matrix"), "lacks 'camera_matrix'"),
+        (CAMERA_CALIBRATION.replace("distortion_coefficients", "distortion"), "lacks 'distortion'"),
+        (CAMERA_CALIBRATION.replace("600.0", "broad"), "could not convert string to float: 'broad'"),
+        (CAMERA_CALIBRATION.replace("600.0, 0.0,", "600.0,"), "8 numbers where 9 are expected"),
+        (CAMERA_CALIBRATION.replace("600.0", ".nan"), "expected finite numbers"),
+        (CAMERA_CALIBRATION.replace("640", "-640"), "expected positive numbers"),
+        (CAMERA_CALIBRATION.replace("plumb_bob", "mei"), "distortion model is 'mei'"),
+        (KALIBR.replace("camera_model: pinhole", "camera_model: omni"), "Kalibr's camera model 'omni'"),
+        (KALIBR.replace("resolution", "size"), "lacks 'resolution'"),
+    ],
+)
 def test_what_cannot_be_used_is_refused_with_the_file_and_the_reason(read, text, says):
     with pytest.raises(UserError, match=r"calibration .*camera\.yaml") as caught:
         read(text)
@@ -127,7 +140,7 @@ def test_fuzzed_files_give_a_camera_or_a_reason(read, text):
         broken = list(text)
         for _ in range(chance.randint(1, 6)):
             at = chance.randrange(len(broken))
-            broken[at:at + chance.randint(0, 8)] = chance.choice(BROKEN)
+            broken[at : at + chance.randint(0, 8)] = chance.choice(BROKEN)
         try:
             assert read("".join(broken)).fx > 0
         except UserError as error:

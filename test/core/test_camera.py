@@ -110,19 +110,23 @@ def test_beyond_80_degrees_there_are_rays_but_no_image_coordinates():
     camera = Camera(1000, 1000, 300.0, 300.0, 499.5, 499.5, "equidistant")
     pixels = 499.5 + 300.0 * np.radians(np.array(((70.0, 0.0), (81.0, 0.0), (95.0, 0.0), (-95.0, 0.0))))
     np.testing.assert_allclose(
-        np.degrees(np.arctan2(camera.rays(pixels)[:, 0], camera.rays(pixels)[:, 2])), (70, 81, 95, -95))
+        np.degrees(np.arctan2(camera.rays(pixels)[:, 0], camera.rays(pixels)[:, 2])), (70, 81, 95, -95)
+    )
     assert np.isnan(camera.normalise(pixels)).all(axis=-1).tolist() == [False, True, True, True]
     np.testing.assert_allclose(camera.project(camera.rays(pixels)), pixels)
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"fx": 0.0, "fy": 0.0}, "not calibrated"),
-    ({"cx": float("nan")}, "not calibrated"),
-    ({"width": 0}, "positive"),
-    ({"distortion_model": "pinhole8"}, "expected one of plumb_bob"),
-    ({"distortion": (0.1, 0.2, 0.3)}, "4, 5, 8"),
-    ({"distortion_model": "equidistant", "distortion": (0.1,) * 5}, "expected 4"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"fx": 0.0, "fy": 0.0}, "not calibrated"),
+        ({"cx": float("nan")}, "not calibrated"),
+        ({"width": 0}, "positive"),
+        ({"distortion_model": "pinhole8"}, "expected one of plumb_bob"),
+        ({"distortion": (0.1, 0.2, 0.3)}, "4, 5, 8"),
+        ({"distortion_model": "equidistant", "distortion": (0.1,) * 5}, "expected 4"),
+    ],
+)
 def test_bad_calibrations_are_refused(change, message):
     good = {"width": 640, "height": 480, "fx": 600.0, "fy": 600.0, "cx": 320.0, "cy": 240.0}
     with pytest.raises(ValueError, match=message):

@@ -21,12 +21,18 @@ FOLDER = Path(__file__).resolve().parents[2] / "nanohtnet_ros" / "core"
 CORE = tuple(f"nanohtnet_ros.core.{path.stem}" for path in sorted(FOLDER.glob("[!_]*.py")))
 
 
-@pytest.mark.parametrize(("blocked", "modules"), [
-    (("rclpy", "torch", "onnxruntime", "tensorrt", "sensor_msgs"), CORE),
-    (("rclpy", "torch"), ("nanohtnet_ros.detectors.open", "nanohtnet_ros.runtime.onnx_session", "nanohtnet_ros.cli")),
-    (("torch", "onnx"), ("nanohtnet_ros.ros.pose_node", "nanohtnet_ros.demo.run")),
-    (("rclpy", "onnxruntime"), ("nanohtnet_ros.model.nanohtnet",)),
-])
+@pytest.mark.parametrize(
+    ("blocked", "modules"),
+    [
+        (("rclpy", "torch", "onnxruntime", "tensorrt", "sensor_msgs"), CORE),
+        (
+            ("rclpy", "torch"),
+            ("nanohtnet_ros.detectors.open", "nanohtnet_ros.runtime.onnx_session", "nanohtnet_ros.cli"),
+        ),
+        (("torch", "onnx"), ("nanohtnet_ros.ros.pose_node", "nanohtnet_ros.demo.run")),
+        (("rclpy", "onnxruntime"), ("nanohtnet_ros.model.nanohtnet",)),
+    ],
+)
 def test_imports_stay_within_their_layer(blocked, modules):
     code = BLOCK.format(blocked=blocked, modules=modules)
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -12,8 +12,13 @@ LEG = (("y_hip", (0, 0, -1)), ("p_hip", (1, 0, 0)), ("r_hip", (0, -1, 0)), ("kne
 HEAD = (("r_head", (1, 0, 0)), ("y_head", (0, 0, 1)), ("p_head", (0, -1, 0)))
 RIGHT_ARM = tuple((joint, axis if joint == "elbow" else tuple(-a for a in axis)) for joint, axis in ARM)
 RIGHT_LEG = tuple((joint, (-1, 0, 0) if joint == "p_hip" else axis) for joint, axis in LEG)
-CHAINS = {"l_elbow": ("l_", ARM), "r_elbow": ("r_", RIGHT_ARM), "l_knee": ("l_", LEG), "r_knee": ("r_", RIGHT_LEG),
-          "head": ("", HEAD)}
+CHAINS = {
+    "l_elbow": ("l_", ARM),
+    "r_elbow": ("r_", RIGHT_ARM),
+    "l_knee": ("l_", LEG),
+    "r_knee": ("r_", RIGHT_LEG),
+    "head": ("", HEAD),
+}
 NAMES = {prefix + joint for prefix, chain in CHAINS.values() for joint, _ in chain} | {"waist"}
 
 

@@ -50,12 +50,17 @@ def test_who_stands_and_looks_at_the_camera_has_x_towards_it_and_z_up():
 def test_frames_are_right_handed_and_lie_along_their_bones(pose):
     frames = joint_frames(pose)
     np.testing.assert_allclose(
-        frames.rotations @ frames.rotations.transpose(0, 2, 1), np.broadcast_to(np.eye(3), (17, 3, 3)), atol=1e-9)
+        frames.rotations @ frames.rotations.transpose(0, 2, 1), np.broadcast_to(np.eye(3), (17, 3, 3)), atol=1e-9
+    )
     np.testing.assert_allclose(np.linalg.det(frames.rotations), 1)
     np.testing.assert_allclose(np.linalg.norm(frames.orientations_xyzw, axis=1), 1)
     pose = pose - np.eye(17, 1) * pose[0]  # the hip is the origin
-    bones = [(JOINT["hip"], JOINT["hip"], JOINT["thorax"], 1), (JOINT["spine"], JOINT["hip"], JOINT["spine"], 1),
-             (JOINT["thorax"], JOINT["spine"], JOINT["thorax"], 1), (JOINT["head"], JOINT["thorax"], JOINT["head"], 1)]
+    bones = [
+        (JOINT["hip"], JOINT["hip"], JOINT["thorax"], 1),
+        (JOINT["spine"], JOINT["hip"], JOINT["spine"], 1),
+        (JOINT["thorax"], JOINT["spine"], JOINT["thorax"], 1),
+        (JOINT["head"], JOINT["thorax"], JOINT["head"], 1),
+    ]
     for top, middle, end in H36M_LIMBS:
         bones += [(top, top, middle, -1), (middle, middle, end, -1), (end, middle, end, -1)]
     for joint, start, end, sign in bones:
@@ -83,8 +88,12 @@ def test_frames_turn_with_the_person(pose):
 
 
 def test_a_bent_elbow_and_a_bent_knee_turn_about_y():
-    pose = with_joints(l_elbow=(0.18, -0.18, 0.02), l_wrist=(0.18, -0.18, -0.23),  # forearm towards the camera
-                       r_knee=(-0.11, 0.45, 0), r_ankle=(-0.11, 0.45, 0.4))  # shank away from it
+    pose = with_joints(
+        l_elbow=(0.18, -0.18, 0.02),
+        l_wrist=(0.18, -0.18, -0.23),  # forearm towards the camera
+        r_knee=(-0.11, 0.45, 0),
+        r_ankle=(-0.11, 0.45, 0.4),
+    )  # shank away from it
     frames = joint_frames(pose)
     left = (1, 0, 0)
     for name in ("l_shoulder", "l_elbow", "l_wrist", "r_hip", "r_knee", "r_ankle"):
@@ -100,8 +109,14 @@ def test_a_straight_arm_to_the_side_is_turned_from_the_torso_the_shortest_way():
 
 
 def test_an_arm_straight_up_is_still_a_rotation():
-    pose = with_joints(spine=(0, -0.25, 0), thorax=(0, -0.5, 0), l_shoulder=(0.2, -0.5, 0), r_shoulder=(-0.2, -0.5, 0),
-                       l_elbow=(0.2, -0.8, 0), l_wrist=(0.2, -1.0, 0))
+    pose = with_joints(
+        spine=(0, -0.25, 0),
+        thorax=(0, -0.5, 0),
+        l_shoulder=(0.2, -0.5, 0),
+        r_shoulder=(-0.2, -0.5, 0),
+        l_elbow=(0.2, -0.8, 0),
+        l_wrist=(0.2, -1.0, 0),
+    )
     rotation = joint_frames(pose).rotations[JOINT["l_shoulder"]]
     np.testing.assert_allclose(rotation[:, 2], (0, 1, 0), atol=1e-6)
     assert np.linalg.det(rotation) == pytest.approx(1)
@@ -126,8 +141,15 @@ def test_a_missing_bone_leaves_its_parents_orientation():
         assert not frames.determined[JOINT[name]]
 
 
-@pytest.mark.parametrize("pose", [np.zeros((17, 3)), np.full((17, 3), np.nan), np.full((17, 3), np.inf),
-                                  np.linspace(0, 1, 17)[:, None] * (0, 0, 1.0)])
+@pytest.mark.parametrize(
+    "pose",
+    [
+        np.zeros((17, 3)),
+        np.full((17, 3), np.nan),
+        np.full((17, 3), np.inf),
+        np.linspace(0, 1, 17)[:, None] * (0, 0, 1.0),
+    ],
+)
 def test_what_is_no_person_gives_no_nan(pose):
     frames = joint_frames(pose)
     assert not frames.determined[0]

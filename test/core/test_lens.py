@@ -18,15 +18,18 @@ def directions(widest_deg: float, count: int = 500) -> np.ndarray:
     return np.stack((np.sin(off) * np.cos(around), np.sin(off) * np.sin(around), np.cos(off)), axis=-1)
 
 
-@pytest.mark.parametrize("lens", [
-    WIDE, Lens("rational_polynomial", (0.5, -0.2, 0.001, 0.0004, 0.05, 0.8, -0.1, 0.02)),
-    Lens("rational_polynomial", (0.1, -0.05, 1e-3, 1e-3, 0.0, 0.1, 0.0, 0.0, 1e-3, -1e-3, 1e-3, 0.0, 0.01, -0.02)),
-])
+@pytest.mark.parametrize(
+    "lens",
+    [
+        WIDE,
+        Lens("rational_polynomial", (0.5, -0.2, 0.001, 0.0004, 0.05, 0.8, -0.1, 0.02)),
+        Lens("rational_polynomial", (0.1, -0.05, 1e-3, 1e-3, 0.0, 0.1, 0.0, 0.0, 1e-3, -1e-3, 1e-3, 0.0, 0.01, -0.02)),
+    ],
+)
 def test_a_pinhole_is_opencvs_and_comes_back(lens):
     rays = directions(35)
     plane = lens.distort(rays)
-    theirs = cv2.projectPoints(
-        rays[:, None], np.zeros(3), np.zeros(3), np.eye(3), np.array(lens.coefficients))[0][:, 0]
+    theirs = cv2.projectPoints(rays[:, None], np.zeros(3), np.zeros(3), np.eye(3), np.array(lens.coefficients))[0][:, 0]
     np.testing.assert_allclose(plane, theirs, atol=1e-12)
     np.testing.assert_allclose(lens.undistort(plane), rays, atol=1e-7)
 
@@ -65,7 +68,8 @@ def test_where_opencvs_iteration_finds_nothing_there_is_nothing():
     plane = np.array(((0.70, 0.48),))
     theirs = cv2.undistortPoints(plane[None], np.eye(3), np.array(FOLDING.coefficients))[0]
     back = cv2.projectPoints(
-        np.append(theirs, 1.0).reshape(1, 1, 3), np.zeros(3), np.zeros(3), np.eye(3), np.array(FOLDING.coefficients))[0]
+        np.append(theirs, 1.0).reshape(1, 1, 3), np.zeros(3), np.zeros(3), np.eye(3), np.array(FOLDING.coefficients)
+    )[0]
     assert np.linalg.norm(back - plane) > 0.05  # it answers all the same
     assert np.isnan(FOLDING.undistort(plane)).all()
 
@@ -84,23 +88,28 @@ def test_property_a_ray_either_projects_back_or_is_missing():
         np.testing.assert_allclose(np.linalg.norm(rays[known], axis=-1), 1.0)
 
 
-@pytest.mark.parametrize(("model", "coefficients", "expected"), [
-    ("", (0.1, 0.2, 0.0, 0.0), ("plumb_bob", (0.1, 0.2, 0.0, 0.0))),
-    ("radtan", (0.1, 0.2, 0.0, 0.0), ("plumb_bob", (0.1, 0.2, 0.0, 0.0))),
-    ("none", (), ("plumb_bob", ())),
-    ("NONE", (0.0,) * 5, ("plumb_bob", ())),
-    ("pinhole", (0.0,) * 5, ("plumb_bob", ())),
-    ("fisheye", (0.1, 0.0, 0.0, 0.0), ("equidistant", (0.1, 0.0, 0.0, 0.0))),
-    ("equidistant", (0.1, 0.0, 0.0, 0.0, 0.0), ("equidistant", (0.1, 0.0, 0.0, 0.0))),
-    ("equidistant", (0.0,) * 4, ("equidistant", ())),
-])
+@pytest.mark.parametrize(
+    ("model", "coefficients", "expected"),
+    [
+        ("", (0.1, 0.2, 0.0, 0.0), ("plumb_bob", (0.1, 0.2, 0.0, 0.0))),
+        ("radtan", (0.1, 0.2, 0.0, 0.0), ("plumb_bob", (0.1, 0.2, 0.0, 0.0))),
+        ("none", (), ("plumb_bob", ())),
+        ("NONE", (0.0,) * 5, ("plumb_bob", ())),
+        ("pinhole", (0.0,) * 5, ("plumb_bob", ())),
+        ("fisheye", (0.1, 0.0, 0.0, 0.0), ("equidistant", (0.1, 0.0, 0.0, 0.0))),
+        ("equidistant", (0.1, 0.0, 0.0, 0.0, 0.0), ("equidistant", (0.1, 0.0, 0.0, 0.0))),
+        ("equidistant", (0.0,) * 4, ("equidistant", ())),
+    ],
+)
 def test_other_names_of_the_models(model, coefficients, expected):
     lens = Lens(model, coefficients)
     assert (lens.model, lens.coefficients) == expected
 
 
-@pytest.mark.parametrize(("model", "coefficients"), [
-    ("pinhole", (0.1, 0.0, 0.0, 0.0)), ("omni", (1.0,)), ("plumb_bob", (0.1,)), ("equidistant", (0.1,) * 5)])
+@pytest.mark.parametrize(
+    ("model", "coefficients"),
+    [("pinhole", (0.1, 0.0, 0.0, 0.0)), ("omni", (1.0,)), ("plumb_bob", (0.1,)), ("equidistant", (0.1,) * 5)],
+)
 def test_unusable_models_are_refused(model, coefficients):
     with pytest.raises(UserError, match="expected"):
         Lens(model, coefficients)

@@ -10,8 +10,14 @@ from nanohtnet_ros.core.window import Window
 from factories import STANDING_M, FakeSession
 
 CARD = {
-    "window_length": 9, "frame_rate_hz": 50.0, "output_offsets": [-2, -1, 0], "look_ahead": 0, "skeleton": "h36m_17",
-    "focal_norm": 2.29, "metrics": {}, "training": {},
+    "window_length": 9,
+    "frame_rate_hz": 50.0,
+    "output_offsets": [-2, -1, 0],
+    "look_ahead": 0,
+    "skeleton": "h36m_17",
+    "focal_norm": 2.29,
+    "metrics": {},
+    "training": {},
 }
 
 
@@ -62,12 +68,15 @@ def test_the_newest_output_is_taken_wherever_it_is(tmp_path):
     assert (pose.joints_rel_m[1:] == 0.0).all()
 
 
-@pytest.mark.parametrize(("changes", "message"), [
-    ({"skeleton": "coco_17"}, "expected 'h36m_17'"),
-    ({"window_length": None}, "no field 'window_length'"),
-    ({"output_offsets": "newest"}, "no model card"),
-    ({"frame_rate_hz": 0.0}, "must be positive"),
-])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"skeleton": "coco_17"}, "expected 'h36m_17'"),
+        ({"window_length": None}, "no field 'window_length'"),
+        ({"output_offsets": "newest"}, "no model card"),
+        ({"frame_rate_hz": 0.0}, "must be positive"),
+    ],
+)
 def test_bad_cards_are_refused(tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         card(tmp_path, **changes)
@@ -107,8 +116,10 @@ class Numbered(FakeSession):
         return out
 
 
-@pytest.mark.parametrize(("look_ahead_s", "output", "taken_s"), [
-    (0.0, 3, 0.0), (0.01, 3, 0.0), (0.03, 2, 0.04), (0.05, 2, 0.04), (0.07, 1, 0.08), (9.0, 0, 0.12)])
+@pytest.mark.parametrize(
+    ("look_ahead_s", "output", "taken_s"),
+    [(0.0, 3, 0.0), (0.01, 3, 0.0), (0.03, 2, 0.04), (0.05, 2, 0.04), (0.07, 1, 0.08), (9.0, 0, 0.12)],
+)
 def test_the_nearest_output_is_taken_with_its_own_stamp(tmp_path, look_ahead_s, output, taken_s):
     lifter = WindowLifter(Numbered(outputs=4), card(tmp_path, output_offsets=[-6, -4, -2, 0]), look_ahead_s)
     (pose,) = lifter.lift([window(stamp_ns=10**9)])
@@ -141,12 +152,15 @@ def test_confidence_falls_with_the_expected_error():
     np.testing.assert_allclose(confidence_of_error(np.array([0.0, 0.05, 0.1, 0.3])), [1.0, 0.8, 0.5, 0.1])
 
 
-@pytest.mark.parametrize(("changes", "look_ahead_s", "message"), [
-    ({}, -0.1, "look_ahead_s is -0.1, expected 0 or more"),
-    ({}, float("nan"), "look_ahead_s is nan"),
-    ({"output_offsets": [-2, -1, 0], "look_ahead": 3}, 0.0, "one of them at -3 or below"),
-    ({"output_offsets": [0, 1, 2]}, 0.0, "expected outputs at 0 or below"),
-])
+@pytest.mark.parametrize(
+    ("changes", "look_ahead_s", "message"),
+    [
+        ({}, -0.1, "look_ahead_s is -0.1, expected 0 or more"),
+        ({}, float("nan"), "look_ahead_s is nan"),
+        ({"output_offsets": [-2, -1, 0], "look_ahead": 3}, 0.0, "one of them at -3 or below"),
+        ({"output_offsets": [0, 1, 2]}, 0.0, "expected outputs at 0 or below"),
+    ],
+)
 def test_look_aheads_that_cannot_be(tmp_path, changes, look_ahead_s, message):
     with pytest.raises(ValueError, match=message):
         WindowLifter(FakeSession(), card(tmp_path, **changes), look_ahead_s)

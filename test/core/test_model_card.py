@@ -17,7 +17,7 @@ def test_no_card_ends_in_a_traceback(tmp_path):
     whole, content, rng = CARD.read_bytes(), json.loads(CARD.read_text()), random.Random(0)
     cards = [json.dumps({**content, key: value}).encode() for key in content for value in VALUES]
     cards += [json.dumps({k: v for k, v in content.items() if k != key}).encode() for key in content]
-    cards += [json.dumps(value).encode() for value in VALUES] + [whole[:rng.randrange(len(whole))] for _ in range(50)]
+    cards += [json.dumps(value).encode() for value in VALUES] + [whole[: rng.randrange(len(whole))] for _ in range(50)]
     for _ in range(100):
         damaged = bytearray(whole)
         for _ in range(3):

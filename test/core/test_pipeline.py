@@ -156,8 +156,9 @@ def test_a_person_who_walks_past_a_fisheye_is_turned_to_within_one_window():
     for i in range(len(roots)):
         (person,) = pipeline.step(IMAGE, ns(1 + i / 50), FISHEYE)
     assert person.track_id == 1 and not np.array_equal(
-        pipeline.lifter._views[ONLY_CAMERA].tracks[1].view_from_camera, np.eye(3))
-    x = session.batches[-1][0, -len(roots):, 0, 0]
+        pipeline.lifter._views[ONLY_CAMERA].tracks[1].view_from_camera, np.eye(3)
+    )
+    x = session.batches[-1][0, -len(roots) :, 0, 0]
     assert np.isfinite(session.batches[-1]).all() and (np.abs(np.diff(x)) > 0.02).all()  # all frames, none restarted
 
 
@@ -306,8 +307,10 @@ def test_of_a_person_cut_at_the_waist_only_what_is_seen_is_published(make_keypoi
 
 
 LENSES = (
-    Camera(640, 480, 600.0, 600.0, 319.5, 239.5), FISHEYE,
-    Camera(640, 480, 420.0, 420.0, 319.5, 239.5, "plumb_bob", (-0.4, 0.0, 0.0, 0.0)))
+    Camera(640, 480, 600.0, 600.0, 319.5, 239.5),
+    FISHEYE,
+    Camera(640, 480, 420.0, 420.0, 319.5, 239.5, "plumb_bob", (-0.4, 0.0, 0.0, 0.0)),
+)
 
 
 @pytest.mark.parametrize("lens", LENSES, ids=["pinhole", "fisheye", "folding"])

@@ -26,12 +26,20 @@ def cameras(draw) -> Camera:
     width, height = draw(st.sampled_from([(320, 240), (640, 480), (1280, 720), (1920, 1080)]))
     focal = 0.5 * width / np.tan(np.radians(draw(st.floats(30.0, 75.0)) / 2))
     shift = st.floats(-0.05, 0.05)
-    model, coefficients = draw(st.sampled_from([
-        ("plumb_bob", ()), ("plumb_bob", PLUMB_BOB), ("equidistant", EQUIDISTANT)]))
+    model, coefficients = draw(
+        st.sampled_from([("plumb_bob", ()), ("plumb_bob", PLUMB_BOB), ("equidistant", EQUIDISTANT)])
+    )
     strength = draw(st.floats(-0.3, 1.0))
     return Camera(
-        width, height, focal, focal * draw(st.floats(0.97, 1.03)), width * (0.5 + draw(shift)),
-        height * (0.5 + draw(shift)), model, tuple(strength * c for c in coefficients))
+        width,
+        height,
+        focal,
+        focal * draw(st.floats(0.97, 1.03)),
+        width * (0.5 + draw(shift)),
+        height * (0.5 + draw(shift)),
+        model,
+        tuple(strength * c for c in coefficients),
+    )
 
 
 @given(cameras(), st.integers(0, 2**32 - 1))
@@ -59,7 +67,8 @@ def test_scaling_the_image_changes_no_ray(camera, factor):
     points_m = STANDING_M + (0.0, 0.0, 4.0)
     scaled = camera.scaled_to(width, height)
     np.testing.assert_allclose(
-        scaled.normalise(scaled.project(points_m)), camera.normalise(camera.project(points_m)), atol=1e-4 * FOCAL_NORM)
+        scaled.normalise(scaled.project(points_m)), camera.normalise(camera.project(points_m)), atol=1e-4 * FOCAL_NORM
+    )
 
 
 STEPS_NS = st.lists(st.integers(-NS_PER_S, NS_PER_S), min_size=1, max_size=60)
@@ -105,7 +114,7 @@ def scenes(draw) -> list[tuple[int, list[Keypoints]]]:
     for step_ms in draw(st.lists(st.sampled_from([33, 33, 33, 40, 400, 1500, -50, -5000]), min_size=5, max_size=25)):
         stamp_ns += step_ms * 1_000_000
         people = []
-        for i in rng.permutation(4)[:rng.integers(0, 5)]:
+        for i in rng.permutation(4)[: rng.integers(0, 5)]:
             xy_px = camera.project(STANDING_M + (i - 1.5 + rng.normal(0, 0.2), 0.0, 4.0))
             people.append(Keypoints(xy_px.astype(np.float32), (rng.random(17) < 0.9).astype(np.float32)))
         scene.append((stamp_ns, people))

@@ -21,7 +21,7 @@ def scene(camera):
         half = int(0.04 * camera.fx / root_m[2])
         for joint in USED:
             x, y = np.rint(xy_px[joint]).astype(int)
-            depth[max(0, y - half):y + half + 1, max(0, x - half):x + half + 1] = skin[joint]
+            depth[max(0, y - half) : y + half + 1, max(0, x - half) : x + half + 1] = skin[joint]
         return depth, xy_px
 
     return make

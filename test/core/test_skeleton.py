@@ -86,7 +86,8 @@ def test_coco_people_convert_together_as_one_by_one_and_mirrored():
     for i in range(4):
         np.testing.assert_array_equal(coco_to_h36m(xy[i], confidence[i])[0], joints[i])
     flipped, flipped_sure = coco_to_h36m(
-        ((640, 0) + xy * (-1, 1))[:, COCO_17.flip_order], confidence[:, COCO_17.flip_order])
+        ((640, 0) + xy * (-1, 1))[:, COCO_17.flip_order], confidence[:, COCO_17.flip_order]
+    )
     np.testing.assert_allclose(flipped, ((640, 0) + joints * (-1, 1))[:, H36M_17.flip_order], atol=1e-3)
     np.testing.assert_allclose(flipped_sure, sure[:, H36M_17.flip_order])
 
@@ -101,5 +102,6 @@ def test_a_missing_coco_keypoint_takes_with_it_what_is_made_of_it_and_nothing_el
     assert np.isfinite(joints[sure > 0]).all() and np.abs(joints[sure > 0]).max() < 2000
     # Without the whole trunk nobody knows along which line to move a shoulder: it stays where it was marked.
     np.testing.assert_allclose(
-        joints[H36M_17.joint_names.index("r_shoulder")], xy[COCO_17.joint_names.index("r_shoulder")], rtol=1e-6)
+        joints[H36M_17.joint_names.index("r_shoulder")], xy[COCO_17.joint_names.index("r_shoulder")], rtol=1e-6
+    )
     assert not coco_to_h36m(xy, np.zeros(17))[1].any()

@@ -40,7 +40,7 @@ def filtered(rate_hz: float) -> np.ndarray:
     """The wave, filtered at a frame rate; every 20 ms over 2 s."""
     euro = OneEuro(1.5, 2.0, 1.0)
     out = [euro(wave(i / rate_hz), ns(1 + i / rate_hz)) for i in range(round(2 * rate_hz))]
-    return np.array(out[::round(rate_hz / 50)])
+    return np.array(out[:: round(rate_hz / 50)])
 
 
 class TestOneEuro:

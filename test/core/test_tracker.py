@@ -9,7 +9,8 @@ FRAME_NS = 40_000_000
 
 def ids_over(tracker: Tracker, frames, start: int = 0) -> list[list[int]]:
     return [
-        [track.track_id for track in tracker.update(people, (start + i) * FRAME_NS)] for i, people in enumerate(frames)]
+        [track.track_id for track in tracker.update(people, (start + i) * FRAME_NS)] for i, people in enumerate(frames)
+    ]
 
 
 def test_similarity_is_one_for_itself_and_falls_with_distance(make_keypoints):
@@ -85,7 +86,12 @@ def test_partly_missing_and_empty_detections(make_keypoints):
     half = Keypoints(half.xy_px, np.where(np.arange(17) < 7, 0.0, 1.0))  # only above the hips
     nobody = Keypoints(np.full((17, 2), np.nan), np.zeros(17))
     assert ids_over(Tracker(), [[make_keypoints()], [half], [half], [nobody], [make_keypoints()]]) == [
-        [1], [1], [1], [], [1]]
+        [1],
+        [1],
+        [1],
+        [],
+        [1],
+    ]
 
 
 def test_trackers_can_share_one_numbering(make_keypoints):

@@ -8,8 +8,15 @@ from nanohtnet_ros.core.transforms import move_person, rotation_to_xyzw
 
 from factories import STANDING_M, xyzw_to_rotation
 
-QUATERNIONS = [(0, 0, 0, 1), (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0.5, -0.5, 0.5, 0.5), (0.1, 0.7, -0.7, 0.01),
-               *np.random.default_rng(0).normal(size=(20, 4))]
+QUATERNIONS = [
+    (0, 0, 0, 1),
+    (1, 0, 0, 0),
+    (0, 1, 0, 0),
+    (0, 0, 1, 0),
+    (0.5, -0.5, 0.5, 0.5),
+    (0.1, 0.7, -0.7, 0.01),
+    *np.random.default_rng(0).normal(size=(20, 4)),
+]
 
 
 @pytest.mark.parametrize("xyzw", QUATERNIONS)
@@ -39,8 +46,8 @@ def test_a_person_moves_as_a_whole(make_keypoints):
     xyzw, translation = (0.3, -0.2, 0.5, 0.8), np.array((1.0, -2.0, 0.5))
     moved = move_person(person, xyzw, translation)
     np.testing.assert_allclose(
-        moved.joints_rel_m + moved.root_m,
-        (joints + person.root_m) @ xyzw_to_rotation(xyzw).T + translation, atol=1e-5)
+        moved.joints_rel_m + moved.root_m, (joints + person.root_m) @ xyzw_to_rotation(xyzw).T + translation, atol=1e-5
+    )
     assert moved.joints_rel_m.dtype == np.float32 and np.isnan(moved.joints_rel_m[3]).all()
     assert moved.track_id == 4 and moved.keypoints is person.keypoints
     assert move_person(replace(person, root_m=None), xyzw, translation).root_m is None

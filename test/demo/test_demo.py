@@ -111,7 +111,7 @@ def test_a_users_video_that_is_cut_short(tmp_path, frames):
     """Without ground truth, under a name that YAML and URLs would take for something else."""
     video = write_avi(tmp_path / "Mum's walk 12:30:05.avi", frames)
     content = video.read_bytes()
-    video.write_bytes(content[:int(0.7 * len(content))])
+    video.write_bytes(content[: int(0.7 * len(content))])
     result = nanohtnet("run", str(video), "--out", str(tmp_path / "out"), "--speed", "0.5")
     assert result.returncode == 1 and "Traceback" not in result.stderr
     entry = json.loads((tmp_path / "out" / "report.json").read_text())["clips"]["video"]
@@ -125,7 +125,10 @@ def test_sigterm_ends_a_run_at_once_and_says_what_is_missing(tmp_path, frames):
     video, out = write_avi(tmp_path / "walk.avi", frames), tmp_path / "out"
     process = subprocess.Popen(
         [sys.executable, "-m", "nanohtnet_ros.cli", "run", str(video), "--out", str(out), "--speed", "0.01"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     log = out / "logs" / "video_video_node.log"
     while not (log.is_file() and "source:" in log.read_text()):
         assert process.poll() is None, process.communicate()
@@ -144,7 +147,8 @@ def test_nodes_end_with_a_parent_that_is_killed(tmp_path):
         pytest.skip("only Linux ends children with their parent")
     script = (
         "import sys, time; from pathlib import Path; from nanohtnet_ros.demo.processes import start;"
-        "print(start('marker_node', 'x', Path(sys.argv[1])).pid, flush=True); time.sleep(600)")
+        "print(start('marker_node', 'x', Path(sys.argv[1])).pid, flush=True); time.sleep(600)"
+    )
     parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "log")], stdout=subprocess.PIPE)
     child = Path("/proc") / parent.stdout.readline().decode().strip()
     assert child.is_dir()
@@ -163,11 +167,13 @@ def test_mistakes_are_said_before_anything_starts(tmp_path, frames):
     other = (CLIPS_DIR / "camera.yaml").read_text().replace("image_height: 480", "image_height: 700")
     (tmp_path / "other.yaml").write_text(other)
     for video_name, options, says in (
-            ("none.mp4", {}, "no file or folder"), ("broken.mp4", {}, "convert it to H.264"),
-            ("walk.avi", {"camera_info": tmp_path / "bad.yaml"}, "bad.yaml cannot be used"),
-            ("walk.avi", {"camera_info": tmp_path / "other.yaml"}, "640x700"),
-            ("walk.avi", {"camera_info": tmp_path / "none.yaml"}, "none.yaml cannot be used"),
-            ("walk.avi", {"out": tmp_path}, "lies inside of the output folder")):
+        ("none.mp4", {}, "no file or folder"),
+        ("broken.mp4", {}, "convert it to H.264"),
+        ("walk.avi", {"camera_info": tmp_path / "bad.yaml"}, "bad.yaml cannot be used"),
+        ("walk.avi", {"camera_info": tmp_path / "other.yaml"}, "640x700"),
+        ("walk.avi", {"camera_info": tmp_path / "none.yaml"}, "none.yaml cannot be used"),
+        ("walk.avi", {"out": tmp_path}, "lies inside of the output folder"),
+    ):
         with pytest.raises(UserError, match=re.escape(says)):
             run(tmp_path / video_name, **options)
     missing = nanohtnet("run", str(tmp_path / "none.mp4"))

@@ -20,8 +20,17 @@ from nanohtnet_ros.demo.recorder import FOREVER, PART, Bag, Recorder
 from nanohtnet_ros.demo.scoring import Recording
 from nanohtnet_ros.errors import UserError
 
-QOS = Qos(QosHistory.KEEP_LAST, 10, QosReliability.RELIABLE, QosDurability.VOLATILE, FOREVER, FOREVER,
-          QosLiveliness.AUTOMATIC, FOREVER, False)
+QOS = Qos(
+    QosHistory.KEEP_LAST,
+    10,
+    QosReliability.RELIABLE,
+    QosDurability.VOLATILE,
+    FOREVER,
+    FOREVER,
+    QosLiveliness.AUTOMATIC,
+    FOREVER,
+    False,
+)
 
 
 def image(i: int) -> Image:

@@ -47,8 +47,7 @@ def top_down(tmp_path):
 
     def make(kind: str = "rtmdet", batch="batch", **options):
         pose = models.rtmpose(tmp_path / "pose.onnx", CROP, batch)
-        return open_detector(
-            str(pose), person_detector=str(PERSONS[kind](tmp_path / f"{kind}.onnx")), **options)
+        return open_detector(str(pose), person_detector=str(PERSONS[kind](tmp_path / f"{kind}.onnx")), **options)
 
     return make
 
@@ -141,7 +140,8 @@ def test_boxes_reach_rtmpose_in_one_batch_or_in_several():
         knees = np.array([person.xy_px[2] for person in people])
         np.testing.assert_allclose(knees, np.column_stack((centres, centres + 40)), atol=1e-3)
     limited = RTMPoseDetector(
-        Session(-1), {"simcc_x": "simcc_x", "simcc_y": "simcc_y"}, Persons(), PeopleConfig(max_people=2))
+        Session(-1), {"simcc_x": "simcc_x", "simcc_y": "simcc_y"}, Persons(), PeopleConfig(max_people=2)
+    )
     assert len(limited.detect(image, 0)) == 2
 
 

@@ -62,15 +62,18 @@ def test_what_could_be_anything_must_be_named():
     assert recognise(two, Path("x.onnx"), "keypoints")[0] == "rtmpose"
 
 
-@pytest.mark.parametrize(("session", "family", "says"), [
-    (Session(output0=(1, 84, 8400)), "auto", r"'output0' \(1, 84, 8400\)"),
-    (Session(output0=(1, 84, 8400)), "auto", r"yolo_pose: output0 \(any, 56, any\), or output0 \(any, any, 57\)"),
-    (Session(output0=(1, 84, 8400)), "auto", r"rtmpose: simcc_x \(any, 17\|26\|133, any\) and simcc_y"),
-    (Session((1, 640, 640, 3), output0=(1, 56, 8400)), "auto", r"'images' \(1, 640, 640, 3\)"),
-    (Session(output0=(1, 56, 8400)), "rtmo", r"looks like yolo_pose.*one of these sets of outputs: rtmo: dets"),
-    (Session(dets=(1, -1, 5), labels=(1, -1)), "auto", "looks like rtmdet, which finds boxes"),
-    (Session(), "auto", "is not a known detector of keypoints"),
-])
+@pytest.mark.parametrize(
+    ("session", "family", "says"),
+    [
+        (Session(output0=(1, 84, 8400)), "auto", r"'output0' \(1, 84, 8400\)"),
+        (Session(output0=(1, 84, 8400)), "auto", r"yolo_pose: output0 \(any, 56, any\), or output0 \(any, any, 57\)"),
+        (Session(output0=(1, 84, 8400)), "auto", r"rtmpose: simcc_x \(any, 17\|26\|133, any\) and simcc_y"),
+        (Session((1, 640, 640, 3), output0=(1, 56, 8400)), "auto", r"'images' \(1, 640, 640, 3\)"),
+        (Session(output0=(1, 56, 8400)), "rtmo", r"looks like yolo_pose.*one of these sets of outputs: rtmo: dets"),
+        (Session(dets=(1, -1, 5), labels=(1, -1)), "auto", "looks like rtmdet, which finds boxes"),
+        (Session(), "auto", "is not a known detector of keypoints"),
+    ],
+)
 def test_a_file_of_no_family_gets_a_list_of_what_was_expected(session, family, says):
     with pytest.raises(ValueError, match=says):
         recognise(session, Path("end2end.onnx"), "keypoints", family)
@@ -101,7 +104,10 @@ def test_sizes_that_contradict_each_other_are_refused(tmp_path):
         open_person_detector(str(path), 6, 1)
     graph = models.Graph((192, 256), rgb=True)
     x, y = (models.Rows(17, bins).value(graph) for bins in (192, 512))
-    pose = graph.save(tmp_path / "pose.onnx", simcc_x=(x, (1, 17, 192), models.TensorProto.FLOAT),
-                      simcc_y=(y, (1, 17, 512), models.TensorProto.FLOAT))
+    pose = graph.save(
+        tmp_path / "pose.onnx",
+        simcc_x=(x, (1, 17, 192), models.TensorProto.FLOAT),
+        simcc_y=(y, (1, 17, 512), models.TensorProto.FLOAT),
+    )
     with pytest.raises(ValueError, match="'simcc_x' has 192 bins, expected 384"):
         open_detector(str(pose), person_detector=str(models.yolox_raw(tmp_path / "persons.onnx")))

@@ -69,7 +69,7 @@ def test_a_round_takes_no_longer_than_stated(round_s, period_s):
     wanted = set(tiles(640, 480, looks))
     seen = looked_at(Search(round_s), 3 * looks, period_s=period_s)
     for start in (0, 7, looks):  # from whenever somebody comes in
-        assert wanted <= set(seen[start:start + looks])
+        assert wanted <= set(seen[start : start + looks])
 
 
 def test_the_whole_image_is_looked_at_first_and_often():

@@ -9,13 +9,16 @@ from nanohtnet_ros.model.nanohtnet import Attention, ModulatedGraphConv, NanoHTN
 from nanohtnet_ros.model.temporal_conv import TemporalConv, TemporalConvConfig
 
 
-@pytest.mark.parametrize(("module", "shape", "expected"), [
-    (nn.Linear(5, 7), (1, 5), 5 * 7),
-    (nn.Linear(5, 7, bias=False), (4, 3, 5), 4 * 3 * 5 * 7),
-    (nn.Conv1d(6, 8, 3, stride=3), (2, 6, 9), 2 * 3 * 3 * 6 * 8),
-    (Attention(16, 4, 0.0), (2, 5, 16), 2 * (5 * 16 * 48 + 4 * 5 * 5 * 4 * 2 + 5 * 16 * 16)),
-    (ModulatedGraphConv(3, 4, skeleton_adjacency()), (2, 17, 3), 2 * 2 * (17 * 3 * 4 + 17 * 17 * 4)),
-])
+@pytest.mark.parametrize(
+    ("module", "shape", "expected"),
+    [
+        (nn.Linear(5, 7), (1, 5), 5 * 7),
+        (nn.Linear(5, 7, bias=False), (4, 3, 5), 4 * 3 * 5 * 7),
+        (nn.Conv1d(6, 8, 3, stride=3), (2, 6, 9), 2 * 3 * 3 * 6 * 8),
+        (Attention(16, 4, 0.0), (2, 5, 16), 2 * (5 * 16 * 48 + 4 * 5 * 5 * 4 * 2 + 5 * 16 * 16)),
+        (ModulatedGraphConv(3, 4, skeleton_adjacency()), (2, 17, 3), 2 * 2 * (17 * 3 * 4 + 17 * 17 * 4)),
+    ],
+)
 def test_counts_by_hand(module, shape, expected):
     assert multiply_adds(module, torch.randn(shape)) == expected
 

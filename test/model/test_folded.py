@@ -17,10 +17,18 @@ def shaken(module: torch.nn.Module) -> torch.nn.Module:
     return module.eval()
 
 
-@pytest.mark.parametrize("flags", [
-    {}, {"swap_arm_tokens": True}, {"person_view": True}, {"zero_root": True}, {"uncertainty": True},
-    {"person_view": True, "zero_root": True, "uncertainty": True, "output_offsets": (-8, -6, -4, -2, 0)},
-    {"channels": 48, "layers": 1, "joint_features": 3, "kept_frames": 2, "window_length": 9}])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {},
+        {"swap_arm_tokens": True},
+        {"person_view": True},
+        {"zero_root": True},
+        {"uncertainty": True},
+        {"person_view": True, "zero_root": True, "uncertainty": True, "output_offsets": (-8, -6, -4, -2, 0)},
+        {"channels": 48, "layers": 1, "joint_features": 3, "kept_frames": 2, "window_length": 9},
+    ],
+)
 def test_folding_changes_nothing(flags):
     model = shaken(NanoHTNet(NanoHTNetConfig(**{**SMALL, **flags})))
     folded = FoldedNanoHTNet(model)

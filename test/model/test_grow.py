@@ -9,7 +9,8 @@ from nanohtnet_ros.model.grow import grow
 from nanohtnet_ros.model.nanohtnet import NanoHTNet, NanoHTNetConfig
 
 SMALL = NanoHTNetConfig(
-    window_length=9, kept_frames=3, channels=48, layers=2, mlp_hidden=32, gcn_hidden=32, output_offsets=(-2, -1, 0))
+    window_length=9, kept_frames=3, channels=48, layers=2, mlp_hidden=32, gcn_hidden=32, output_offsets=(-2, -1, 0)
+)
 LARGE = replace(SMALL, window_length=27, kept_frames=9, output_offsets=tuple(range(-8, 1)), drop_path=(0.0, 0.2))
 
 
@@ -44,7 +45,8 @@ def test_a_motionless_person_s_lowest_token_is_the_same(trained):
         return (model.tem_patch_embed(low) + model.tem_pos_embed)[:, 0]
 
     np.testing.assert_allclose(
-        lowest(large, still).detach(), lowest(trained, still[:, -9:]).detach(), rtol=1e-4, atol=1e-5)
+        lowest(large, still).detach(), lowest(trained, still[:, -9:]).detach(), rtol=1e-4, atol=1e-5
+    )
 
 
 def test_the_grown_network_can_be_trained(trained):

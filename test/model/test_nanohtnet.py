@@ -16,8 +16,9 @@ from nanohtnet_ros.model.nanohtnet import (
     skeleton_adjacency,
 )
 
-SMALL = NanoHTNetConfig(window_length=27, kept_frames=5, channels=48, layers=2, mlp_hidden=20, gcn_hidden=24,
-                        joint_features=4)
+SMALL = NanoHTNetConfig(
+    window_length=27, kept_frames=5, channels=48, layers=2, mlp_hidden=20, gcn_hidden=24, joint_features=4
+)
 
 
 def scrambled(config: NanoHTNetConfig = SMALL, seed: int = 0) -> NanoHTNet:
@@ -111,14 +112,17 @@ def test_our_checkpoints_keep_their_configuration(tmp_path):
     assert torch.equal(loaded(x), model(x))
 
 
-@pytest.mark.parametrize(("spoil", "message"), [
-    (lambda s: s.pop("fcn_spa.bias"), "missing 'fcn_spa.bias'"),
-    (lambda s: s.update(extra=torch.zeros(1)), "unexpected 'extra'"),
-    (lambda s: s.update({"fc.bias": torch.zeros(4)}), r"'fc.bias' has shape \(4,\), expected \(3,\)"),
-    (lambda s: s.pop("patch_embed.weight"), "no tensor 'patch_embed.weight'"),
-    (lambda s: s.update({"Transformer.blocks.1.lgc.gcn1.W": torch.zeros(2, 3, 3)}), "blocks.1.lgc.gcn1.W"),
-    (lambda s: s.update(epoch=3), "epoch: not tensors"),
-])
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda s: s.pop("fcn_spa.bias"), "missing 'fcn_spa.bias'"),
+        (lambda s: s.update(extra=torch.zeros(1)), "unexpected 'extra'"),
+        (lambda s: s.update({"fc.bias": torch.zeros(4)}), r"'fc.bias' has shape \(4,\), expected \(3,\)"),
+        (lambda s: s.pop("patch_embed.weight"), "no tensor 'patch_embed.weight'"),
+        (lambda s: s.update({"Transformer.blocks.1.lgc.gcn1.W": torch.zeros(2, 3, 3)}), "blocks.1.lgc.gcn1.W"),
+        (lambda s: s.update(epoch=3), "epoch: not tensors"),
+    ],
+)
 def test_loading_is_strict_and_names_the_tensor(tmp_path, spoil, message):
     state = dict(scrambled().state_dict())
     spoil(state)
@@ -144,10 +148,13 @@ def test_files_that_are_no_checkpoints(tmp_path):
     assert not (tmp_path / "touched").exists()
 
 
-@pytest.mark.parametrize(("sizes", "message"), [
-    ({"channels": 50}, "multiple of 48"),
-    ({"kept_frames": 300}, "expected 1 to window_length"),
-])
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"channels": 50}, "multiple of 48"),
+        ({"kept_frames": 300}, "expected 1 to window_length"),
+    ],
+)
 def test_impossible_sizes_are_refused(sizes, message):
     with pytest.raises(ValueError, match=message):
         NanoHTNetConfig(**sizes)

@@ -53,8 +53,7 @@ def test_info_nce_against_loops(rng):
     allowed = torch.rand(4, 10, generator=rng) < 0.6
     losses = []
     for b in range(4):
-        wrong = sum(
-            math.exp(float(query[b] @ bank[k]) / 0.2) for k in range(10) if allowed[b, k])
+        wrong = sum(math.exp(float(query[b] @ bank[k]) / 0.2) for k in range(10) if allowed[b, k])
         for p in range(3):
             right = math.exp(float(query[b] @ positives[p, b]) / 0.2)
             losses.append(-math.log(right / (right + wrong)))
@@ -207,8 +206,8 @@ def test_the_bank_never_gives_a_query_its_own_moment(seed):
         for b in range(count):
             given = sorted(tuple(key) for key in bank.keys[allowed[b]].long().tolist())
             wanted = sorted(
-                (s, f) for s, f in history[-size:]
-                if s != sequence[b] or abs(f - int(frame[b])) > exclusion)
+                (s, f) for s, f in history[-size:] if s != sequence[b] or abs(f - int(frame[b])) > exclusion
+            )
             assert given == wanted
         bank.put(torch.stack((sequence, frame), dim=1).float(), sequence, frame)
         history += zip(sequence.tolist(), frame.tolist(), strict=True)
@@ -220,14 +219,17 @@ def test_a_step_too_large_for_the_bank_is_refused(rng):
         MemoryBank(4, 2).put(unit(rng, 5, 2), torch.zeros(5).long(), torch.zeros(5).long())
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"views": 1}, "views is 1, expected 2 or more"),
-    ({"momentum_encoders": "own"}, "expected 'shared' or 'per_view'"),
-    ({"momentum": 1.0}, "momentum is 1.0"),
-    ({"bank_size": 0}, "bank_size is 0"),
-    ({"exclusion_frames": -1}, "exclusion_frames is -1"),
-    ({"temperature": 0.0}, "temperature is 0.0"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"views": 1}, "views is 1, expected 2 or more"),
+        ({"momentum_encoders": "own"}, "expected 'shared' or 'per_view'"),
+        ({"momentum": 1.0}, "momentum is 1.0"),
+        ({"bank_size": 0}, "bank_size is 0"),
+        ({"exclusion_frames": -1}, "exclusion_frames is -1"),
+        ({"temperature": 0.0}, "temperature is 0.0"),
+    ],
+)
 def test_impossible_settings_are_refused(change, message):
     with pytest.raises(ValueError, match=message):
         PoseCLRConfig(**change)

@@ -78,15 +78,17 @@ def test_person_view_and_zero_root_are_those_of_nanohtnet():
     torch.testing.assert_close(out, look_back(inside, rotation))
 
 
-@pytest.mark.parametrize(("sizes", "message"), [
-    ({"kernel_sizes": (3, 3)}, "product is 9, expected window_length = 27"),
-    ({"kept_frames": 28}, "expected 1 to window_length = 27"),
-    ({"kept_frames": 2}, "expected 2 ascending frames"),
-    ({"kept_frames": 2, "output_offsets": (0, -1)}, "expected 2 ascending frames"),
-    ({"output_offsets": (1,)}, "-26 to 0"),
-    ({"output_offsets": (-27,)}, "-26 to 0"),
-])
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"kernel_sizes": (3, 3)}, "product is 9, expected window_length = 27"),
+        ({"kept_frames": 28}, "expected 1 to window_length = 27"),
+        ({"kept_frames": 2}, "expected 2 ascending frames"),
+        ({"kept_frames": 2, "output_offsets": (0, -1)}, "expected 2 ascending frames"),
+        ({"output_offsets": (1,)}, "-26 to 0"),
+        ({"output_offsets": (-27,)}, "-26 to 0"),
+    ],
+)
 def test_impossible_sizes_are_refused(sizes, message):
     with pytest.raises(ValueError, match=message):
         TemporalConvConfig(**{**SMALL, **sizes})
-

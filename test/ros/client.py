@@ -27,11 +27,21 @@ class Client(Node):
         self.say("image", msg, [])
 
     def on_3d(self, msg):
-        self.say("3d", msg, [{
-            "id": s.track_id, "age": s.track_age, "root": [s.root.x, s.root.y, s.root.z], "valid": s.root_valid,
-            "head": [s.joints[Skeleton3D.HEAD].y, float(s.confidence[Skeleton3D.HEAD])],
-            "hip": [s.joints[Skeleton3D.HIP].x, s.joints[Skeleton3D.HIP].y, s.joints[Skeleton3D.HIP].z],
-        } for s in msg.skeletons])
+        self.say(
+            "3d",
+            msg,
+            [
+                {
+                    "id": s.track_id,
+                    "age": s.track_age,
+                    "root": [s.root.x, s.root.y, s.root.z],
+                    "valid": s.root_valid,
+                    "head": [s.joints[Skeleton3D.HEAD].y, float(s.confidence[Skeleton3D.HEAD])],
+                    "hip": [s.joints[Skeleton3D.HIP].x, s.joints[Skeleton3D.HIP].y, s.joints[Skeleton3D.HIP].z],
+                }
+                for s in msg.skeletons
+            ],
+        )
 
     def on_2d(self, msg):
         self.say("2d", msg, [{"id": s.track_id, "x": float(s.x[0]), "y": float(s.y[0])} for s in msg.skeletons])

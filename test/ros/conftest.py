@@ -74,8 +74,11 @@ class Processes:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        bad = [(process.args[1:3], process.returncode) for process in self._running
-               if process.returncode < 0 and process.returncode != -signal.SIGINT]
+        bad = [
+            (process.args[1:3], process.returncode)
+            for process in self._running
+            if process.returncode < 0 and process.returncode != -signal.SIGINT
+        ]
         logs = "\n".join(self.log_of(process) for process in self._running)
         assert not bad, f"ended by signals: {bad}\n{logs}"
 
@@ -142,8 +145,11 @@ class Peer:
 
         def latest(node: str) -> str:
             statuses = [s for m in list(messages) for s in m.status if s.name.startswith(f"{node}:")]
-            return f"{statuses[-1].message}\n" + "\n".join(f"{v.key}={v.value}" for v in statuses[-1].values) \
-                if statuses else ""
+            return (
+                f"{statuses[-1].message}\n" + "\n".join(f"{v.key}={v.value}" for v in statuses[-1].values)
+                if statuses
+                else ""
+            )
 
         return latest
 
@@ -226,7 +232,8 @@ class RunningNode:
     def says_no_more(self, text: str) -> None:
         """Wait until the diagnostics do not contain this."""
         wait_for(
-            lambda: self.diagnostics() and text not in self.diagnostics(), lambda: f"no '{text}': {self.diagnostics()}")
+            lambda: self.diagnostics() and text not in self.diagnostics(), lambda: f"no '{text}': {self.diagnostics()}"
+        )
 
     def change(self, transition: int | str) -> bool:
         """Ask for a lifecycle transition, by its number or label, and get whether it was made."""

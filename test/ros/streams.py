@@ -66,5 +66,10 @@ def random_image(chance: random.Random) -> Image:
     step = chance.choice((0, 1, width, 2 * width, 3 * width, 6 * width, 2**32 - 1)) % 2**32
     size = chance.choice((0, 1, step * height, step * height + 1, step * height * 3 // 2))
     return Image(
-        width=width, height=height, step=step, encoding=chance.choice(encodings),
-        is_bigendian=chance.choice((0, 1, 255)), data=array.array("B", chance.randbytes(min(size, 50_000))))
+        width=width,
+        height=height,
+        step=step,
+        encoding=chance.choice(encodings),
+        is_bigendian=chance.choice((0, 1, 255)),
+        data=array.array("B", chance.randbytes(min(size, 50_000))),
+    )

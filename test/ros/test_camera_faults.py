@@ -50,7 +50,8 @@ def test_a_publisher_that_cannot_be_heard_is_named_with_the_remedy(start_pose, p
         publisher = peer.node.create_publisher(Image, "image", BEST_EFFORT)
         pose.says(
             "QoS of input: a publisher of /image cannot be heard, its RELIABILITY is less than asked for",
-            "the parameter qos_overrides./image.subscription.reliability")
+            "the parameter qos_overrides./image.subscription.reliability",
+        )
         peer.node.destroy_publisher(publisher)
         pose.says("QoS of input=all publishers are heard")
     assert "cannot be heard" not in pose.diagnostics()
@@ -84,8 +85,10 @@ def test_compressed_images_and_corrupted_ones(start_pose, peer, wait_for, pictur
     good = jpeg(picture, 1000 + 0.04 * (sent + 1))
     noise = np.random.default_rng(0).integers(0, 256, 5000, np.uint8).tobytes()
     for data, says in (
-            (bytes(good.data)[:3000], "ends before its end marker"), (noise, "are no whole image"),
-            (b"", "has 0 bytes")):
+        (bytes(good.data)[:3000], "ends before its end marker"),
+        (noise, "are no whole image"),
+        (b"", "has 0 bytes"),
+    ):
         bad = jpeg(picture, 1000 + 0.04 * (sent := sent + 1))
         bad.data = array.array("B", data)
         peer.publish("image/compressed", bad)
@@ -114,8 +117,7 @@ def test_the_resolution_changes_under_one_calibration(pose, picture):
 def test_a_bag_of_two_people_that_loops(pose):
     """Every round is as the first one, with people of its own."""
     frames = frames_of("rendered_two", 50)[::5]
-    rounds = [
-        [pose.send_and_wait(image(frame, 1000 + i / 5)) for i, frame in enumerate(frames)] for _ in range(3)]
+    rounds = [[pose.send_and_wait(image(frame, 1000 + i / 5)) for i, frame in enumerate(frames)] for _ in range(3)]
     assert max(len(a.skeletons) for a in rounds[0]) == 2
     ids = [{s.track_id for a in arrays for s in a.skeletons} for arrays in rounds]
     assert not (ids[0] & ids[1] or ids[1] & ids[2] or ids[0] & ids[2])
@@ -133,8 +135,7 @@ def test_the_simulated_clock_jumps_and_stands_still(start_pose, peer, wait_for, 
     ids = []
     for now in (1000.0, 4600.0, 100.0):
         peer.keep_publishing("/clock", Clock(clock=header(now).stamp))
-        wait_for(
-            lambda now=now: diagnostics and stamp_ns(diagnostics[-1].header) == now * 1e9, "the clock's time")
+        wait_for(lambda now=now: diagnostics and stamp_ns(diagnostics[-1].header) == now * 1e9, "the clock's time")
         arrays = [pose.send_and_wait(image(picture, now + i / 25)) for i in range(3)]
         assert [stamp_ns(a.header) for a in arrays] == [round((now + i / 25) * 1e9) for i in range(3)]
         assert len({s.track_id for a in arrays for s in a.skeletons}) == 1

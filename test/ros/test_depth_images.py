@@ -28,8 +28,13 @@ def message(depth_m=DEPTH_M, encoding="16UC1", padding=0, big_endian=False, stam
     nanoseconds = round(stamp_s * NS_PER_S)
     return Image(
         header=Header(stamp=Time(sec=nanoseconds // NS_PER_S, nanosec=nanoseconds % NS_PER_S)),
-        height=pixels.shape[0], width=pixels.shape[1], encoding=encoding, is_bigendian=int(big_endian),
-        step=rows.shape[1], data=array.array("B", rows.tobytes()))
+        height=pixels.shape[0],
+        width=pixels.shape[1],
+        encoding=encoding,
+        is_bigendian=int(big_endian),
+        step=rows.shape[1],
+        data=array.array("B", rows.tobytes()),
+    )
 
 
 @pytest.mark.parametrize("encoding", KINDS)
@@ -41,13 +46,12 @@ def test_every_layout_gives_the_same_metres(encoding, padding, big_endian):
     np.testing.assert_allclose(out, DEPTH_M, atol=1e-6)
 
 
-@pytest.mark.parametrize(("encoding", "nothing"), [
-    ("16UC1", [0.0]), ("32FC1", [np.nan, np.inf, -np.inf, 0.0, -1.0])])
+@pytest.mark.parametrize(("encoding", "nothing"), [("16UC1", [0.0]), ("32FC1", [np.nan, np.inf, -np.inf, 0.0, -1.0])])
 def test_what_was_not_measured_is_nan(encoding, nothing):
     depth = DEPTH_M.copy()
-    depth[0, :len(nothing)] = nothing
+    depth[0, : len(nothing)] = nothing
     out = depth_from_msg(message(depth, encoding))
-    assert np.isnan(out[0, :len(nothing)]).all() and np.isfinite(out).sum() == out.size - len(nothing)
+    assert np.isnan(out[0, : len(nothing)]).all() and np.isfinite(out).sum() == out.size - len(nothing)
 
 
 def test_the_farthest_and_the_nearest_number():
@@ -62,14 +66,17 @@ def spoilt(**changes) -> Image:
     return msg
 
 
-@pytest.mark.parametrize(("msg", "words"), [
-    (spoilt(encoding="bgr8"), "encoding is 'bgr8', expected 16UC1 .millimetres. or 32FC1"),
-    (spoilt(encoding=""), "encoding is ''"),
-    (spoilt(width=0), "0x5 pixels"),
-    (spoilt(height=50), "expected step . height"),
-    (spoilt(step=13), "step is 13 bytes, expected at least width . channels . bytes = 14"),
-    (spoilt(encoding="32FC1"), "step is 14 bytes, expected at least width . channels . bytes = 28"),
-])
+@pytest.mark.parametrize(
+    ("msg", "words"),
+    [
+        (spoilt(encoding="bgr8"), "encoding is 'bgr8', expected 16UC1 .millimetres. or 32FC1"),
+        (spoilt(encoding=""), "encoding is ''"),
+        (spoilt(width=0), "0x5 pixels"),
+        (spoilt(height=50), "expected step . height"),
+        (spoilt(step=13), "step is 13 bytes, expected at least width . channels . bytes = 14"),
+        (spoilt(encoding="32FC1"), "step is 14 bytes, expected at least width . channels . bytes = 28"),
+    ],
+)
 def test_a_broken_message_is_refused_with_its_reason(msg, words):
     with pytest.raises(ImageError, match=words):
         depth_from_msg(msg)

@@ -21,9 +21,11 @@ TOP_DOWN_PIXEL = 2.0 * 1.25 * 144 / 256  # and of the crop of the box that they 
 
 
 def top_down(folder, **persons) -> dict[str, str]:
-    (make, options), = persons.values()
-    return {"detector": models.rtmpose(folder / "pose.onnx"),
-            "person_detector": make(folder / f"{next(iter(persons))}.onnx", **options)}
+    ((make, options),) = persons.values()
+    return {
+        "detector": models.rtmpose(folder / "pose.onnx"),
+        "person_detector": make(folder / f"{next(iter(persons))}.onnx", **options),
+    }
 
 
 FAMILIES = {
@@ -33,7 +35,10 @@ FAMILIES = {
     "rtmo": (lambda f: {"detector": models.rtmo(f / "end2end.onnx")}, "rtmo", 0.05),
     "yolo11-pose": (lambda f: {"detector": models.yolo_pose(f / "yolo11n-pose.onnx")}, "yolo_pose", 0.05),
     "yolo26-pose": (
-        lambda f: {"detector": models.yolo_pose(f / "yolo26n-pose.onnx", end_to_end=True)}, "yolo_pose", 0.05),
+        lambda f: {"detector": models.yolo_pose(f / "yolo26n-pose.onnx", end_to_end=True)},
+        "yolo_pose",
+        0.05,
+    ),
 }
 
 
@@ -47,8 +52,10 @@ def image(number: int) -> Image:
 def test_a_person_comes_out_where_the_network_sees_them(kind, processes, peer, wait_for, tmp_path):
     files, family, tolerance = FAMILIES[kind]
     says = peer.diagnostics()
-    skeletons, flat = (peer.listen(f"/pose_node/{topic}", message) for topic, message in (
-        ("skeletons", Skeleton3DArray), ("skeletons_2d", Skeleton2DArray)))
+    skeletons, flat = (
+        peer.listen(f"/pose_node/{topic}", message)
+        for topic, message in (("skeletons", Skeleton3DArray), ("skeletons_2d", Skeleton2DArray))
+    )
     processes.node("pose_node", **{name: f"'{path}'" for name, path in files(tmp_path).items()})
     sent = 0
 
@@ -61,10 +68,10 @@ def test_a_person_comes_out_where_the_network_sees_them(kind, processes, peer, w
     wait_for(sent_and_seen, "skeletons")
     pixel = TOP_DOWN_PIXEL if family == "rtmpose" else ONE_STAGE_PIXEL
     expected, sure = models.expected_joints(CENTRE, pixel)
-    person, = next(msg.skeletons for msg in flat if msg.skeletons)
+    (person,) = next(msg.skeletons for msg in flat if msg.skeletons)
     np.testing.assert_allclose(np.column_stack((person.x, person.y)), expected, atol=max(0.1, tolerance * pixel))
     np.testing.assert_allclose(person.confidence, sure, atol=0.02)
-    lifted, = next(msg.skeletons for msg in skeletons if msg.skeletons)
+    (lifted,) = next(msg.skeletons for msg in skeletons if msg.skeletons)
     assert lifted.root_valid and all(np.isfinite(j.z) for j in lifted.joints)
     head, ankle = (lifted.joints[H36M_17.joint_names.index(name)].y for name in ("head", "l_ankle"))
     assert head < 0 < ankle  # y points down, and they stand

@@ -17,9 +17,12 @@ class SpeakingNode:
 
     def __init__(self) -> None:
         self.lines, self.messages, self.now_s = [], [], 0.0
-        self._logger = SimpleNamespace(**{
-            severity: lambda text, severity=severity: self.lines.append((severity, text))
-            for severity in ("info", "warning", "error")})
+        self._logger = SimpleNamespace(
+            **{
+                severity: lambda text, severity=severity: self.lines.append((severity, text))
+                for severity in ("info", "warning", "error")
+            }
+        )
 
     def get_logger(self):
         return self._logger

@@ -13,20 +13,23 @@ SHARE = Path("/share")
 OURS = "/share/config/fastdds.xml"
 
 
-@pytest.mark.parametrize(("environment", "added"), [
-    ({"ROS_DISTRO": "humble"}, {OLD: OURS}),
-    ({"ROS_DISTRO": "jazzy"}, {OLD: OURS}),
-    ({"ROS_DISTRO": "kilted"}, {NEW: OURS}),
-    ({"ROS_DISTRO": "rolling"}, {NEW: OURS}),
-    ({}, {NEW: OURS}),
-    ({"ROS_DISTRO": "jazzy", OLD: "/mine.xml"}, {}),
-    ({"ROS_DISTRO": "jazzy", NEW: "/mine.xml"}, {OLD: OURS}),  # not read there
-    ({"ROS_DISTRO": "kilted", OLD: "/mine.xml"}, {}),
-    ({"ROS_DISTRO": "kilted", NEW: "/mine.xml"}, {}),
-    ({"ROS_DISTRO": "kilted", OLD: ""}, {NEW: OURS}),
-    ({"ROS_DISTRO": "jazzy", TRANSPORTS: "UDPv4"}, {}),
-    ({"ROS_DISTRO": "kilted", TRANSPORTS: "UDPv4"}, {}),
-])
+@pytest.mark.parametrize(
+    ("environment", "added"),
+    [
+        ({"ROS_DISTRO": "humble"}, {OLD: OURS}),
+        ({"ROS_DISTRO": "jazzy"}, {OLD: OURS}),
+        ({"ROS_DISTRO": "kilted"}, {NEW: OURS}),
+        ({"ROS_DISTRO": "rolling"}, {NEW: OURS}),
+        ({}, {NEW: OURS}),
+        ({"ROS_DISTRO": "jazzy", OLD: "/mine.xml"}, {}),
+        ({"ROS_DISTRO": "jazzy", NEW: "/mine.xml"}, {OLD: OURS}),  # not read there
+        ({"ROS_DISTRO": "kilted", OLD: "/mine.xml"}, {}),
+        ({"ROS_DISTRO": "kilted", NEW: "/mine.xml"}, {}),
+        ({"ROS_DISTRO": "kilted", OLD: ""}, {NEW: OURS}),
+        ({"ROS_DISTRO": "jazzy", TRANSPORTS: "UDPv4"}, {}),
+        ({"ROS_DISTRO": "kilted", TRANSPORTS: "UDPv4"}, {}),
+    ],
+)
 def test_the_variable_is_the_distributions_and_a_users_own_profile_wins(environment, added):
     assert profile_environment(environment, SHARE) == added
 

@@ -35,9 +35,15 @@ def body(peer, wait_for, output, make_person, camera):
     """What is heard of a body once its topics are there: `body("p1", publish)` gives messages by topic."""
 
     def listen(name: str, publish) -> dict:
-        heard = {topic: peer.listen(f"/humans/bodies/{name}/{topic}", kind) for topic, kind in (
-            ("roi", hri_msgs.NormalizedRegionOfInterest2D), ("cropped", Image),
-            ("skeleton2d", hri_msgs.Skeleton2D), ("joint_states", JointState))}
+        heard = {
+            topic: peer.listen(f"/humans/bodies/{name}/{topic}", kind)
+            for topic, kind in (
+                ("roi", hri_msgs.NormalizedRegionOfInterest2D),
+                ("cropped", Image),
+                ("skeleton2d", hri_msgs.Skeleton2D),
+                ("joint_states", JointState),
+            )
+        }
 
         def complete() -> bool:
             publish()
@@ -75,14 +81,19 @@ def test_a_body_has_all_its_topics(output, body, make_person, camera):
     assert roi.c == pytest.approx(0.8)
     cropped = image_from_msg(heard["cropped"])
     left, top = int(roi.xmin * 640), int(roi.ymin * 480)
-    np.testing.assert_array_equal(cropped, PICTURE[top:top + len(cropped), left:left + cropped.shape[1]])
+    np.testing.assert_array_equal(cropped, PICTURE[top : top + len(cropped), left : left + cropped.shape[1]])
 
     skeleton = heard["skeleton2d"].skeleton
     assert len(skeleton) == 18
-    for theirs, ours in ((hri_msgs.Skeleton2D.RIGHT_KNEE, 2), (hri_msgs.Skeleton2D.LEFT_SHOULDER, 11),
-                         (hri_msgs.Skeleton2D.NOSE, 9), (hri_msgs.Skeleton2D.NECK, 8)):
+    for theirs, ours in (
+        (hri_msgs.Skeleton2D.RIGHT_KNEE, 2),
+        (hri_msgs.Skeleton2D.LEFT_SHOULDER, 11),
+        (hri_msgs.Skeleton2D.NOSE, 9),
+        (hri_msgs.Skeleton2D.NECK, 8),
+    ):
         np.testing.assert_allclose(
-            (skeleton[theirs].x, skeleton[theirs].y), (person.keypoints.xy_px[ours] + 0.5) / (640, 480), atol=1e-5)
+            (skeleton[theirs].x, skeleton[theirs].y), (person.keypoints.xy_px[ours] + 0.5) / (640, 480), atol=1e-5
+        )
         assert skeleton[theirs].c == pytest.approx(0.8)
     for theirs in (hri_msgs.Skeleton2D.LEFT_WRIST, hri_msgs.Skeleton2D.LEFT_EYE, hri_msgs.Skeleton2D.RIGHT_EAR):
         assert (skeleton[theirs].x, skeleton[theirs].y, skeleton[theirs].c) == (0, 0, 0)
@@ -94,8 +105,10 @@ def test_a_body_has_all_its_topics(output, body, make_person, camera):
 
 def test_topics_come_with_people_and_go_after_them(output, peer, make_person, camera, wait_for):
     def topics(name: str) -> int:
-        return sum(peer.node.count_publishers(f"/humans/bodies/{name}/{topic}")
-                   for topic in ("roi", "cropped", "skeleton2d", "joint_states"))
+        return sum(
+            peer.node.count_publishers(f"/humans/bodies/{name}/{topic}")
+            for topic in ("roi", "cropped", "skeleton2d", "joint_states")
+        )
 
     output.publish([make_person(1), make_person(2)], header(5), PICTURE, camera)
     wait_for(lambda: topics("p1") == topics("p2") == 4, "two bodies' topics")
@@ -128,13 +141,12 @@ def test_an_image_is_cropped_only_for_listeners(output, make_person, camera, mon
 
 def keypoints_at(xy_px) -> Keypoints:
     xy = np.full((17, 2), np.nan, np.float32)
-    xy[:len(xy_px)] = np.reshape(xy_px, (-1, 2))
+    xy[: len(xy_px)] = np.reshape(xy_px, (-1, 2))
     return Keypoints(xy, np.ones(17, np.float32))
 
 
 def test_regions_stay_within_the_image_and_outside_of_it_there_are_none(camera):
-    np.testing.assert_allclose(
-        region_of_interest(keypoints_at([(-50, 100), (700, 400)]), camera)[[0, 2]], (0, 1))
+    np.testing.assert_allclose(region_of_interest(keypoints_at([(-50, 100), (700, 400)]), camera)[[0, 2]], (0, 1))
     assert region_of_interest(keypoints_at([(-50, 100), (-80, 400)]), camera) is None
     assert region_of_interest(keypoints_at([]), camera) is None
     edge = region_of_interest(keypoints_at([(639.4, 100), (660, 400)]), camera)
@@ -148,5 +160,6 @@ def test_joints_outside_the_image_are_not_shown(output, body, make_person, camer
     xy[3] = (300, 700)
     person = replace(person, keypoints=Keypoints(xy, person.keypoints.confidence))
     ankle = body("p1", lambda: output.publish([person], header(5), PICTURE, camera))["skeleton2d"].skeleton[
-        hri_msgs.Skeleton2D.RIGHT_ANKLE]
+        hri_msgs.Skeleton2D.RIGHT_ANKLE
+    ]
     assert (ankle.x, ankle.y, ankle.c) == (0, 0, 0)

@@ -31,8 +31,13 @@ def message(pixels: np.ndarray, encoding: str, padding: int = 0, big_endian: boo
     rows = np.ascontiguousarray(pixels).view(np.uint8).reshape(len(pixels), -1)
     rows = np.pad(rows, ((0, 0), (0, padding)), constant_values=99)
     return Image(
-        height=pixels.shape[0], width=pixels.shape[1], encoding=encoding, is_bigendian=int(big_endian),
-        step=rows.shape[1], data=array.array("B", rows.tobytes()))
+        height=pixels.shape[0],
+        width=pixels.shape[1],
+        encoding=encoding,
+        is_bigendian=int(big_endian),
+        step=rows.shape[1],
+        data=array.array("B", rows.tobytes()),
+    )
 
 
 ENCODED = {
@@ -76,7 +81,8 @@ def test_big_endian_says_nothing_about_single_bytes():
 
 
 @given(
-    st.sampled_from(sorted(images.LAYOUTS)), st.integers(1, 20), st.integers(1, 20), st.integers(0, 40), st.booleans())
+    st.sampled_from(sorted(images.LAYOUTS)), st.integers(1, 20), st.integers(1, 20), st.integers(0, 40), st.booleans()
+)
 def test_neither_stride_nor_byte_order_changes_the_picture(encoding, height, width, padding, big_endian):
     """Of any size, though colours in pairs or mosaics need even ones."""
     dtype, channels = images.LAYOUTS[encoding]
@@ -89,8 +95,13 @@ def test_neither_stride_nor_byte_order_changes_the_picture(encoding, height, wid
     np.testing.assert_array_equal(other, plain)
 
 
-@given(st.binary(max_size=300), st.integers(0, 50), st.integers(0, 50), st.integers(0, 200), st.sampled_from(
-    ["", "thermal12", "nv12", "yuv422", *sorted(images.LAYOUTS)]))
+@given(
+    st.binary(max_size=300),
+    st.integers(0, 50),
+    st.integers(0, 50),
+    st.integers(0, 200),
+    st.sampled_from(["", "thermal12", "nv12", "yuv422", *sorted(images.LAYOUTS)]),
+)
 def test_any_message_gives_a_picture_or_says_why_not(data, height, width, step, encoding):
     msg = Image(height=height, width=width, step=step, encoding=encoding, data=array.array("B", data))
     try:
@@ -138,7 +149,7 @@ FLAT_BGR = (40, 120, 200)
 def mosaic(pattern: str, dtype=np.uint8) -> np.ndarray:
     pixels = np.empty((48, 64), dtype)
     for i, letter in enumerate(pattern):
-        pixels[i // 2::2, i % 2::2] = FLAT_BGR["bgr".index(letter)] * (np.iinfo(dtype).max // 255)
+        pixels[i // 2 :: 2, i % 2 :: 2] = FLAT_BGR["bgr".index(letter)] * (np.iinfo(dtype).max // 255)
     return pixels
 
 
@@ -154,8 +165,7 @@ def test_bayer_patterns_show_the_colours(pattern, dtype, big_endian):
     assert_flat(image_from_msg(message(mosaic(pattern, dtype), encoding, 6, big_endian and dtype == np.uint16)))
 
 
-@pytest.mark.parametrize(("encoding", "brightness"), [
-    ("yuv422_yuy2", 0), ("yuyv", 0), ("yuv422", 1), ("uyvy", 1)])
+@pytest.mark.parametrize(("encoding", "brightness"), [("yuv422_yuy2", 0), ("yuyv", 0), ("yuv422", 1), ("uyvy", 1)])
 def test_yuv_of_webcams(encoding, brightness):
     packed = np.full((48, 64, 2), 128, np.uint8)
     packed[..., brightness] = GREY
@@ -197,20 +207,23 @@ def spoilt(**changes) -> Image:
     return msg
 
 
-@pytest.mark.parametrize(("msg", "says"), [
-    (spoilt(encoding="thermal12"), "'thermal12'"),
-    (spoilt(encoding=""), "''"),
-    (spoilt(encoding="32FC1"), "'32FC1' is depth or another measurement: take the camera's colour topic"),
-    (spoilt(encoding="16UC1"), "'16UC1' is depth"),
-    (spoilt(encoding="nv24"), "'nv24' is unknown"),
-    (spoilt(encoding="yuv422", width=63), "cannot be converted to bgr8"),  # pixels come in pairs
-    (spoilt(step=10), "step"),
-    (spoilt(step=100_000), "step"),
-    (spoilt(data=array.array("B", b"123")), "3 bytes, expected step"),
-    (spoilt(width=0), "0x48 pixels"),
-    (spoilt(height=0), "64x0 pixels"),
-    (Image(), "0x0 pixels"),
-])
+@pytest.mark.parametrize(
+    ("msg", "says"),
+    [
+        (spoilt(encoding="thermal12"), "'thermal12'"),
+        (spoilt(encoding=""), "''"),
+        (spoilt(encoding="32FC1"), "'32FC1' is depth or another measurement: take the camera's colour topic"),
+        (spoilt(encoding="16UC1"), "'16UC1' is depth"),
+        (spoilt(encoding="nv24"), "'nv24' is unknown"),
+        (spoilt(encoding="yuv422", width=63), "cannot be converted to bgr8"),  # pixels come in pairs
+        (spoilt(step=10), "step"),
+        (spoilt(step=100_000), "step"),
+        (spoilt(data=array.array("B", b"123")), "3 bytes, expected step"),
+        (spoilt(width=0), "0x48 pixels"),
+        (spoilt(height=0), "64x0 pixels"),
+        (Image(), "0x0 pixels"),
+    ],
+)
 def test_bad_images_are_refused_with_what_is_wrong(msg, says):
     with pytest.raises(ImageError, match=says):
         image_from_msg(msg)
@@ -223,9 +236,19 @@ def compressed(pixels: np.ndarray, fmt: str, extension: str = ".jpg") -> Compres
     return CompressedImage(format=fmt, data=array.array("B", cv2.imencode(extension, pixels)[1].tobytes()))
 
 
-@pytest.mark.parametrize("fmt", [
-    "jpeg", "jpg", "", "bgr8; jpeg compressed bgr8", "rgb8; jpeg compressed bgr8", "bgra8; jpeg compressed bgr8",
-    "rgb16; jpeg compressed bgr8", "rgb8; jpeg compressed"])
+@pytest.mark.parametrize(
+    "fmt",
+    [
+        "jpeg",
+        "jpg",
+        "",
+        "bgr8; jpeg compressed bgr8",
+        "rgb8; jpeg compressed bgr8",
+        "bgra8; jpeg compressed bgr8",
+        "rgb16; jpeg compressed bgr8",
+        "rgb8; jpeg compressed",
+    ],
+)
 def test_jpeg_colours_are_those_of_the_sender(fmt):
     out = image_from_compressed(compressed(SMOOTH, fmt))
     assert out.dtype == np.uint8 and out.shape == SMOOTH.shape
@@ -244,14 +267,17 @@ def test_grey_jpeg_becomes_bgr(fmt):
     assert out.shape == BGR.shape and np.abs(out.astype(int) - grey[..., None]).mean() < 3
 
 
-@pytest.mark.parametrize(("pixels", "fmt"), [
-    (BGR, "rgb8; png compressed bgr8"),
-    (BGR, "png"),
-    (cv2.cvtColor(BGR, cv2.COLOR_BGR2BGRA), "png"),
-    (BGR.astype(np.uint16) * 257, "rgb16; png compressed bgr16"),
-    (GREY, "mono8; png compressed "),
-    (GREY.astype(np.uint16) * 257, "mono16; png compressed "),
-])
+@pytest.mark.parametrize(
+    ("pixels", "fmt"),
+    [
+        (BGR, "rgb8; png compressed bgr8"),
+        (BGR, "png"),
+        (cv2.cvtColor(BGR, cv2.COLOR_BGR2BGRA), "png"),
+        (BGR.astype(np.uint16) * 257, "rgb16; png compressed bgr16"),
+        (GREY, "mono8; png compressed "),
+        (GREY.astype(np.uint16) * 257, "mono16; png compressed "),
+    ],
+)
 @pytest.mark.parametrize("extension", [".png", ".tiff"])
 def test_lossless_images_come_back_exactly(pixels, fmt, extension):
     expected = BGR if pixels.ndim == 3 else cv2.cvtColor(GREY, cv2.COLOR_GRAY2BGR)
@@ -275,20 +301,29 @@ def test_a_compressed_picture_stays_as_the_sensor_took_it():
 
 
 def cut(msg: CompressedImage, share: float) -> CompressedImage:
-    msg.data = msg.data[:int(share * len(msg.data))]
+    msg.data = msg.data[: int(share * len(msg.data))]
     return msg
 
 
-@pytest.mark.parametrize(("msg", "says"), [
-    (CompressedImage(format="jpeg"), "'jpeg' has 0 bytes: check the camera driver"),
-    (CompressedImage(format="h264", data=array.array("B", b"\0\0\0\1abc")), "7 bytes of format 'h264' are no whole"),
-    (cut(compressed(BGR, "jpeg"), 0.6), "JPEG image of .* ends before its end marker"),
-    (cut(compressed(BGR, "jpeg"), 0.01), "set the camera driver or image_transport to jpeg or png"),
-    (cut(compressed(BGR, "rgb8; png compressed bgr8", ".png"), 0.6), "set the camera driver or image_transport"),
-    (compressed(GREY.astype(np.uint16), "16UC1; compressedDepth png", ".png"), "is depth, .*'.../compressed' topic"),
-    (compressed(GREY.astype(np.uint16), "16UC1; png compressed ", ".png"), "'16UC1; png compressed ' is depth"),
-    (compressed(GREY.astype(np.float32), "32FC1; tiff compressed ", ".tiff"), "is depth"),
-])
+@pytest.mark.parametrize(
+    ("msg", "says"),
+    [
+        (CompressedImage(format="jpeg"), "'jpeg' has 0 bytes: check the camera driver"),
+        (
+            CompressedImage(format="h264", data=array.array("B", b"\0\0\0\1abc")),
+            "7 bytes of format 'h264' are no whole",
+        ),
+        (cut(compressed(BGR, "jpeg"), 0.6), "JPEG image of .* ends before its end marker"),
+        (cut(compressed(BGR, "jpeg"), 0.01), "set the camera driver or image_transport to jpeg or png"),
+        (cut(compressed(BGR, "rgb8; png compressed bgr8", ".png"), 0.6), "set the camera driver or image_transport"),
+        (
+            compressed(GREY.astype(np.uint16), "16UC1; compressedDepth png", ".png"),
+            "is depth, .*'.../compressed' topic",
+        ),
+        (compressed(GREY.astype(np.uint16), "16UC1; png compressed ", ".png"), "'16UC1; png compressed ' is depth"),
+        (compressed(GREY.astype(np.float32), "32FC1; tiff compressed ", ".tiff"), "is depth"),
+    ],
+)
 def test_bad_compressed_images_are_refused_with_what_is_wrong(msg, says):
     with pytest.raises(ImageError, match=says):
         image_from_compressed(msg)
@@ -329,7 +364,8 @@ def test_fuzzed_compressed_images_are_decoded_or_refused_with_a_reason(extension
             at = chance.randrange(len(data)) if chance.random() < 0.7 else chance.randrange(64)
             data[at] = chance.randrange(256)
         msg = CompressedImage(
-            format=chance.choice(formats), data=array.array("B", data[:chance.choice((len(data), len(data) // 2, 9))]))
+            format=chance.choice(formats), data=array.array("B", data[: chance.choice((len(data), len(data) // 2, 9))])
+        )
         try:
             out = image_from_compressed(msg)
         except ImageError as error:

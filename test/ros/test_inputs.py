@@ -44,8 +44,7 @@ def test_the_durability_can_be_overridden(start_pose, peer, picture):
     latched = peer.node.create_publisher(Image, "image", LATCHED)
     latched.publish(image(picture, 1000.0))
     overrides = [f"qos_overrides./image.subscription.{policy}" for policy in ("durability", "reliability")]
-    pose = start_pose(
-        "-p", f"{overrides[0]}:=transient_local", "-p", f"{overrides[1]}:=reliable", connect=False)
+    pose = start_pose("-p", f"{overrides[0]}:=transient_local", "-p", f"{overrides[1]}:=reliable", connect=False)
     pose.says("image=640x480 bgr8", "outputs=1")
 
 

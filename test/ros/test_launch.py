@@ -23,8 +23,20 @@ from rclpy.parameter import parameter_value_to_python
 
 LAUNCH = Path(__file__).resolve().parents[2] / "launch"
 POSE_ARGUMENTS = {
-    "namespace", "node_name", "params_file", "image_topic", "camera_info_topic", "depth_topic", "image_transport",
-    "use_sim_time", "use_rviz", "fixed_frame", "log_level", "autostart", "respawn"}
+    "namespace",
+    "node_name",
+    "params_file",
+    "image_topic",
+    "camera_info_topic",
+    "depth_topic",
+    "image_transport",
+    "use_sim_time",
+    "use_rviz",
+    "fixed_frame",
+    "log_level",
+    "autostart",
+    "respawn",
+}
 ARGUMENTS = {
     "pose": POSE_ARGUMENTS,
     "split": POSE_ARGUMENTS - {"node_name"},
@@ -89,8 +101,11 @@ def test_every_argument_is_there_and_described(name):
 
 
 def test_two_cameras_in_two_namespaces(run, peer, state, wait_for):
-    run("two_cameras", {"/left/pose_node", "/left/marker_node", "/right/pose_node", "/right/marker_node"},
-        "autostart:=false")
+    run(
+        "two_cameras",
+        {"/left/pose_node", "/left/marker_node", "/right/pose_node", "/right/marker_node"},
+        "autostart:=false",
+    )
     for camera in ("left", "right"):
         # pose_node talks to the marker_node of its own namespace.
         topic = f"/{camera}/pose_node/skeletons"
@@ -101,13 +116,21 @@ def test_two_cameras_in_two_namespaces(run, peer, state, wait_for):
 def test_two_cameras_in_one_namespace(run, peer, state, wait_for, tmp_path):
     common = {"namespace": "robot", "camera_info_topic": "info"}
     file = tmp_path / "two.launch.py"
-    file.write_text(TWO_INCLUDES.format(
-        pose=str(LAUNCH / "pose.launch.py"), first={**common, "node_name": "front", "image_topic": "front/image"},
-        second={**common, "node_name": "back", "image_topic": "/rear/image"}))
+    file.write_text(
+        TWO_INCLUDES.format(
+            pose=str(LAUNCH / "pose.launch.py"),
+            first={**common, "node_name": "front", "image_topic": "front/image"},
+            second={**common, "node_name": "back", "image_topic": "/rear/image"},
+        )
+    )
     run(file, {"/robot/front", "/robot/front_markers", "/robot/back", "/robot/back_markers"})
     for topic, subscribers in (
-            ("/robot/front/image", 1), ("/rear/image", 1), ("/robot/info", 2), ("/robot/front/skeletons", 1),
-            ("/robot/back/skeletons", 1)):
+        ("/robot/front/image", 1),
+        ("/rear/image", 1),
+        ("/robot/info", 2),
+        ("/robot/front/skeletons", 1),
+        ("/robot/back/skeletons", 1),
+    ):
         wait_for(lambda t=topic, n=subscribers: peer.node.count_subscribers(t) == n, f"{subscribers} at {topic}")
     assert state("/robot/front") == state("/robot/back") == State.PRIMARY_STATE_ACTIVE
 
@@ -125,8 +148,14 @@ def test_arguments_that_are_not_given_leave_the_params_file_its_say(run, paramet
 def test_arguments_that_are_given_override_the_params_file(run, parameters, tmp_path):
     file = tmp_path / "mine.yaml"
     file.write_text("/robot/pose_node:\n  ros__parameters: {autostart: true, use_sim_time: true, max_people: 3}\n")
-    run("pose", {"/robot/pose_node", "/robot/marker_node"}, f"params_file:={file}", "namespace:=robot",
-        "autostart:=False", "use_sim_time:=false")
+    run(
+        "pose",
+        {"/robot/pose_node", "/robot/marker_node"},
+        f"params_file:={file}",
+        "namespace:=robot",
+        "autostart:=False",
+        "use_sim_time:=false",
+    )
     assert parameters("/robot/pose_node", "autostart", "use_sim_time", "max_people") == [False, False, 3]
 
 
@@ -139,16 +168,27 @@ def test_what_would_be_ignored_in_silence_is_said(run, processes, wait_for, tmp_
     file = tmp_path / "mine.yaml"
     file.write_text("/**/pose_node:\n  ros__parameters: {max_people: 3}\n/**:\n  ros__parameters: {max_peple: 3}\n")
     process = run(
-        "pose", {"/eye", "/eye_markers"}, "node_name:=eye", "autostart:=false", "image_topik:=/camera", "mine:=1",
-        f"params_file:={file}")
+        "pose",
+        {"/eye", "/eye_markers"},
+        "node_name:=eye",
+        "autostart:=false",
+        "image_topik:=/camera",
+        "mine:=1",
+        f"params_file:={file}",
+    )
     log = processes.log_of(process)
     assert "launch argument 'image_topik' is not known: do you mean 'image_topic'?" in log
     assert "'mine'" not in log  # may be an argument of a launch file that includes ours
     says = "[eye]: parameter 'max_peple' is unknown and ignored: do you mean 'max_people'?"
     wait_for(lambda: says in processes.log_of(process), says)
     file.write_text("/**/pose_node:\n  ros__parameters: {max_people: 3}\n")
-    process = run("pose", {"/ear", "/ear_markers", "/eye", "/eye_markers"}, "node_name:=ear", "autostart:=false",
-                  f"params_file:={file}")
+    process = run(
+        "pose",
+        {"/ear", "/ear_markers", "/eye", "/eye_markers"},
+        "node_name:=ear",
+        "autostart:=false",
+        f"params_file:={file}",
+    )
     assert "mine.yaml has no section /**/ear" in processes.log_of(process)
 
 
@@ -157,7 +197,8 @@ def test_the_launch_ends_where_a_node_cannot_start(processes, tmp_path, argument
     file = tmp_path / "mine.yaml"
     file.write_text(f"/**:\n  ros__parameters: {{{arguments[0]}}}\n")
     process = processes.start(
-        str(Path(__file__).with_name("launch_file.py")), str(LAUNCH / "pose.launch.py"), f"params_file:={file}")
+        str(Path(__file__).with_name("launch_file.py")), str(LAUNCH / "pose.launch.py"), f"params_file:={file}"
+    )
     assert process.wait(timeout=60) == 1
     log = processes.log_of(process)
     assert "cannot start: " in log and "so the launch ends" in log and "Traceback" not in log
@@ -192,24 +233,43 @@ def rviz(tmp_path, monkeypatch):
     return out
 
 
-@pytest.mark.parametrize(("arguments", "frame", "upright", "image"), [
-    (("namespace:=left",), "left_camera_upright", "left_camera_upright", "image"),
-    (("namespace:=left", "fixed_frame:=map"), "map", "", "image"),
-    (("namespace:=left", "image_transport:=compressed"), "left_camera_upright", "left_camera_upright",
-     "image/compressed"),
-    (("namespace:=left", "params_file:={compressed}"), "left_camera_upright", "left_camera_upright",
-     "image/compressed"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "frame", "upright", "image"),
+    [
+        (("namespace:=left",), "left_camera_upright", "left_camera_upright", "image"),
+        (("namespace:=left", "fixed_frame:=map"), "map", "", "image"),
+        (
+            ("namespace:=left", "image_transport:=compressed"),
+            "left_camera_upright",
+            "left_camera_upright",
+            "image/compressed",
+        ),
+        (
+            ("namespace:=left", "params_file:={compressed}"),
+            "left_camera_upright",
+            "left_camera_upright",
+            "image/compressed",
+        ),
+    ],
+)
 def test_rviz_shows_the_right_frame_and_image(
-        run, parameters, rviz, wait_for, tmp_path, arguments, frame, upright, image):
+    run, parameters, rviz, wait_for, tmp_path, arguments, frame, upright, image
+):
     """And the node broadcasts that frame, so that people stand with any camera."""
     file = tmp_path / "compressed.yaml"
     file.write_text(
         "/**:\n  ros__parameters: {image_transport: raw}\n"
         "left:\n  pose_node:\n    ros__parameters: {image_transport: compressed}\n"
-        "/right/pose_node:\n  ros__parameters: {image_transport: raw}\n")
-    run("pose", {"/left/pose_node", "/left/marker_node"}, "use_rviz:=true", "autostart:=false",
-        "image_topic:=/camera/image_raw", *(a.format(compressed=file) for a in arguments))
+        "/right/pose_node:\n  ros__parameters: {image_transport: raw}\n"
+    )
+    run(
+        "pose",
+        {"/left/pose_node", "/left/marker_node"},
+        "use_rviz:=true",
+        "autostart:=false",
+        "image_topic:=/camera/image_raw",
+        *(a.format(compressed=file) for a in arguments),
+    )
     wait_for(lambda: rviz.is_file() and "-d" in rviz.read_text(), "RViz")
     given = rviz.read_text().splitlines()
     view = yaml.safe_load(Path(given[given.index("-d") + 1]).read_text())["Visualization Manager"]
@@ -227,8 +287,13 @@ def test_without_rviz_everything_else_runs(run, processes):
 
 
 def test_transport_and_depth_reach_the_node(run, parameters, peer, wait_for):
-    run("pose", {"/pose_node", "/marker_node"}, "image_transport:=compressed", "image_topic:=/camera/image_raw",
-        "depth_topic:=/camera/depth")
+    run(
+        "pose",
+        {"/pose_node", "/marker_node"},
+        "image_transport:=compressed",
+        "image_topic:=/camera/image_raw",
+        "depth_topic:=/camera/depth",
+    )
     assert parameters("/pose_node", "image_transport", "use_depth") == ["compressed", True]
     for topic in ("/camera/image_raw/compressed", "/camera/depth"):
         wait_for(lambda topic=topic: peer.node.count_subscribers(topic) == 1, f"pose_node at {topic}")
@@ -241,11 +306,20 @@ def test_depth_is_not_used_by_itself(run, parameters):
 
 
 def test_detector_and_lifter_in_processes_of_their_own(run, parameters, peer, state, wait_for):
-    run("split", {"/left/detector_node", "/left/lifter_node", "/left/marker_node"}, "namespace:=left",
-        "image_topic:=/camera/image_raw", "camera_info_topic:=/camera/camera_info", "image_transport:=compressed")
+    run(
+        "split",
+        {"/left/detector_node", "/left/lifter_node", "/left/marker_node"},
+        "namespace:=left",
+        "image_topic:=/camera/image_raw",
+        "camera_info_topic:=/camera/camera_info",
+        "image_transport:=compressed",
+    )
     for topic, subscribers in (
-            ("/camera/image_raw/compressed", 1), ("/camera/camera_info", 1), ("/left/detector_node/skeletons_2d", 1),
-            ("/left/lifter_node/skeletons", 1)):
+        ("/camera/image_raw/compressed", 1),
+        ("/camera/camera_info", 1),
+        ("/left/detector_node/skeletons_2d", 1),
+        ("/left/lifter_node/skeletons", 1),
+    ):
         wait_for(lambda t=topic, n=subscribers: peer.node.count_subscribers(t) == n, f"{subscribers} at {topic}")
     assert state("/left/detector_node") == state("/left/lifter_node") == State.PRIMARY_STATE_ACTIVE
     assert parameters("/left/detector_node", "image_transport") == ["compressed"]
@@ -254,28 +328,35 @@ def test_detector_and_lifter_in_processes_of_their_own(run, parameters, peer, st
 def test_the_demo_shows_a_person(run, processes, peer, wait_for):
     skeletons = peer.listen("/show/pose_node/skeletons", Skeleton3DArray)
     process = run(
-        "demo", {"/show/video_node", "/show/pose_node", "/show/marker_node"}, "namespace:=show", "use_rviz:=false",
-        "sourc:=0")
+        "demo",
+        {"/show/video_node", "/show/pose_node", "/show/marker_node"},
+        "namespace:=show",
+        "use_rviz:=false",
+        "sourc:=0",
+    )
     wait_for(lambda: any(msg.skeletons for msg in skeletons), "a person")
     log = processes.log_of(process)
     assert [line.partition("launch argument ")[2] for line in log.splitlines() if "launch argument" in line] == [
-        "'sourc' is not known: do you mean 'source'?"]
+        "'sourc' is not known: do you mean 'source'?"
+    ]
 
 
-@pytest.mark.parametrize(("argument", "says"), [
-    ("log_level:=loud", "Valid options are: ['debug', 'info', 'warn', 'error', 'fatal']"),
-    ("image_transport:=theora", "Valid options are: ['', 'raw', 'compressed']"),
-    ("autostart:=perhaps", "Cannot convert value 'perhaps' to '<class 'bool'>'"),
-    ("params_file:=/nowhere/mine.yaml", "No such file or directory: '/nowhere/mine.yaml'"),
-    ("params_file:={tmp}/broken.yaml", "broken.yaml cannot be read: mapping values are not allowed here"),
-    ("params_file:={tmp}/empty.yaml", "empty.yaml holds no parameters, expected node names above"),
-    ("respawn:=often", "Valid options are: ['true', 'false'"),
-])
+@pytest.mark.parametrize(
+    ("argument", "says"),
+    [
+        ("log_level:=loud", "Valid options are: ['debug', 'info', 'warn', 'error', 'fatal']"),
+        ("image_transport:=theora", "Valid options are: ['', 'raw', 'compressed']"),
+        ("autostart:=perhaps", "Cannot convert value 'perhaps' to '<class 'bool'>'"),
+        ("params_file:=/nowhere/mine.yaml", "No such file or directory: '/nowhere/mine.yaml'"),
+        ("params_file:={tmp}/broken.yaml", "broken.yaml cannot be read: mapping values are not allowed here"),
+        ("params_file:={tmp}/empty.yaml", "empty.yaml holds no parameters, expected node names above"),
+        ("respawn:=often", "Valid options are: ['true', 'false'"),
+    ],
+)
 def test_wrong_values_start_nothing_and_are_named(processes, tmp_path, argument, says):
     (tmp_path / "broken.yaml").write_text("/**:\n  ros__parameters: a: b\n")
     (tmp_path / "empty.yaml").write_text("threads: 3\n")
     argument = argument.format(tmp=tmp_path)
-    process = processes.start(
-        str(Path(__file__).with_name("launch_file.py")), str(LAUNCH / "pose.launch.py"), argument)
+    process = processes.start(str(Path(__file__).with_name("launch_file.py")), str(LAUNCH / "pose.launch.py"), argument)
     assert process.wait(timeout=60) == 1
     assert says in processes.log_of(process) and "process started" not in processes.log_of(process)

@@ -39,12 +39,18 @@ def test_without_autostart_a_manager_starts_and_stops_it(start_pose, peer, wait_
     assert node.change("configure") and node.change("activate") and node.state() == "active"
 
 
-@pytest.mark.parametrize(("to_get_there", "state", "refused"), [
-    ((), "unconfigured", (ACTIVATE, DEACTIVATE, CLEANUP, NO_SUCH_TRANSITION, "no_such_transition")),
-    ((CONFIGURE,), "inactive", (CONFIGURE, DEACTIVATE, SHUTDOWN, NO_SUCH_TRANSITION)),
-    ((CONFIGURE, ACTIVATE), "active", (
-        CONFIGURE, ACTIVATE, CLEANUP, Transition.TRANSITION_ON_DEACTIVATE_SUCCESS, NO_SUCH_TRANSITION, "activate")),
-])
+@pytest.mark.parametrize(
+    ("to_get_there", "state", "refused"),
+    [
+        ((), "unconfigured", (ACTIVATE, DEACTIVATE, CLEANUP, NO_SUCH_TRANSITION, "no_such_transition")),
+        ((CONFIGURE,), "inactive", (CONFIGURE, DEACTIVATE, SHUTDOWN, NO_SUCH_TRANSITION)),
+        (
+            (CONFIGURE, ACTIVATE),
+            "active",
+            (CONFIGURE, ACTIVATE, CLEANUP, Transition.TRANSITION_ON_DEACTIVATE_SUCCESS, NO_SUCH_TRANSITION, "activate"),
+        ),
+    ],
+)
 def test_what_a_state_does_not_allow_is_refused_and_changes_nothing(start_pose, to_get_there, state, refused):
     node = start_pose(connect=False, autostart="false")
     assert all(node.change(transition) for transition in to_get_there)

@@ -75,8 +75,9 @@ def test_markers_show_bones_joints_and_confidence_and_go_with_the_person(show, p
     assert show() == []
 
 
-@pytest.mark.parametrize(("missing", "top"), [
-    ((), Joint.HEAD), ((Joint.HEAD,), Joint.NECK), ((Joint.HIP,), Joint.HEAD)])
+@pytest.mark.parametrize(
+    ("missing", "top"), [((), Joint.HEAD), ((Joint.HEAD,), Joint.NECK), ((Joint.HIP,), Joint.HEAD)]
+)
 @pytest.mark.parametrize("up", ["optical", "z up"])
 def test_the_label_stands_above_the_head_in_any_frame(person, up, missing, top):
     rotation = np.eye(3) if up == "optical" else np.array(((0, 0, 1), (-1, 0, 0), (0, -1, 0)))

@@ -81,12 +81,15 @@ def test_nobody_is_an_empty_array(camera):
     assert skeletons_2d_to_msg([], HEADER, camera.width, camera.height).skeletons == []
 
 
-@pytest.mark.parametrize("camera", [
-    Camera(640, 480, 600.0, 601.0, 320.0, 241.0, "plumb_bob", (0.1, -0.2, 0.001, 0.002, 0.05)),
-    Camera(640, 480, 300.0, 300.0, 320.0, 241.0, "equidistant", (0.1, -0.02, 0.001, 0.002)),
-    Camera(640, 480, 300.0, 300.0, 320.0, 241.0, "equidistant"),
-    Camera(640, 480, 300.0, 300.0, 320.0, 241.0),
-])
+@pytest.mark.parametrize(
+    "camera",
+    [
+        Camera(640, 480, 600.0, 601.0, 320.0, 241.0, "plumb_bob", (0.1, -0.2, 0.001, 0.002, 0.05)),
+        Camera(640, 480, 300.0, 300.0, 320.0, 241.0, "equidistant", (0.1, -0.02, 0.001, 0.002)),
+        Camera(640, 480, 300.0, 300.0, 320.0, 241.0, "equidistant"),
+        Camera(640, 480, 300.0, 300.0, 320.0, 241.0),
+    ],
+)
 def test_camera_info_and_back(camera):
     assert camera_from_msg(over_the_wire(camera_to_msg(camera))) == camera
 
@@ -105,33 +108,42 @@ def roi(x: int, y: int, width: int, height: int) -> RegionOfInterest:
     return RegionOfInterest(x_offset=x, y_offset=y, width=width, height=height)
 
 
-@pytest.mark.parametrize(("msg", "size", "expected"), [
-    (info(), (640, 480), CALIBRATED),
-    (info(), (320, 240), CALIBRATED.scaled_to(320, 240)),
-    (info(roi=roi(0, 0, 640, 480)), (640, 480), CALIBRATED),
-    (info(roi=roi(80, 60, 480, 360)), (480, 360), CALIBRATED.cropped(80, 60, 480, 360)),  # of the same shape
-    (info(roi=roi(0, 120, 640, 240)), (640, 240), CALIBRATED.cropped(0, 120, 640, 240)),
-    (info(roi=roi(0, 120, 640, 240)), (640, 241), CALIBRATED.cropped(0, 120, 640, 240).scaled_to(640, 241)),
-    (info(binning_x=2, binning_y=2), (320, 240), CALIBRATED.binned(2, 2)),
-    (info(binning_x=2, binning_y=1), (320, 480), CALIBRATED.binned(2, 1)),
-    (info(binning_x=0, binning_y=4), (640, 120), CALIBRATED.binned(1, 4)),
-    (info(roi=roi(80, 60, 480, 360), binning_x=2, binning_y=3), (240, 120),
-     CALIBRATED.cropped(80, 60, 480, 360).binned(2, 3)),
-])
+@pytest.mark.parametrize(
+    ("msg", "size", "expected"),
+    [
+        (info(), (640, 480), CALIBRATED),
+        (info(), (320, 240), CALIBRATED.scaled_to(320, 240)),
+        (info(roi=roi(0, 0, 640, 480)), (640, 480), CALIBRATED),
+        (info(roi=roi(80, 60, 480, 360)), (480, 360), CALIBRATED.cropped(80, 60, 480, 360)),  # of the same shape
+        (info(roi=roi(0, 120, 640, 240)), (640, 240), CALIBRATED.cropped(0, 120, 640, 240)),
+        (info(roi=roi(0, 120, 640, 240)), (640, 241), CALIBRATED.cropped(0, 120, 640, 240).scaled_to(640, 241)),
+        (info(binning_x=2, binning_y=2), (320, 240), CALIBRATED.binned(2, 2)),
+        (info(binning_x=2, binning_y=1), (320, 480), CALIBRATED.binned(2, 1)),
+        (info(binning_x=0, binning_y=4), (640, 120), CALIBRATED.binned(1, 4)),
+        (
+            info(roi=roi(80, 60, 480, 360), binning_x=2, binning_y=3),
+            (240, 120),
+            CALIBRATED.cropped(80, 60, 480, 360).binned(2, 3),
+        ),
+    ],
+)
 def test_crops_and_binning_of_each_axis(msg, size, expected):
     camera = camera_of_image(over_the_wire(msg), *size)
     assert camera == expected and (camera.width, camera.height) == size
 
 
-@pytest.mark.parametrize(("msg", "size", "says"), [
-    (info(), (640, 360), "images are 640x360 but the calibration is for 640x480"),
-    (info(roi=roi(80, 60, 480, 360)), (640, 480), r"images are 640x480, but by its roi of 480x360 at \(80, 60\)"),
-    (info(roi=roi(80, 60, 480, 360)), (240, 180), "CameraInfo is for 480x360"),
-    (info(roi=roi(400, 0, 480, 360)), (480, 360), "does not lie within the calibrated image"),
-    (info(binning_x=2, binning_y=1), (640, 480), "calibration is for 320x480"),
-    (info(binning_x=4096), (1, 480), "binning is 4096x1"),
-    (info(distortion_model="omni"), (640, 480), "distortion model is 'omni'"),
-])
+@pytest.mark.parametrize(
+    ("msg", "size", "says"),
+    [
+        (info(), (640, 360), "images are 640x360 but the calibration is for 640x480"),
+        (info(roi=roi(80, 60, 480, 360)), (640, 480), r"images are 640x480, but by its roi of 480x360 at \(80, 60\)"),
+        (info(roi=roi(80, 60, 480, 360)), (240, 180), "CameraInfo is for 480x360"),
+        (info(roi=roi(400, 0, 480, 360)), (480, 360), "does not lie within the calibrated image"),
+        (info(binning_x=2, binning_y=1), (640, 480), "calibration is for 320x480"),
+        (info(binning_x=4096), (1, 480), "binning is 4096x1"),
+        (info(distortion_model="omni"), (640, 480), "distortion model is 'omni'"),
+    ],
+)
 def test_crops_that_cannot_be_are_refused(msg, size, says):
     with pytest.raises(UserError, match=says):
         camera_of_image(msg, *size)

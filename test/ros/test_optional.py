@@ -15,11 +15,14 @@ def test_what_is_installed_is_imported():
     assert import_for("a_parameter", "json", "json") is json
 
 
-@pytest.mark.parametrize(("module", "parameter", "package", "make"), [
-    ("tf2_msgs.msg", "publish_tf", "tf2-msgs", TfOutput),
-    ("tf2_ros", "target_frame", "tf2-ros-py", lambda node: TargetFrame(node, "map")),
-    ("hri_msgs.msg", "publish_hri", "hri-msgs", HriOutput),
-])
+@pytest.mark.parametrize(
+    ("module", "parameter", "package", "make"),
+    [
+        ("tf2_msgs.msg", "publish_tf", "tf2-msgs", TfOutput),
+        ("tf2_ros", "target_frame", "tf2-ros-py", lambda node: TargetFrame(node, "map")),
+        ("hri_msgs.msg", "publish_hri", "hri-msgs", HriOutput),
+    ],
+)
 def test_a_missing_package_is_named_with_its_remedy(monkeypatch, module, parameter, package, make):
     monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.setenv("ROS_DISTRO", "jazzy")

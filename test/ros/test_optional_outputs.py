@@ -10,11 +10,14 @@ from lifecycle_msgs.msg import State
 from lifecycle_msgs.srv import GetState
 
 
-@pytest.mark.parametrize(("setting", "module", "package"), [
-    ({"publish_tf": "true"}, "tf2_msgs", "tf2-msgs"),
-    ({"target_frame": "map"}, "tf2_ros", "tf2-ros-py"),
-    ({"publish_hri": "true"}, "hri_msgs", "hri-msgs"),
-])
+@pytest.mark.parametrize(
+    ("setting", "module", "package"),
+    [
+        ({"publish_tf": "true"}, "tf2_msgs", "tf2-msgs"),
+        ({"target_frame": "map"}, "tf2_ros", "tf2-ros-py"),
+        ({"publish_hri": "true"}, "hri_msgs", "hri-msgs"),
+    ],
+)
 @pytest.mark.parametrize("node", ["pose_node", "lifter_node"])
 def test_a_missing_package_is_named(processes, peer, wait_for, node, setting, module, package):
     if importlib.util.find_spec(module):

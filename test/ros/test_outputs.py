@@ -12,16 +12,19 @@ from nanohtnet_ros.ros.outputs import SkeletonOutput, body_prefix
 from nanohtnet_ros.ros.parameters import LifterNodeParameters
 
 
-@pytest.mark.parametrize(("name", "namespace", "camera", "prefix"), [
-    ("pose_node", "", "", ""),
-    ("lifter_node", "/", "", ""),
-    ("pose_node", "/left", "", "left_"),
-    ("lifter_node", "/robot/left", "", "robot_left_"),
-    ("front", "/robot", "", "robot_front_"),
-    ("lifter_node", "", "left", "left_"),
-    ("lifter_node", "/robot", "rig/left", "robot_rig_left_"),
-    ("pose_node", "/robot_", "", "robot_"),  # no name of a topic has two underscores in a row
-])
+@pytest.mark.parametrize(
+    ("name", "namespace", "camera", "prefix"),
+    [
+        ("pose_node", "", "", ""),
+        ("lifter_node", "/", "", ""),
+        ("pose_node", "/left", "", "left_"),
+        ("lifter_node", "/robot/left", "", "robot_left_"),
+        ("front", "/robot", "", "robot_front_"),
+        ("lifter_node", "", "left", "left_"),
+        ("lifter_node", "/robot", "rig/left", "robot_rig_left_"),
+        ("pose_node", "/robot_", "", "robot_"),  # no name of a topic has two underscores in a row
+    ],
+)
 def test_ids_of_bodies_differ_by_camera(name, namespace, camera, prefix):
     rclpy.init()
     node = rclpy.create_node(name, namespace=namespace)
@@ -32,11 +35,17 @@ def test_ids_of_bodies_differ_by_camera(name, namespace, camera, prefix):
         rclpy.shutdown()
 
 
-@pytest.mark.parametrize(("publish", "frames"), [
-    ({"publish_tf": True}, {"left_p1": 17, "right_p1": 17}),
-    ({"publish_hri": True}, {"left_p1": 1, "right_p1": 1}),  # a robot_state_publisher makes the others of joint_states
-    ({"publish_tf": True, "publish_hri": True}, {"left_p1": 17, "right_p1": 17}),
-])
+@pytest.mark.parametrize(
+    ("publish", "frames"),
+    [
+        ({"publish_tf": True}, {"left_p1": 17, "right_p1": 17}),
+        (
+            {"publish_hri": True},
+            {"left_p1": 1, "right_p1": 1},
+        ),  # a robot_state_publisher makes the others of joint_states
+        ({"publish_tf": True, "publish_hri": True}, {"left_p1": 17, "right_p1": 17}),
+    ],
+)
 def test_two_cameras_of_one_node_share_no_frame_and_no_id(peer, wait_for, make_person, camera, publish, frames):
     messages = pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs is not installed")
     if "publish_hri" in publish:

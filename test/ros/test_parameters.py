@@ -30,7 +30,6 @@ class Table(Settings):
     count: int = setting(3, "how many", 1, 9)
 
 
-
 @pytest.fixture
 def node():
     rclpy.init()
@@ -55,15 +54,18 @@ def test_values_are_the_defaults_and_follow_changes(node):
     assert before.size_m == 1.0  # who works with the old values keeps them whole
 
 
-@pytest.mark.parametrize(("values", "says"), [
-    ({"size_m": 2.5}, "size_m out of range"),
-    ({"size_m": math.nan}, "nan"),
-    ({"count": 10}, "count out of range"),
-    ({"count": 1.5}, "type"),
-    ({"colour": "blue"}, "colour is 'blue', expected one of red, green"),
-    ({"size_m": 1.5, "colour": "green"}, "colour cannot change now: it is busy"),
-    ({"count": 4, "size_m": 1.5}, "count cannot change now: it is busy"),
-])
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"size_m": 2.5}, "size_m out of range"),
+        ({"size_m": math.nan}, "nan"),
+        ({"count": 10}, "count out of range"),
+        ({"count": 1.5}, "type"),
+        ({"colour": "blue"}, "colour is 'blue', expected one of red, green"),
+        ({"size_m": 1.5, "colour": "green"}, "colour cannot change now: it is busy"),
+        ({"count": 4, "size_m": 1.5}, "count cannot change now: it is busy"),
+    ],
+)
 def test_what_is_refused_changes_nothing(node, values, says):
     seen: list[Table] = []
     settings = NodeParameters(node, Table, locked=lambda: "it is busy", changed=seen.append)
@@ -111,12 +113,17 @@ def started(tmp_path):
     rclpy.try_shutdown()
 
 
-@pytest.mark.parametrize(("given", "says"), [
-    ("size_m:=5.0", "size_m is 5, expected 0.5 to 2"), ("size_m:=.nan", "size_m is nan, expected a finite number"),
-    ("size_m:=wide", "size_m is 'wide', expected a value of type float"), ("count:=10", "count is 10, expected 1 to 9"),
-    ("count:=2.5", "count is 2.5, expected a value of type int"),
-    ("colour:=blue", "colour is 'blue', expected one of red, green"),
-])
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("size_m:=5.0", "size_m is 5, expected 0.5 to 2"),
+        ("size_m:=.nan", "size_m is nan, expected a finite number"),
+        ("size_m:=wide", "size_m is 'wide', expected a value of type float"),
+        ("count:=10", "count is 10, expected 1 to 9"),
+        ("count:=2.5", "count is 2.5, expected a value of type int"),
+        ("colour:=blue", "colour is 'blue', expected one of red, green"),
+    ],
+)
 def test_a_start_with_what_cannot_be_says_name_value_and_range(started, given, says):
     node = started("-p", given)
     with pytest.raises(UserError, match=f"^{re.escape(says)}$"):
@@ -150,12 +157,20 @@ def test_every_float_takes_a_whole_number_at_start(started, tmp_path, name, by_f
 
 def test_unknown_parameters_are_named_with_the_nearest():
     given = [
-        "max_peple", "frobnicate", "use_sim_time", "qos_overrides./image.subscription.depth", "threads", "bone_width_m"]
+        "max_peple",
+        "frobnicate",
+        "use_sim_time",
+        "qos_overrides./image.subscription.depth",
+        "threads",
+        "bone_width_m",
+    ]
     assert unknown_parameters(given, PoseNodeParameters) == [
         "parameter 'max_peple' is unknown and ignored: do you mean 'max_people'?",
-        "parameter 'frobnicate' is unknown and ignored"]  # bone_width_m is marker_node's, for a file of all nodes
+        "parameter 'frobnicate' is unknown and ignored",
+    ]  # bone_width_m is marker_node's, for a file of all nodes
     assert unknown_parameters(["max_peple"], NODES["marker_node"]) == [
-        "parameter 'max_peple' is unknown and ignored: do you mean 'max_people'?"]
+        "parameter 'max_peple' is unknown and ignored: do you mean 'max_people'?"
+    ]
 
 
 def test_a_node_warns_of_an_unknown_parameter(started, capfd):
@@ -163,12 +178,15 @@ def test_a_node_warns_of_an_unknown_parameter(started, capfd):
     assert "parameter 'colur' is unknown and ignored: do you mean 'colour'?" in capfd.readouterr().err
 
 
-@pytest.mark.parametrize(("name", "arguments", "says"), [
-    ("marker_node", {"lifetime_s": "99"}, "cannot start: lifetime_s is 99, expected 0.05 to 60"),
-    ("pose_node", {"person_height_m": "0.3"}, "cannot start: person_height_m is 0.3, expected 0.5 to 2.6 metres"),
-    ("lifter_node", {"cameras": "[left, left]"}, "cannot start: cameras is ['left', 'left'], expected one or more"),
-    ("lifter_node", {"cameras": "[]"}, "cannot start: "),
-])
+@pytest.mark.parametrize(
+    ("name", "arguments", "says"),
+    [
+        ("marker_node", {"lifetime_s": "99"}, "cannot start: lifetime_s is 99, expected 0.05 to 60"),
+        ("pose_node", {"person_height_m": "0.3"}, "cannot start: person_height_m is 0.3, expected 0.5 to 2.6 metres"),
+        ("lifter_node", {"cameras": "[left, left]"}, "cannot start: cameras is ['left', 'left'], expected one or more"),
+        ("lifter_node", {"cameras": "[]"}, "cannot start: "),
+    ],
+)
 def test_a_process_that_cannot_start_says_so_in_one_line(processes, name, arguments, says):
     process = processes.node(name, **arguments)
     assert process.wait(timeout=60) == 1
@@ -185,11 +203,15 @@ def test_a_params_file_that_cannot_be_parsed_is_named(processes, tmp_path):
     assert log.count("cannot start") == 1 and str(file) in log and "Traceback" not in log
 
 
-@pytest.mark.parametrize(("make", "name"), [
-    (PoseNode, "pose_node"), (LifterNode, "lifter_node"), (MarkerNode, "marker_node")])
+@pytest.mark.parametrize(
+    ("make", "name"), [(PoseNode, "pose_node"), (LifterNode, "lifter_node"), (MarkerNode, "marker_node")]
+)
 def test_a_node_made_in_python_takes_name_namespace_and_overrides(started, make, name):
-    overrides = [RosParameter("lifetime_s", value=2.5)] if make is MarkerNode else [
-        RosParameter("autostart", value=False), RosParameter("person_height_m", value=2)]
+    overrides = (
+        [RosParameter("lifetime_s", value=2.5)]
+        if make is MarkerNode
+        else [RosParameter("autostart", value=False), RosParameter("person_height_m", value=2)]
+    )
     node = started(make=lambda: make("eye", namespace="robot", parameter_overrides=overrides))
     assert node.get_fully_qualified_name() == "/robot/eye"
     assert all(node.get_parameter(o.name).value == o.value for o in overrides)

@@ -21,6 +21,7 @@ from streams import frames_of, image
 
 def test_a_change_is_in_the_next_message(pose, picture):
     """The assumed field of view, and how tall the people are, place the person nearer or further."""
+
     def root_z(seconds: float) -> float:
         return pose.send_and_wait(image(picture, seconds)).skeletons[0].root.z
 
@@ -99,15 +100,18 @@ def test_what_is_locked_changes_once_the_node_is_cleaned_up(pose, peer, wait_for
     assert peer.node.count_subscribers("/image") == 0
 
 
-@pytest.mark.parametrize(("node", "argument", "says"), [
-    ("pose_node", "horizontal_fov_deg:=500.0", "horizontal_fov_deg"),
-    ("pose_node", "horizontal_fov_deg:=.nan", "nan"),
-    ("detector_node", "max_people:=0", "max_people"),
-    ("lifter_node", "one_euro:=3", "one_euro"),
-    ("pose_node", "image_transport:=theora", "image_transport is 'theora', expected one of raw, compressed"),
-    ("video_node", "speed:=-1.0", "speed"),
-    ("marker_node", "lifetime_s:=0.0", "lifetime_s"),
-])
+@pytest.mark.parametrize(
+    ("node", "argument", "says"),
+    [
+        ("pose_node", "horizontal_fov_deg:=500.0", "horizontal_fov_deg"),
+        ("pose_node", "horizontal_fov_deg:=.nan", "nan"),
+        ("detector_node", "max_people:=0", "max_people"),
+        ("lifter_node", "one_euro:=3", "one_euro"),
+        ("pose_node", "image_transport:=theora", "image_transport is 'theora', expected one of raw, compressed"),
+        ("video_node", "speed:=-1.0", "speed"),
+        ("marker_node", "lifetime_s:=0.0", "lifetime_s"),
+    ],
+)
 def test_a_start_with_what_cannot_be_ends_with_one_clear_line(processes, node, argument, says):
     process = processes.node(node, "-p", argument)
     assert process.wait(timeout=60) == 1

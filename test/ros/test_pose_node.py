@@ -30,8 +30,13 @@ def test_an_independent_client_gets_the_images_own_stamps_and_frames(processes, 
     client = processes.start(str(Path(__file__).with_name("client.py")))
     processes.node("pose_node")
     video = processes.node(
-        "video_node", source=f"'{CLIPS_DIR / 'rendered_two.mp4'}'", camera_info_file=f"'{CLIPS_DIR / 'camera.yaml'}'",
-        wait_for_subscribers=2, speed=0.25, frame_id="left_optical")
+        "video_node",
+        source=f"'{CLIPS_DIR / 'rendered_two.mp4'}'",
+        camera_info_file=f"'{CLIPS_DIR / 'camera.yaml'}'",
+        wait_for_subscribers=2,
+        speed=0.25,
+        frame_id="left_optical",
+    )
     video.wait()
 
     def heard() -> dict[str, list[dict]]:
@@ -76,13 +81,16 @@ def test_nobody_in_view_is_an_empty_message(pose):
     assert empty.skeletons == [] and empty.header.frame_id == "head_camera_optical_frame"
 
 
-@pytest.mark.parametrize(("changes", "says"), [
-    ({"encoding": "thermal12"}, "'thermal12' is unknown"),
-    ({"step": 7}, "step is 7 bytes, expected at least"),
-    ({"step": 9_999}, "expected step * height"),
-    ({"data": array.array("B", b"abc")}, "the image has 3 bytes"),
-    ({"height": 0}, "640x0 pixels"),
-])
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"encoding": "thermal12"}, "'thermal12' is unknown"),
+        ({"step": 7}, "step is 7 bytes, expected at least"),
+        ({"step": 9_999}, "expected step * height"),
+        ({"data": array.array("B", b"abc")}, "the image has 3 bytes"),
+        ({"height": 0}, "640x0 pixels"),
+    ],
+)
 def test_a_bad_image_is_a_diagnostic_and_the_node_lives_on(pose, picture, changes, says):
     assert len(pose.send_and_wait(image(picture, 1000.0)).skeletons) == 1
     pose.send(image(picture, 1000.04, **changes))

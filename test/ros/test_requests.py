@@ -104,7 +104,8 @@ def test_best_effort_and_reliable_subscribers_get_skeletons(pose, peer, picture,
     heard: list[list] = [[], []]
     for messages, policy in zip(heard, reliability, strict=True):
         peer.node.create_subscription(
-            Skeleton3DArray, "/pose_node/skeletons", messages.append, QoSProfile(depth=10, reliability=policy))
+            Skeleton3DArray, "/pose_node/skeletons", messages.append, QoSProfile(depth=10, reliability=policy)
+        )
     sent = 0
 
     def sent_and_heard() -> bool:

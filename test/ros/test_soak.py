@@ -59,8 +59,14 @@ def test_a_few_hundred_images_of_people_and_faults(soak):
     printed, _ = process.communicate()
     assert process.returncode == 0, printed
     report = soak.report()
-    for name in ("nodes that ended", "ids given again", "markers shown at the end", "images that failed",
-                 "messages that leave markers over", "skeletons of no image"):
+    for name in (
+        "nodes that ended",
+        "ids given again",
+        "markers shown at the end",
+        "images that failed",
+        "messages that leave markers over",
+        "skeletons of no image",
+    ):
         assert value_of(report, name) == 0, name
     assert value_of(report, "images sent") >= 240 and value_of(report, "people followed") >= 2
     assert len(report["faults"]) >= 4

@@ -15,13 +15,18 @@ from nanohtnet_ros.samples.clips import CLIPS_DIR
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 ARGUMENTS = {
     "video_node": ("--ros-args", "-p", f"source:={CLIPS_DIR / 'rendered_walk.mp4'}", "-p", "loop:=true"),
-    "pose_node": ("--ros-args", "-p", "max_people:=2"), "marker_node": (), "detector_node": (), "lifter_node": ()}
+    "pose_node": ("--ros-args", "-p", "max_people:=2"),
+    "marker_node": (),
+    "detector_node": (),
+    "lifter_node": (),
+}
 
 
 def started(script: str, *args: str) -> subprocess.Popen:
     """A process whose first lines have run: it handles SIGTERM, which Python itself does not."""
     process = subprocess.Popen(
-        [sys.executable, str(SCRIPTS / script), *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        [sys.executable, str(SCRIPTS / script), *args], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     status = Path(f"/proc/{process.pid}/status")
     if not status.is_file():
         pytest.skip("this system has no /proc, which tells when a process handles signals")

@@ -29,8 +29,12 @@ def test_in_two_processes_the_result_is_the_same(start_pose, start_node, peer, w
     lifter = start_node("lifter_node", "-r", "skeletons_2d:=detector_node/skeletons_2d")
     lifter.says("models=nano_81_streaming")
     pose = start_pose(connect=False)
-    outputs = [pose.skeletons, peer.listen("/lifter_node/skeletons", Skeleton3DArray), pose.skeletons_2d,
-               peer.listen("/detector_node/skeletons_2d", Skeleton2DArray)]
+    outputs = [
+        pose.skeletons,
+        peer.listen("/lifter_node/skeletons", Skeleton3DArray),
+        pose.skeletons_2d,
+        peer.listen("/detector_node/skeletons_2d", Skeleton2DArray),
+    ]
     peer.keep_publishing("camera_info", camera_to_msg(CAMERA))
 
     def send_to_all(picture: np.ndarray, seconds: float) -> list:
@@ -94,7 +98,8 @@ class View:
     def send_and_wait(self, keypoints, seconds: float) -> Skeleton3DArray:
         self.send(keypoints, seconds)
         self._wait_for(
-            lambda: self.skeletons and stamp_ns(self.skeletons[-1].header) == round(seconds * 1e9), self._topic)
+            lambda: self.skeletons and stamp_ns(self.skeletons[-1].header) == round(seconds * 1e9), self._topic
+        )
         return self.skeletons[-1]
 
 
@@ -155,7 +160,8 @@ def test_garbage_of_one_camera_is_said_and_the_other_goes_on(two_views, make_key
     assert left.send_and_wait(make_keypoints(), 1000.0).skeletons
     right.send(make_keypoints(), 1000.0, width=0)
     lifter.says(
-        "refused=1", "failed=0", "keypoints right: they are of an image of 0x480 pixels, expected both to be positive")
+        "refused=1", "failed=0", "keypoints right: they are of an image of 0x480 pixels, expected both to be positive"
+    )
     left.send_and_wait(make_keypoints(), 1000.04)
     assert right.send_and_wait(make_keypoints(), 1000.04).skeletons
     lifter.says("keypoints right=of 640x480 pixels")

@@ -45,6 +45,7 @@ def target(peer):
 
 def eventually_transformed(target, people, stamped, wait_for):
     """What `transform` gives once TF has come through."""
+
     def transformed() -> bool:
         result.append(target.transform(people, stamped))
         return target.problem is None
@@ -57,7 +58,8 @@ def eventually_transformed(target, people, stamped, wait_for):
 def test_people_are_expressed_in_the_target_frame(target, peer, make_person, wait_for):
     peer.publish("/tf_static", camera_pose(0), STATIC)
     people, stamped = eventually_transformed(
-        target, [make_person(1), make_person(2, root_m=None, missing=(3,))], header(7), wait_for)
+        target, [make_person(1), make_person(2, root_m=None, missing=(3,))], header(7), wait_for
+    )
     assert stamped == header(7, "map")
     # Optical x, y, z (right, down, forward) are the map's -y, -z, x.
     in_map = np.column_stack((STANDING_M[:, 2], -STANDING_M[:, 0], -STANDING_M[:, 1]))

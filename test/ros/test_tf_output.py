@@ -48,7 +48,8 @@ def test_each_joint_is_a_frame_under_the_body_and_the_body_under_the_camera(outp
     transforms = {t.child_frame_id: t for t in output.heard[0].transforms}
     assert len(transforms) == len(output.heard[0].transforms) == 17 + 15
     assert set(transforms) == {f"{name}_p1" for name in REP_155_NAMES} | {
-        f"{name}_p2" for name in REP_155_NAMES if name not in ("r_ankle", "r_wrist")}
+        f"{name}_p2" for name in REP_155_NAMES if name not in ("r_ankle", "r_wrist")
+    }
     for child, transform in transforms.items():
         person = child[-2:]
         parent = "camera_optical_frame" if child.startswith("body") else f"body_{person}"
@@ -69,8 +70,9 @@ def test_a_stamp_is_sent_once_per_person(output, make_person, wait_for):
     output.publish([], header(6))
     output.publish([make_person(1)], header(6))
     wait_for(lambda: len(output.heard) >= 3, "three messages")
-    sent = [sorted({t.child_frame_id for t in m.transforms if t.child_frame_id.startswith("body")})
-            for m in output.heard]
+    sent = [
+        sorted({t.child_frame_id for t in m.transforms if t.child_frame_id.startswith("body")}) for m in output.heard
+    ]
     assert sent == [["body_p1"], ["body_p2"], ["body_p1"]]
 
 
@@ -84,8 +86,9 @@ def test_a_body_alone_has_one_frame(make_person):
     assert [t.child_frame_id for t in person_transforms(make_person(1), header(5), joints=False)] == ["body_p1"]
 
 
-@pytest.mark.parametrize(("image_rotation", "up"), [
-    (0, (0, -1, 0)), (90, (-1, 0, 0)), (180, (0, 1, 0)), (270, (1, 0, 0))])
+@pytest.mark.parametrize(
+    ("image_rotation", "up"), [(0, (0, -1, 0)), (90, (-1, 0, 0)), (180, (0, 1, 0)), (270, (1, 0, 0))]
+)
 def test_the_upright_frame_has_z_up_below_the_cameras_own(peer, wait_for, image_rotation, up):
     """Below it, since a driver's own tree may have a parent for the camera; again where the camera's frame changes."""
     frame = UprightFrame(peer.node, "camera_upright", image_rotation)
@@ -97,7 +100,9 @@ def test_the_upright_frame_has_z_up_below_the_cameras_own(peer, wait_for, image_
     frame.publish(header(7, "other_camera"))
     wait_for(lambda: len(heard) >= 2, "the frame below the other camera")
     assert [(m.transforms[0].header.frame_id, m.transforms[0].child_frame_id) for m in heard] == [
-        ("camera_optical_frame", "camera_upright"), ("other_camera", "camera_upright")]
+        ("camera_optical_frame", "camera_upright"),
+        ("other_camera", "camera_upright"),
+    ]
     optical_from_upright = rotation(heard[0].transforms[0])
     np.testing.assert_allclose(optical_from_upright @ (0, 0, 1), up, atol=1e-9)
     np.testing.assert_allclose(optical_from_upright @ (1, 0, 0), (0, 0, 1), atol=1e-9)  # ahead

@@ -31,8 +31,12 @@ def test_images_and_calibration_at_the_sources_rate(processes, peer):
     images, infos = peer.listen("image", Image), peer.listen("camera_info", CameraInfo)
     started_ns = time.time_ns()
     node = processes.node(
-        "video_node", source=f"'{CLIPS_DIR / 'rendered_two.mp4'}'", camera_info_file=f"'{CLIPS_DIR / 'camera.yaml'}'",
-        wait_for_subscribers=1, speed=2.0)
+        "video_node",
+        source=f"'{CLIPS_DIR / 'rendered_two.mp4'}'",
+        camera_info_file=f"'{CLIPS_DIR / 'camera.yaml'}'",
+        wait_for_subscribers=1,
+        speed=2.0,
+    )
     assert node.wait(timeout=60) == 0
     assert len(images) == 85
     assert started_ns < stamp_ns(images[0].header) < time.time_ns()
@@ -68,7 +72,8 @@ def test_frames_come_at_their_own_times(processes, peer, tmp_path):
 def test_a_machine_that_is_too_slow_skips_frames_and_says_so(processes, peer, wait_for):
     heard = peer.diagnostics()
     processes.node(
-        "video_node", "-r", "__ns:=/fast", source=f"'{CLIPS_DIR / 'rendered_walk.mp4'}'", loop="true", speed=100.0)
+        "video_node", "-r", "__ns:=/fast", source=f"'{CLIPS_DIR / 'rendered_walk.mp4'}'", loop="true", speed=100.0
+    )
     wait_for(lambda: "frames skipped: this machine is too slow" in heard("fast/video_node"), "the diagnostic")
     wait_for(lambda: re.search(r"published=[1-9]\d*\nskipped=[1-9]", heard("fast/video_node")), "the figures")
 
@@ -83,13 +88,16 @@ def test_a_video_that_is_cut_short_is_played_and_ends_with_an_error(processes, p
     assert f"{len(images)} frames published, then {video} is cut short" in processes.log_of(node)
 
 
-@pytest.mark.parametrize(("make", "says"), [
-    (lambda p: "''", "no source is given"),
-    (lambda p: f"'{p}/none.mp4'", "no file or folder"),
-    (lambda p: f"'{(p / 'broken.mp4').write_bytes(b'x') and p / 'broken.mp4'}'", "no video that OpenCV can read"),
-    (lambda p: "'97'", "webcam 97 cannot be opened"),
-    (lambda p: "97", "webcam 97 cannot be opened"),
-])
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda p: "''", "no source is given"),
+        (lambda p: f"'{p}/none.mp4'", "no file or folder"),
+        (lambda p: f"'{(p / 'broken.mp4').write_bytes(b'x') and p / 'broken.mp4'}'", "no video that OpenCV can read"),
+        (lambda p: "'97'", "webcam 97 cannot be opened"),
+        (lambda p: "97", "webcam 97 cannot be opened"),
+    ],
+)
 def test_an_unreadable_source_is_a_diagnostic_and_the_node_lives_on(processes, peer, wait_for, tmp_path, make, says):
     heard = peer.diagnostics()
     node = processes.node("video_node", source=make(tmp_path))

@@ -83,8 +83,10 @@ def api_of(version: str, cache: Path) -> dict:
 def run_over_stubs(code: str, folder: Path | str) -> str:
     """Run Python code in a process where `tensorrt_bindings` can be imported; what it prints."""
     environment = {
-        **os.environ, "PYTHONPATH": f"{folder}:{ROOT}:{os.environ.get('PYTHONPATH', '')}",
-        "LD_LIBRARY_PATH": f"{folder}/stubs:{os.environ.get('LD_LIBRARY_PATH', '')}"}
+        **os.environ,
+        "PYTHONPATH": f"{folder}:{ROOT}:{os.environ.get('PYTHONPATH', '')}",
+        "LD_LIBRARY_PATH": f"{folder}/stubs:{os.environ.get('LD_LIBRARY_PATH', '')}",
+    }
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
     assert result.returncode == 0, result.stderr
     return result.stdout
@@ -94,8 +96,20 @@ def run_over_stubs(code: str, folder: Path | str) -> str:
 def install(requirement: str, folder: Path) -> str:
     """Bring a wheel into a folder; why not, or nothing."""
     command = [
-        sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--upgrade",
-        "--only-binary=:all:", "--retries=1", "--target", str(folder), requirement]
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+        "--upgrade",
+        "--only-binary=:all:",
+        "--retries=1",
+        "--target",
+        str(folder),
+        requirement,
+    ]
     result = subprocess.run(command, capture_output=True, text=True)
     return result.stderr.strip().splitlines()[-1] if result.returncode else ""
 

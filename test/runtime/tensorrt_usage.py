@@ -249,8 +249,13 @@ class _Checker:
     @staticmethod
     def asked_for(node: ast.AST) -> str | None:
         """The name that hasattr or getattr asks for."""
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("hasattr", "getattr") \
-                and len(node.args) > 1 and isinstance(node.args[1], ast.Constant):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id in ("hasattr", "getattr")
+            and len(node.args) > 1
+            and isinstance(node.args[1], ast.Constant)
+        ):
             return str(node.args[1].value)
         return None
 

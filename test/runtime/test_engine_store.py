@@ -72,7 +72,8 @@ def test_every_part_of_the_key_leads_to_another_file(tmp_path):
     assert key.profile == (1, 4, 32)
     others = [
         dataclasses.replace(key, **{field.name: (1, 1, 1) if field.name == "profile" else "other"})
-        for field in dataclasses.fields(key)]
+        for field in dataclasses.fields(key)
+    ]
     assert len({k.file("net") for k in (key, *others)}) == 1 + len(others) == 7
     for other in others:
         assert key.difference(dataclasses.asdict(other)), other
@@ -92,16 +93,19 @@ def test_built_once_then_read(get, log):
     assert again == first and not trt.history.builds and not log.messages
 
 
-@pytest.mark.parametrize(("damage", "reason"), [
-    (lambda content: content[:-1], "damaged"),
-    (lambda content: content[:-1] + bytes([content[-1] ^ 1]), "damaged"),
-    (lambda content: b"", "not an engine that this package wrote"),
-    (lambda content: b"ftrt" + content, "not an engine that this package wrote"),
-    (lambda content: MAGIC + b"[]\n" + content, "header is damaged"),
-    (lambda content: content[:len(MAGIC) + 20], "header is damaged"),
-    (lambda content: content.replace(b"Fake Orin", b"Fake Xavi"), "was built for the GPU Fake Xavi"),
-    (lambda content: content.replace(b'"10.3.0"', b'"10.2.0"', 1), "was built for TensorRT 10.2.0"),
-])
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda content: content[:-1], "damaged"),
+        (lambda content: content[:-1] + bytes([content[-1] ^ 1]), "damaged"),
+        (lambda content: b"", "not an engine that this package wrote"),
+        (lambda content: b"ftrt" + content, "not an engine that this package wrote"),
+        (lambda content: MAGIC + b"[]\n" + content, "header is damaged"),
+        (lambda content: content[: len(MAGIC) + 20], "header is damaged"),
+        (lambda content: content.replace(b"Fake Orin", b"Fake Xavi"), "was built for the GPU Fake Xavi"),
+        (lambda content: content.replace(b'"10.3.0"', b'"10.2.0"', 1), "was built for TensorRT 10.2.0"),
+    ],
+)
 def test_a_damaged_or_foreign_engine_is_rebuilt_with_one_line(get, log, damage, reason):
     first, _ = get()
     (file,) = engine_files()
@@ -150,8 +154,11 @@ def test_an_engine_that_tensorrt_cannot_load_is_rebuilt_once(fake_trt, small_onn
 def test_two_processes_build_once(small_onnx, tmp_path, monkeypatch):
     pytest.importorskip("torch", reason="PyTorch is not installed")
     environment = {
-        **os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "FAKE_TENSORRT_LOG": str(tmp_path / "builds"),
-        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "test"), os.environ.get("PYTHONPATH", "")))}
+        **os.environ,
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "FAKE_TENSORRT_LOG": str(tmp_path / "builds"),
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "test"), os.environ.get("PYTHONPATH", ""))),
+    }
     command = [sys.executable, "-c", ANOTHER_PROCESS, str(small_onnx)]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
     said = [process.communicate(timeout=120)[0] for process in both]
@@ -162,8 +169,11 @@ def test_two_processes_build_once(small_onnx, tmp_path, monkeypatch):
 
 def test_a_killed_builder_leaves_neither_lock_nor_half_a_file(small_onnx, tmp_path, fake_trt, log):
     environment = {
-        **os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "FAKE_TENSORRT_LOG": str(tmp_path / "builds"),
-        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "test"), os.environ.get("PYTHONPATH", "")))}
+        **os.environ,
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "FAKE_TENSORRT_LOG": str(tmp_path / "builds"),
+        "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "test"), os.environ.get("PYTHONPATH", ""))),
+    }
     fake_trt()
     process = subprocess.Popen([sys.executable, "-c", ANOTHER_PROCESS, str(small_onnx)], env=environment)
     while not (tmp_path / "builds").exists():
@@ -235,10 +245,17 @@ def test_the_timing_cache_is_kept_and_a_bad_one_dropped(get):
     assert trt.history.builds == [b""]
 
 
-@pytest.mark.parametrize(("version", "precision", "network", "flags"), [
-    ("8.6.1", "fp32", 1, []), ("8.6.1", "fp16", 1, ["FP16"]), ("10.3.0", "fp32", 0, []), ("10.3.0", "fp16", 2, []),
-    ("11.4.0", "fp32", 0, []), ("11.4.0", "fp16", 0, []),
-])
+@pytest.mark.parametrize(
+    ("version", "precision", "network", "flags"),
+    [
+        ("8.6.1", "fp32", 1, []),
+        ("8.6.1", "fp16", 1, ["FP16"]),
+        ("10.3.0", "fp32", 0, []),
+        ("10.3.0", "fp16", 2, []),
+        ("11.4.0", "fp32", 0, []),
+        ("11.4.0", "fp16", 0, []),
+    ],
+)
 def test_each_version_is_told_its_precision_in_its_own_way(get, version, precision, network, flags):
     _, trt = get(version, precision)
     assert trt.history.network_flags == [network] and trt.history.flags == flags
@@ -263,12 +280,20 @@ def test_what_tensorrt_cannot_build_is_said_with_its_reasons(fake_trt, small_onn
     (tmp_path / "broken.onnx").write_bytes(b"not a network")
     with pytest.raises(ValueError, match=r"cannot read .*no importer for this"):
         get_engine(tmp_path / "broken.onnx", "fp32", 32)
-    two = write_onnx([helper.make_node("Add", ["a", "b"], ["c"])], {n: ("FLOAT", [1]) for n in "ab"},
-                     {"c": ("FLOAT", [1])}, name="two")
+    two = write_onnx(
+        [helper.make_node("Add", ["a", "b"], ["c"])],
+        {n: ("FLOAT", [1]) for n in "ab"},
+        {"c": ("FLOAT", [1])},
+        name="two",
+    )
     with pytest.raises(ValueError, match=r"inputs \['a', 'b'\], expected one"):
         get_engine(two, "fp32", 32)
-    wide = write_onnx([helper.make_node("Neg", ["a"], ["c"])], {"a": ("FLOAT", ["B", 3, "H", "W"])},
-                      {"c": ("FLOAT", ["B", 3, "H", "W"])}, name="wide")
+    wide = write_onnx(
+        [helper.make_node("Neg", ["a"], ["c"])],
+        {"a": ("FLOAT", ["B", 3, "H", "W"])},
+        {"c": ("FLOAT", ["B", 3, "H", "W"])},
+        name="wide",
+    )
     with pytest.raises(ValueError, match=r"\(-1, 3, -1, -1\).*fixed but for the batch"):
         get_engine(wide, "fp32", 32)
     assert not engine_files()

@@ -36,18 +36,25 @@ def convolutions(write_onnx):
     rng = np.random.default_rng(0)
     nodes = [
         helper.make_node("Conv", ["x", "w1", "b1"], ["c1"], pads=[1, 1, 1, 1]),
-        helper.make_node("Sigmoid", ["c1"], ["s1"]), helper.make_node("Mul", ["c1", "s1"], ["a1"]),
+        helper.make_node("Sigmoid", ["c1"], ["s1"]),
+        helper.make_node("Mul", ["c1", "s1"], ["a1"]),
         helper.make_node("MaxPool", ["a1"], ["p"], kernel_shape=[2, 2], strides=[2, 2]),
         helper.make_node("Resize", ["p", "", "scales"], ["r"], mode="nearest"),
         helper.make_node("Concat", ["r", "a1"], ["j"], axis=1),
         helper.make_node("Conv", ["j", "w2"], ["c2"]),
         helper.make_node("Clip", ["c2", "low", "high"], ["y"]),
         helper.make_node("ReduceSum", ["y", "axes"], ["t"], keepdims=0),
-        helper.make_node("Softmax", ["t"], ["z"])]
+        helper.make_node("Softmax", ["t"], ["z"]),
+    ]
     weights = {
-        "w1": rng.normal(0, 0.3, (4, 3, 3, 3)).astype(np.float32), "b1": np.zeros(4, np.float32),
-        "w2": rng.normal(0, 0.3, (2, 8, 1, 1)).astype(np.float32), "scales": np.array([1, 1, 2, 2], np.float32),
-        "low": np.float32(-3), "high": np.float32(3.4e38), "axes": np.array([2, 3])}
+        "w1": rng.normal(0, 0.3, (4, 3, 3, 3)).astype(np.float32),
+        "b1": np.zeros(4, np.float32),
+        "w2": rng.normal(0, 0.3, (2, 8, 1, 1)).astype(np.float32),
+        "scales": np.array([1, 1, 2, 2], np.float32),
+        "low": np.float32(-3),
+        "high": np.float32(3.4e38),
+        "axes": np.array([2, 3]),
+    }
     outputs = {"y": ("FLOAT", ["B", 2, 8, 8]), "z": ("FLOAT", ["B", 2])}
     return write_onnx(nodes, {"x": ("FLOAT", ["B", 3, 8, 8])}, outputs, weights)
 
@@ -64,13 +71,26 @@ def test_weights_are_half_inputs_and_outputs_are_not(convolutions):
 
 
 def test_a_branch_of_a_condition_is_converted_too(write_onnx):
-    inner = helper.make_graph([helper.make_node("Sqrt", ["m"], ["i"])], "inner", [], [
-        helper.make_tensor_value_info("i", onnx.TensorProto.FLOAT, ["B", 2])])
-    other = helper.make_graph([helper.make_node("Neg", ["m"], ["o"])], "other", [], [
-        helper.make_tensor_value_info("o", onnx.TensorProto.FLOAT, ["B", 2])])
+    inner = helper.make_graph(
+        [helper.make_node("Sqrt", ["m"], ["i"])],
+        "inner",
+        [],
+        [helper.make_tensor_value_info("i", onnx.TensorProto.FLOAT, ["B", 2])],
+    )
+    other = helper.make_graph(
+        [helper.make_node("Neg", ["m"], ["o"])],
+        "other",
+        [],
+        [helper.make_tensor_value_info("o", onnx.TensorProto.FLOAT, ["B", 2])],
+    )
     nodes = [
         helper.make_node("MatMul", ["x", "w"], ["m"]),
-        helper.make_node("If", ["yes"], ["y"], then_branch=inner, else_branch=other)]
-    path = write_onnx(nodes, {"x": ("FLOAT", ["B", 2])}, {"y": ("FLOAT", ["B", 2])},
-                      {"w": np.eye(2, dtype=np.float32), "yes": np.array(True)})
+        helper.make_node("If", ["yes"], ["y"], then_branch=inner, else_branch=other),
+    ]
+    path = write_onnx(
+        nodes,
+        {"x": ("FLOAT", ["B", 2])},
+        {"y": ("FLOAT", ["B", 2])},
+        {"w": np.eye(2, dtype=np.float32), "yes": np.array(True)},
+    )
     np.testing.assert_allclose(run(half_onnx(path), np.float32([[4, 9]]))[0], [[2, 3]], atol=0.01)

@@ -63,10 +63,13 @@ def archive(*members: str) -> bytes:
     return content.getvalue()
 
 
-@pytest.mark.parametrize(("path", "content"), [
-    ("/net.onnx", CONTENT),
-    ("/net.zip", archive("20230831/net/detail.json", "20230831/net/end2end.onnx")),
-])
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("/net.onnx", CONTENT),
+        ("/net.zip", archive("20230831/net/detail.json", "20230831/net/end2end.onnx")),
+    ],
+)
 def test_networks_are_downloaded_by_themselves_or_in_an_archive(web, monkeypatch, capsys, path, content):
     monkeypatch.setitem(SOURCES, "net", OnnxFile(web.url + path, SHA256, "CC0, somebody"))
     with pytest.raises(FileNotFoundError, match=r"run '.*models get net'"):
@@ -88,11 +91,14 @@ def test_networks_are_downloaded_by_themselves_or_in_an_archive(web, monkeypatch
     assert find_detector("net")
 
 
-@pytest.mark.parametrize(("content", "says"), [
-    (archive("net/other.onnx"), "files end2end.onnx, expected one"),
-    (archive("a/end2end.onnx", "b/end2end.onnx"), "files end2end.onnx, expected one"),
-    (b"<html>moved</html>", "not a zip file"),
-])
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (archive("net/other.onnx"), "files end2end.onnx, expected one"),
+        (archive("a/end2end.onnx", "b/end2end.onnx"), "files end2end.onnx, expected one"),
+        (b"<html>moved</html>", "not a zip file"),
+    ],
+)
 def test_archives_of_another_kind_are_refused(web, monkeypatch, content, says):
     monkeypatch.setitem(SOURCES, "net", OnnxFile(web.url + "/net.zip", "0" * 64, "CC0"))
     web["/net.zip"] = content

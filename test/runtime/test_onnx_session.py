@@ -12,7 +12,7 @@ def test_the_packaged_network_takes_any_number_of_people():
     together = session.run(x)
     assert together.shape == (5, 9, 17, 4)
     for i in range(5):
-        np.testing.assert_allclose(session.run(x[i:i + 1])[0], together[i], atol=1e-5)
+        np.testing.assert_allclose(session.run(x[i : i + 1])[0], together[i], atol=1e-5)
 
 
 def test_a_wrong_shape_says_which_is_right():
@@ -33,8 +33,10 @@ def test_missing_and_broken_files(tmp_path):
 def test_several_outputs_come_by_name_and_the_first_alone(tmp_path, real):
     onnx = pytest.importorskip("onnx", reason="onnx is not installed (requirements/test.txt)")
     info, kind = onnx.helper.make_tensor_value_info, getattr(onnx.TensorProto, real)
-    nodes = [onnx.helper.make_node("Relu", ["x"], ["positive"]),
-             onnx.helper.make_node("ArgMax", ["x"], ["where"], axis=1, keepdims=0)]
+    nodes = [
+        onnx.helper.make_node("Relu", ["x"], ["positive"]),
+        onnx.helper.make_node("ArgMax", ["x"], ["where"], axis=1, keepdims=0),
+    ]
     outputs = [info("positive", kind, ("batch", 4)), info("where", onnx.TensorProto.INT64, ("batch",))]
     graph = onnx.helper.make_graph(nodes, "two", [info("x", kind, ("batch", 4))], outputs)
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)

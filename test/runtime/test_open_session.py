@@ -100,10 +100,13 @@ def test_contradictions_and_unknown_devices_are_refused():
         open_session(find_model(DEFAULT_MODEL), "cpu", require_gpu=True)
 
 
-@pytest.mark.parametrize(("modules", "reason"), [
-    ({"torch": None}, "PyTorch, which holds TensorRT's buffers, cannot be imported"),
-    ({}, "built without CUDA|sees no GPU"),
-])
+@pytest.mark.parametrize(
+    ("modules", "reason"),
+    [
+        ({"torch": None}, "PyTorch, which holds TensorRT's buffers, cannot be imported"),
+        ({}, "built without CUDA|sees no GPU"),
+    ],
+)
 def test_tensorrt_without_a_gpu_to_use(monkeypatch, modules, reason):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     import fake_tensorrt
@@ -129,6 +132,7 @@ def test_torch_is_not_imported_without_tensorrt():
         "from nanohtnet_ros.runtime.session import open_session\n"
         "from nanohtnet_ros.runtime.model_store import find_model\n"
         "session = open_session(find_model('nano_81_streaming'))\n"
-        "print(session.runtime, 'torch' in sys.modules, 'onnx' in sys.modules)")
+        "print(session.runtime, 'torch' in sys.modules, 'onnx' in sys.modules)"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip().endswith("False False"), result.stdout + result.stderr

@@ -88,9 +88,11 @@ def test_a_file_is_no_folder(tmp_path):
 def test_two_runs_do_not_share_a_folder(tmp_path):
     holder = (
         "import sys, time; from pathlib import Path; from nanohtnet_ros.runtime.output_folder import OutputFolder;"
-        "folder = OutputFolder(Path(sys.argv[1]), ['report.json']); print('has it', flush=True); sys.stdin.read()")
+        "folder = OutputFolder(Path(sys.argv[1]), ['report.json']); print('has it', flush=True); sys.stdin.read()"
+    )
     first = subprocess.Popen(
-        [sys.executable, "-c", holder, str(tmp_path / "out")], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        [sys.executable, "-c", holder, str(tmp_path / "out")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
     try:
         assert first.stdout.readline() == b"has it\n"
         with pytest.raises(UserError, match=f"written by another run, process {first.pid} since .*: wait"):
@@ -104,7 +106,10 @@ def test_two_runs_do_not_share_a_folder(tmp_path):
 def test_a_full_disk_is_said_with_the_files_name(tmp_path):
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
-    with pytest.raises(OSError, match=rf"cannot write {tmp_path}/bag: {os.strerror(errno.ENOSPC)}: make room"), \
-            writing(tmp_path / "bag"), Path("/dev/full").open("w") as file:
+    with (
+        pytest.raises(OSError, match=rf"cannot write {tmp_path}/bag: {os.strerror(errno.ENOSPC)}: make room"),
+        writing(tmp_path / "bag"),
+        Path("/dev/full").open("w") as file,
+    ):
         file.write("x")
         file.flush()

@@ -13,17 +13,35 @@ from tensorrt_usage import Use, check, signatures
 
 FOLDER = Path(__file__).resolve().parents[2] / "nanohtnet_ros"
 SOURCES = {
-    str(path.relative_to(FOLDER)): path.read_text() for path in sorted(FOLDER.rglob("*.py"))
-    if re.search(r"\btrt\b|import tensorrt\b", path.read_text())}
+    str(path.relative_to(FOLDER)): path.read_text()
+    for path in sorted(FOLDER.rglob("*.py"))
+    if re.search(r"\btrt\b|import tensorrt\b", path.read_text())
+}
 NEEDED = {
-    ("", "Builder"), ("", "OnnxParser"), ("Builder", "create_network"), ("Builder", "build_serialized_network"),
-    ("OnnxParser", "parse"), ("ParserError", "desc"), ("IOptimizationProfile", "set_shape"),
-    ("IBuilderConfig", "set_timing_cache"), ("ITimingCache", "serialize"), ("IBuilderConfig", "progress_monitor"),
-    ("IProgressMonitor", "step_complete"), ("Runtime", "deserialize_cuda_engine"), ("ICudaEngine", "num_io_tensors"),
-    ("ICudaEngine", "get_tensor_profile_shape"), ("IExecutionContext", "set_input_shape"), ("BuilderFlag", "FP16"),
-    ("IExecutionContext", "set_tensor_address"), ("IExecutionContext", "execute_async_v3"),
-    ("IExecutionContext", "set_output_allocator"), ("IOutputAllocator", "notify_shape"), ("ILogger", "log"),
-    ("ILogger.Severity", "ERROR"), ("NetworkDefinitionCreationFlag", "STRONGLY_TYPED")}
+    ("", "Builder"),
+    ("", "OnnxParser"),
+    ("Builder", "create_network"),
+    ("Builder", "build_serialized_network"),
+    ("OnnxParser", "parse"),
+    ("ParserError", "desc"),
+    ("IOptimizationProfile", "set_shape"),
+    ("IBuilderConfig", "set_timing_cache"),
+    ("ITimingCache", "serialize"),
+    ("IBuilderConfig", "progress_monitor"),
+    ("IProgressMonitor", "step_complete"),
+    ("Runtime", "deserialize_cuda_engine"),
+    ("ICudaEngine", "num_io_tensors"),
+    ("ICudaEngine", "get_tensor_profile_shape"),
+    ("IExecutionContext", "set_input_shape"),
+    ("BuilderFlag", "FP16"),
+    ("IExecutionContext", "set_tensor_address"),
+    ("IExecutionContext", "execute_async_v3"),
+    ("IExecutionContext", "set_output_allocator"),
+    ("IOutputAllocator", "notify_shape"),
+    ("ILogger", "log"),
+    ("ILogger.Severity", "ERROR"),
+    ("NetworkDefinitionCreationFlag", "STRONGLY_TYPED"),
+}
 
 
 OWN = {"compute"}  # what the stand-in's context does inside
@@ -84,12 +102,13 @@ def test_a_misspelt_name_is_found(cache):
             if not use.present or use.name.startswith("__"):
                 continue
             line = lines[use.line - 1].encode()
-            misspelt = line[:use.column] + b"x" + line[use.column:]
-            changed = "".join([*lines[:use.line - 1], misspelt.decode(), *lines[use.line:]])
+            misspelt = line[: use.column] + b"x" + line[use.column :]
+            changed = "".join([*lines[: use.line - 1], misspelt.decode(), *lines[use.line :]])
             found = [check(changed, api, file) for api in apis.values()]
             wrong = (use.owner, f"{use.name}x")
             nowhere = wrong in {(u.owner, u.name) for f in found for u in f.uses} and not any(
-                u.present for f in found for u in f.uses if (u.owner, u.name) == wrong)
+                u.present for f in found for u in f.uses if (u.owner, u.name) == wrong
+            )
             assert any(f.problems for f in found) or nowhere, f"{file}:{use.line} {use.owner}.{use.name}"
             tried += 1
     assert tried > 60
@@ -114,13 +133,16 @@ def test_a_name_that_a_version_drops_is_found(api):
             api["classes"][use.owner]["doc"] = doc
 
 
-@pytest.mark.parametrize(("call", "problem"), [
-    ("config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE)", "is given 1"),
-    ("config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, size=1)", "'size'"),
-    ("config.set_flag(trt.BuilderFlag.TF33)", "no 'TF33'"),
-    ("trt.Builder()", "is given 0"),
-    ("config.set_timing_cache(*both)", "cannot be checked"),
-])
+@pytest.mark.parametrize(
+    ("call", "problem"),
+    [
+        ("config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE)", "is given 1"),
+        ("config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, size=1)", "'size'"),
+        ("config.set_flag(trt.BuilderFlag.TF33)", "no 'TF33'"),
+        ("trt.Builder()", "is given 0"),
+        ("config.set_timing_cache(*both)", "cannot be checked"),
+    ],
+)
 def test_wrong_arguments_are_found(api, call, problem):
     source = f"def f(config: trt.IBuilderConfig, both):\n    {call}\n"
     assert problem in "".join(check(source, api).problems)
@@ -162,7 +184,9 @@ def test_what_needs_no_gpu_runs_with_the_real_bindings(api):
         "allocator.notify_shape('y', trt.Dims((2, 3)))\n"
         "assert allocator.shape == (2, 3)\n"
         "assert set(tensorrt_session.DTYPES) >= {trt.DataType.FLOAT.name, trt.DataType.HALF.name}\n"
-        "print([engine_build._network_flags(trt, typed) for typed in (False, True)])\n", api["folder"])
+        "print([engine_build._network_flags(trt, typed) for typed in (False, True)])\n",
+        api["folder"],
+    )
     expected = {8: [1, 1], 10: [0, 2], 11: [0, 0]}  # explicit batch is bit 0, strongly typed bit 1
     assert json.loads(out) == expected[int(api["version"].split(".")[0])]
 
@@ -185,6 +209,8 @@ def test_the_stand_in_of_the_other_tests_knows_no_names_of_its_own(cache):
 
 
 def test_signatures_are_read():
-    doc = ("f(*args, **kwargs)\nOverloaded function.\n\n1. f(self: a.X, name: str, of: Dict[str, int] = {}) -> a.Y\n\n"
-           "2. f(self: a.X, arg0: int) -> bool")
+    doc = (
+        "f(*args, **kwargs)\nOverloaded function.\n\n1. f(self: a.X, name: str, of: Dict[str, int] = {}) -> a.Y\n\n"
+        "2. f(self: a.X, arg0: int) -> bool"
+    )
     assert signatures("f", doc) == [([("name", False), ("of", True)], "a.Y"), ([("arg0", False)], "bool")]

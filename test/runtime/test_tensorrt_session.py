@@ -55,7 +55,8 @@ def test_other_types_and_fixed_batches(fake_trt, write_onnx):
     fake_trt()
     nodes = [
         helper.make_node("Cast", ["image"], ["half"], to=TensorProto.FLOAT16),
-        helper.make_node("Cast", ["image"], ["number"], to=TensorProto.INT64)]
+        helper.make_node("Cast", ["image"], ["number"], to=TensorProto.INT64),
+    ]
     outputs = {"half": ("FLOAT16", [2, 3]), "number": ("INT64", [2, 3])}
     session = TensorRTSession.from_onnx(write_onnx(nodes, {"image": ("UINT8", [2, 3])}, outputs))
     out = session.run_named(np.arange(6, dtype=np.uint8).reshape(2, 3))

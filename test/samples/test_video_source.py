@@ -106,10 +106,11 @@ def test_a_webcam_that_is_not_there():
 
 def test_whole_files_are_not_called_damaged(tmp_path):
     for path in (
-            write_avi(tmp_path / "a.avi", greys(5)),
-            write_matroska(tmp_path / "b.mkv", greys(5), [0, 40, 80, 120, 160]),
-            write_matroska(tmp_path / "c.webm", greys(5), [0, 40, 80, 120, 160], live=True),
-            CLIPS_DIR / "rendered_walk.mp4"):
+        write_avi(tmp_path / "a.avi", greys(5)),
+        write_matroska(tmp_path / "b.mkv", greys(5), [0, 40, 80, 120, 160]),
+        write_matroska(tmp_path / "c.webm", greys(5), [0, 40, 80, 120, 160], live=True),
+        CLIPS_DIR / "rendered_walk.mp4",
+    ):
         assert not VideoSource(str(path)).damage, path
 
 
@@ -118,7 +119,8 @@ def test_files_cut_anywhere_are_refused_or_called_damaged(tmp_path, kind):
     whole = {
         "avi": lambda: write_avi(tmp_path / "whole.avi", greys(20)),
         "mkv": lambda: write_matroska(tmp_path / "whole.mkv", greys(20), list(range(0, 800, 40))),
-        "mp4": lambda: CLIPS_DIR / "rendered_two.mp4"}[kind]()
+        "mp4": lambda: CLIPS_DIR / "rendered_two.mp4",
+    }[kind]()
     content, frames, rng = whole.read_bytes(), len(times(VideoSource(str(whole)))), random.Random(0)
     played = 0
     for size in sorted({1, 7, 8, 12, 40, len(content) - 1, *(rng.randrange(len(content)) for _ in range(20))}):

@@ -19,19 +19,29 @@ def mocap_file(tmp_path_factory):
         t = np.arange(length)[:, None, None] / 50.0
         swing = rng.normal(0, 0.08, (17, 3)) * np.sin(2 * np.pi * (rng.uniform(0.4, 1.2) * t + rng.uniform(0, 1)))
         turn = 0.5 * t[:, 0, 0] + rng.uniform(0, 6)
-        rotation = np.stack([
-            np.stack((np.cos(turn), -np.sin(turn), 0 * turn), -1),
-            np.stack((np.sin(turn), np.cos(turn), 0 * turn), -1),
-            np.stack((0 * turn, 0 * turn, 1 + 0 * turn), -1)], axis=1)
+        rotation = np.stack(
+            [
+                np.stack((np.cos(turn), -np.sin(turn), 0 * turn), -1),
+                np.stack((np.sin(turn), np.cos(turn), 0 * turn), -1),
+                np.stack((0 * turn, 0 * turn, 1 + 0 * turn), -1),
+            ],
+            axis=1,
+        )
         body = np.einsum("tij,tkj->tki", rotation, upright + swing) + (0.8, 0.0, 0.0) * t
         sequences.append(body.astype(np.float32))
     lengths = np.array([len(s) for s in sequences])
     path = tmp_path_factory.mktemp("mocap") / "motion.npz"
     np.savez(
-        path, positions=np.concatenate(sequences), starts=np.cumsum(lengths) - lengths, lengths=lengths,
+        path,
+        positions=np.concatenate(sequences),
+        starts=np.cumsum(lengths) - lengths,
+        lengths=lengths,
         names=np.array([f"p_{i}" for i in range(6)]),
         actions=np.array(["walk", "walk", "wave", "turn", "walk", "wave"]),
-        split=np.array(["train"] * 4 + ["val"] * 2), fps=50.0, parents=np.array(H36M_17.parents))
+        split=np.array(["train"] * 4 + ["val"] * 2),
+        fps=50.0,
+        parents=np.array(H36M_17.parents),
+    )
     return path
 
 

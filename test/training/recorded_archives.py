@@ -36,8 +36,13 @@ def room_camera(rng: np.random.Generator, azimuth: float) -> Human36mCamera:
     right /= np.linalg.norm(right)
     rotation = np.stack((right, np.cross(forward, right), forward))
     return Human36mCamera(
-        rotation, -rotation @ position, rng.normal(1147, 3, 2), rng.normal(510, 6, 2),
-        rng.normal((-0.2, 0.24, 0.0), 0.01), rng.normal(0, 0.002, 2))
+        rotation,
+        -rotation @ position,
+        rng.normal(1147, 3, 2),
+        rng.normal(510, 6, 2),
+        rng.normal((-0.2, 0.24, 0.0), 0.01),
+        rng.normal(0, 0.002, 2),
+    )
 
 
 def write_human36m(folder: Path, frames: int = 60, extra: int = 5) -> dict[str, dict]:
@@ -58,7 +63,8 @@ def write_human36m(folder: Path, frames: int = 60, extra: int = 5) -> dict[str, 
             made["positions_2d"][subject][action] = exact
             made["detected_2d"][subject][action] = [
                 np.concatenate((px + rng.normal(0, 2, px.shape), px[:1].repeat(i * extra, 0))).astype(np.float32)
-                for i, px in enumerate(exact)]
+                for i, px in enumerate(exact)
+            ]
     metadata = {"num_joints": 17, "keypoints_symmetry": [[4, 5, 6, 11, 12, 13], [1, 2, 3, 14, 15, 16]]}
     folder.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(folder / FILE_3D, positions_3d=made["positions_3d"])
@@ -81,10 +87,14 @@ def write_mpi_inf_3dhp(folder: Path, frames: int = 40) -> dict[str, dict]:
 
     train = {
         f"S{subject} Seq1": [{str(number): seen(1500.0 + number, (1020.0, 1040.0)) for number in (0, 2)}, fps]
-        for subject, fps in ((1, 25), (2, 50))}
+        for subject, fps in ((1, 25), (2, 50))
+    }
     test = {}
-    for name, focal, centre in (("TS1", 1500.0, (1017.0, 1043.0)), ("TS5", 1684.0, (940.0, 560.0)),
-                                ("TS6", 1684.0, (940.0, 560.0))):
+    for name, focal, centre in (
+        ("TS1", 1500.0, (1017.0, 1043.0)),
+        ("TS5", 1684.0, (940.0, 560.0)),
+        ("TS6", 1684.0, (940.0, 560.0)),
+    ):
         valid = np.ones(frames)
         valid[:: 4 if name == "TS1" else 7] = 0
         test[name] = {**seen(focal, centre), "valid": valid}

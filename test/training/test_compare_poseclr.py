@@ -31,8 +31,13 @@ def test_the_table_is_of_means_spreads_and_paired_gains(tool):
     entries = [
         {"fraction": fraction, "start": start, "seed": seed, "clean_mpjpe_mm": error, "noisy_mpjpe_mm": 100.0}
         for fraction, start, seed, error in (
-            (1.0, "random", 1, 60.0), (1.0, "random", 2, 64.0), (1.0, "poseclr", 2, 61.0), (1.0, "poseclr", 1, 59.0),
-            (0.1, "random", 1, 80.0))]
+            (1.0, "random", 1, 60.0),
+            (1.0, "random", 2, 64.0),
+            (1.0, "poseclr", 2, 61.0),
+            (1.0, "poseclr", 1, 59.0),
+            (0.1, "random", 1, 80.0),
+        )
+    ]
     rows = [line.split() for line in tool.table(entries).splitlines()]
     assert rows[1:] == [
         ["100%", "random", "2", "62.00", "+-", "2.83", "100.00", "+-", "0.00"],
@@ -57,10 +62,29 @@ def test_the_experiment_goes_on_where_it_stopped(tool, mocap_file, tmp_path, mon
         assert main([*words[3:], "--device", "cpu"]) == 0
 
     monkeypatch.setattr(sys.modules["training_runs"], "subprocess", SimpleNamespace(run=run))
-    monkeypatch.setattr(sys, "argv", [
-        "compare_poseclr.py", str(mocap_file), str(out), "--recipe", str(tmp_path / "tune.yaml"),
-        "--pretrain-recipe", str(tmp_path / "pre.yaml"), "--pretrain-samples", "16", "--samples", "32",
-        "--seeds", "3", "--fractions", "0.5", "--set", "learning_rate=0.002"])
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        [
+            "compare_poseclr.py",
+            str(mocap_file),
+            str(out),
+            "--recipe",
+            str(tmp_path / "tune.yaml"),
+            "--pretrain-recipe",
+            str(tmp_path / "pre.yaml"),
+            "--pretrain-samples",
+            "16",
+            "--samples",
+            "32",
+            "--seeds",
+            "3",
+            "--fractions",
+            "0.5",
+            "--set",
+            "learning_rate=0.002",
+        ],
+    )
     with pytest.raises(KeyboardInterrupt):
         tool.main()
     tool.main()

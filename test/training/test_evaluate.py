@@ -28,8 +28,16 @@ from nanohtnet_ros.training.synthesis.virtual_camera import project
 
 OFFSETS = (-6, -3, 0)
 TINY = NanoHTNetConfig(
-    window_length=27, kept_frames=3, channels=48, layers=1, mlp_hidden=16, gcn_hidden=16, output_offsets=OFFSETS,
-    person_view=True, uncertainty=True)
+    window_length=27,
+    kept_frames=3,
+    channels=48,
+    layers=1,
+    mlp_hidden=16,
+    gcn_hidden=16,
+    output_offsets=OFFSETS,
+    person_view=True,
+    uncertainty=True,
+)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +82,7 @@ def oracle(*sets: EvaluationSet, change=lambda joints: joints):
     known = {}
     for data in sets:
         for windows in data.keypoints.values():
-            for i, window in enumerate(windows[0:len(data)].numpy()):
+            for i, window in enumerate(windows[0 : len(data)].numpy()):
                 known[window.tobytes()] = data.targets_m[i].numpy()
                 known[mirror(window).tobytes()] = mirror(data.targets_m[i].numpy())
     return lambda keypoints: np.stack([change(known[window.tobytes()]) for window in keypoints])
@@ -94,13 +102,21 @@ def with_outputs(lift, offsets, data):
 
 def test_the_truth_has_no_error(data):
     assert set(score(oracle(data), data)) == {
-        f"{c}_{m}_mm" for c in ("clean", "noisy") for m in ("mpjpe", "p_mpjpe", "n_mpjpe")}
+        f"{c}_{m}_mm" for c in ("clean", "noisy") for m in ("mpjpe", "p_mpjpe", "n_mpjpe")
+    }
     assert all(value == pytest.approx(0.0, abs=0.01) for value in score(oracle(data), data).values())
     report = measure(network(oracle(data)), data)
     for values in (v for flips in report["metrics"].values() for v in flips.values()):
         assert values == {
-            "mpjpe_mm": 0.0, "p_mpjpe_mm": 0.0, "n_mpjpe_mm": 0.0, "pck_150": 100.0, "auc": 96.77, "size_ratio": 1.0,
-            "mpjve_mm_per_frame": None, "mpjve_mm_per_s": None}
+            "mpjpe_mm": 0.0,
+            "p_mpjpe_mm": 0.0,
+            "n_mpjpe_mm": 0.0,
+            "pck_150": 100.0,
+            "auc": 96.77,
+            "size_ratio": 1.0,
+            "mpjve_mm_per_frame": None,
+            "mpjve_mm_per_s": None,
+        }
 
 
 def test_a_tenth_too_large_is_a_matter_of_size(data):
@@ -129,8 +145,11 @@ def test_score_takes_the_output_of_its_frame(capture, data):
     first = (0, 5)  # offsets need not be those of the set, and its frame need not be the last
     assert score(with_outputs(oracle(newest), first, newest), newest, first)["noisy_mpjpe_mm"] < 0.01
     centred = build_evaluation_set(capture, 27, (-14, -13, -12), cameras=1)
-    middle = with_outputs(lambda x: oracle(centred)(x)[:, 1:2], (-14, -13, -12), replace(
-        centred, offsets=(-13,), targets_m=centred.targets_m[:, 1:2]))
+    middle = with_outputs(
+        lambda x: oracle(centred)(x)[:, 1:2],
+        (-14, -13, -12),
+        replace(centred, offsets=(-13,), targets_m=centred.targets_m[:, 1:2]),
+    )
     assert score(middle, centred)["clean_mpjpe_mm"] < 0.01
     with pytest.raises(ValueError, match=r"outputs are the frames \[-13\], the set's targets are of 0"):
         score(oracle(newest), newest, (-13,))
@@ -152,7 +171,8 @@ def test_mirroring_is_that_of_the_image(data):
     np.testing.assert_array_equal(flipped[..., l_wrist, 1], keypoints[..., r_wrist, 1])
     seen = torch.randn(5, 17, 3, generator=torch.Generator().manual_seed(0)) + torch.tensor((0.5, 0.0, 6.0))
     np.testing.assert_allclose(  # keypoints of mirrored people are mirrored keypoints
-        project(torch.from_numpy(mirror(seen.numpy())), 2.0), mirror(project(seen, 2.0).numpy()))
+        project(torch.from_numpy(mirror(seen.numpy())), 2.0), mirror(project(seen, 2.0).numpy())
+    )
     joints = np.random.default_rng(0).normal(size=(2, 3, 17, 4))
     np.testing.assert_array_equal(mirror(joints)[..., l_wrist, :], joints[..., r_wrist, :] * (-1, 1, 1, 1))
 
@@ -211,7 +231,8 @@ def test_breakdowns_sort_every_window_into_one_group(tiny, data):
         assert mean == pytest.approx(report["metrics"]["clean"]["off"]["mpjpe_mm"], abs=0.02)
     waving = data.labels["action"] == "wave"
     assert report["by"]["action"]["wave"]["clean"]["mpjpe_mm"] == pytest.approx(
-        mpjpe_mm(poses[waving], data.targets_m[waving, 2].numpy()), abs=0.01)
+        mpjpe_mm(poses[waving], data.targets_m[waving, 2].numpy()), abs=0.01
+    )
     joints = report["by"]["joint"]
     assert list(joints) == list(H36M_17.joint_names) and joints["hip"]["clean"]["mpjpe_mm"] == 0.0
     for measured in ("mpjpe_mm", "p_mpjpe_mm"):
@@ -225,9 +246,15 @@ def test_groups_lie_between_their_borders():
     values = np.array([0.1, 2.5, 2.0, 9.0, 1.9])
     rows = groups(values, (1.0, 2.0, 3.0))
     assert {name: row.tolist() for name, row in rows.items()} == {
-        "below 1 m": [0], "1 to 2 m": [4], "2 to 3 m": [1, 2], "over 3 m": [3]}
+        "below 1 m": [0],
+        "1 to 2 m": [4],
+        "2 to 3 m": [1, 2],
+        "over 3 m": [3],
+    }
     assert {name: row.tolist() for name, row in groups(np.array(["b", "a", "b"]), None).items()} == {
-        "a": [1], "b": [0, 2]}
+        "a": [1],
+        "b": [0, 2],
+    }
 
 
 def test_calibration_compares_expected_with_actual_errors(data):
@@ -285,8 +312,11 @@ def test_only_what_is_asked_for(checkpoint, mocap_file, tmp_path, capsys):
 def test_sets_of_other_kinds_are_measured_too(data, tmp_path):
     """Conditions and labels are those of the set, whatever it was made from."""
     recorded = EvaluationSet(
-        {"cpn": data.keypoints["noisy"]}, data.targets_m, data.offsets,
-        {"action": data.labels["action"], "subject": np.where(np.arange(len(data)) % 2, "S9", "S11")})
+        {"cpn": data.keypoints["noisy"]},
+        data.targets_m,
+        data.offsets,
+        {"action": data.labels["action"], "subject": np.where(np.arange(len(data)) % 2, "S9", "S11")},
+    )
     report = measure(network(oracle(data)), recorded)
     assert list(report["metrics"]) == ["cpn"] and list(report["by"]) == ["action", "subject", "joint"]
     assert set(report["by"]["subject"]) == {"S9", "S11"} and "mean over subjects" in tables(report)
@@ -308,15 +338,16 @@ def test_centred_networks_are_used_for_their_middle_frame(mocap_file, tmp_path):
 
 def test_the_packages_network_is_found_by_its_name_and_scaled_as_its_card_says(tmp_path):
     opened = LiftingNetwork.open(DEFAULT_MODEL)
-    assert opened.offset == 0 and opened.window_length == ModelCard.load(
-        find_model(DEFAULT_MODEL).with_suffix(".json")).window_length
+    assert (
+        opened.offset == 0
+        and opened.window_length == ModelCard.load(find_model(DEFAULT_MODEL).with_suffix(".json")).window_length
+    )
     keypoints = np.random.default_rng(0).normal(0, 0.2, (2, opened.window_length, 17, 2)).astype(np.float32)
     copy = tmp_path / "other.onnx"
     copy.write_bytes(find_model(DEFAULT_MODEL).read_bytes())
     card = json.loads(find_model(DEFAULT_MODEL).with_suffix(".json").read_text())
     copy.with_suffix(".json").write_text(json.dumps({**card, "focal_norm": 2 * card["focal_norm"]}))
-    np.testing.assert_allclose(
-        LiftingNetwork.open(str(copy)).lift(keypoints), opened.lift(2 * keypoints), atol=1e-5)
+    np.testing.assert_allclose(LiftingNetwork.open(str(copy)).lift(keypoints), opened.lift(2 * keypoints), atol=1e-5)
     copy.with_suffix(".json").write_text(json.dumps({**card, "window_length": 27}))
     with pytest.raises(ValueError, match="card and network belong together"):
         LiftingNetwork.open(str(copy))
@@ -334,8 +365,13 @@ def test_mistakes_on_the_command_line_say_what_to_do(checkpoint, mocap_file, tmp
     fails_with("no motion data", checkpoint, tmp_path / "none.npz")
     fails_with("no checkpoint at", tmp_path / "none.pth", mocap_file)
     fails_with("no model named 'nano_7'", "nano_7", mocap_file)
-    fails_with("no errors per age on this data, expected some of action, joint, distance, height",
-               checkpoint, mocap_file, "--per", "joint,age")
+    fails_with(
+        "no errors per age on this data, expected some of action, joint, distance, height",
+        checkpoint,
+        mocap_file,
+        "--per",
+        "joint,age",
+    )
     fails_with("ends in .png", checkpoint, mocap_file, "--figure", tmp_path / "report.pdf")
     with pytest.raises(SystemExit):
         main(["evaluate", str(checkpoint), str(mocap_file), "--flip", "sometimes"])

@@ -28,10 +28,34 @@ from nanohtnet_ros.training.export import card_of, check_parity, export_onnx
 
 SMALL = {"window_length": 27, "kept_frames": 5, "channels": 48, "layers": 1, "mlp_hidden": 32, "gcn_hidden": 32}
 # Of opset 18, those that TensorRT 8.6 parses and our network may need; DFT and ReduceMean with axes are not among them.
-PARSED = frozenset({
-    "Add", "Clip", "Concat", "Constant", "Div", "Erf", "Gather", "Gemm", "LayerNormalization", "MatMul", "Mul", "Neg",
-    "Pow", "Reciprocal", "ReduceSum", "Reshape", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "Transpose",
-    "Unsqueeze"})
+PARSED = frozenset(
+    {
+        "Add",
+        "Clip",
+        "Concat",
+        "Constant",
+        "Div",
+        "Erf",
+        "Gather",
+        "Gemm",
+        "LayerNormalization",
+        "MatMul",
+        "Mul",
+        "Neg",
+        "Pow",
+        "Reciprocal",
+        "ReduceSum",
+        "Reshape",
+        "Slice",
+        "Softmax",
+        "Split",
+        "Sqrt",
+        "Squeeze",
+        "Sub",
+        "Transpose",
+        "Unsqueeze",
+    }
+)
 
 
 def network(**flags) -> NanoHTNet:

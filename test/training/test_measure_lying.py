@@ -14,7 +14,8 @@ def test_the_same_people_upright_and_lying(mocap_file, monkeypatch):
 
     capture, network = MotionCapture.load(mocap_file, "val"), SimpleNamespace(window_length=9, offset=-4)
     upright, lying = (
-        measure_lying.windows(capture, network, measure_lying.POSES[name]) for name in ("upright", "lying"))
+        measure_lying.windows(capture, network, measure_lying.POSES[name]) for name in ("upright", "lying")
+    )
     assert upright.offsets == (-4,) and upright.keypoints["clean"].shape == (len(upright), 9, 17, 2)
     # The cameras roll and nod but little, so trunks that stand are near vertical (y) in their axes and others are not.
     lean = [x.targets_m[:, 0, 8, 1].abs() / x.targets_m[:, 0, 8].norm(dim=-1) for x in (upright, lying)]

@@ -10,7 +10,7 @@ from nanohtnet_ros.training.loop.loop import Training
 
 NETWORKS = {
     "nanohtnet": "model: {window_length: 9, kept_frames: 3, output_offsets: [-2, -1, 0], channels: 48, layers: 1, "
-                 "mlp_hidden: 16, gcn_hidden: 16, person_view: true, zero_root: true}",
+    "mlp_hidden: 16, gcn_hidden: 16, person_view: true, zero_root: true}",
     "temporal_conv": "temporal_conv: {window_length: 9, kernel_sizes: [3, 3], channels: 24, person_view: true}",
 }
 
@@ -19,7 +19,8 @@ def recipe(folder, network: str, samples: int, more: str = "") -> str:
     path = folder / f"{network}_{samples}.yaml"
     path.write_text(
         f"network: {network}\n{NETWORKS[network]}\nbatch_size: 8\nlearning_rate: 0.001\nwarmup_steps: 5\n"
-        f"precision: float32\nsamples: {samples}\nevaluate_every: 80\nsave_every: 40\n{more}")
+        f"precision: float32\nsamples: {samples}\nevaluate_every: 80\nsave_every: 40\n{more}"
+    )
     return str(path)
 
 
@@ -66,8 +67,16 @@ def test_a_pretrained_encoder_arrives_in_the_training(network, mocap_file, tmp_p
 
 
 def test_a_pretraining_goes_on_where_it_stopped(mocap_file, tmp_path, monkeypatch):
-    command = ["pretrain", str(mocap_file), "--recipe", recipe(tmp_path, "nanohtnet", 80, CLR), "--threads", "1",
-               "--device", "cpu"]
+    command = [
+        "pretrain",
+        str(mocap_file),
+        "--recipe",
+        recipe(tmp_path, "nanohtnet", 80, CLR),
+        "--threads",
+        "1",
+        "--device",
+        "cpu",
+    ]
     assert main([*command, str(tmp_path / "whole")]) == 0
     plain, seen = Training._step, []
 
@@ -94,9 +103,23 @@ def test_a_fraction_of_the_data_half_precision_and_unknown_keys(mocap_file, tmp_
     assert main(["pretrain", str(mocap_file), str(tmp_path / "half"), *half]) == 0
     record = json.loads((tmp_path / "half/recipe.json").read_text())
     assert (record["data_fraction"], record["precision"]) == (0.5, "bfloat16")
-    assert main([
-        "pretrain", str(mocap_file), str(tmp_path / "conv"), *half, "--recipe.network", "temporal_conv",
-        "--recipe.temporal_conv.kernel_sizes", "[3, 3]", "--recipe.temporal_conv.window_length", "9"]) == 1
+    assert (
+        main(
+            [
+                "pretrain",
+                str(mocap_file),
+                str(tmp_path / "conv"),
+                *half,
+                "--recipe.network",
+                "temporal_conv",
+                "--recipe.temporal_conv.kernel_sizes",
+                "[3, 3]",
+                "--recipe.temporal_conv.window_length",
+                "9",
+            ]
+        )
+        == 1
+    )
     assert "set precision to float32" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(["pretrain", str(mocap_file), str(tmp_path / "x"), "--recipe", made, "--recipe.poseclr.view", "2"])

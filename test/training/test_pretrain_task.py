@@ -20,8 +20,17 @@ from nanohtnet_ros.training.synthesis.virtual_camera import optical_from_world, 
 from factories import STANDING_M
 
 NANO = NanoHTNetConfig(
-    window_length=9, kept_frames=3, channels=48, layers=1, mlp_hidden=32, gcn_hidden=32, drop_path=(0.0, 0.0),
-    dropout_spatial=0.0, dropout_temporal=0.0, output_offsets=(-2, -1, 0))
+    window_length=9,
+    kept_frames=3,
+    channels=48,
+    layers=1,
+    mlp_hidden=32,
+    gcn_hidden=32,
+    drop_path=(0.0, 0.0),
+    dropout_spatial=0.0,
+    dropout_temporal=0.0,
+    output_offsets=(-2, -1, 0),
+)
 CONV = TemporalConvConfig(window_length=9, kernel_sizes=(3, 3), channels=64, dropout=0.0)
 CLR = PoseCLRConfig(views=3, bank_size=512, temperature=0.1, momentum=0.99)
 
@@ -85,8 +94,10 @@ def steps(task: PretrainTask, count: int, first: int = 0, size: int = 32) -> lis
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("network", "momentum_encoders"), [
-    ("nanohtnet", "shared"), ("temporal_conv", "shared"), ("temporal_conv", "per_view")])
+@pytest.mark.parametrize(
+    ("network", "momentum_encoders"),
+    [("nanohtnet", "shared"), ("temporal_conv", "shared"), ("temporal_conv", "per_view")],
+)
 def test_any_encoder_learns_to_know_a_moment_from_another_side(network, momentum_encoders):
     task = task_of(network, dataclasses.replace(CLR, momentum_encoders=momentum_encoders))
     before = task.evaluate(task.module)
@@ -118,10 +129,22 @@ def test_a_step_puts_its_keys_and_moments_into_the_bank():
 def test_recorded_cameras_give_views_too():
     """A camera's windows differ from another's, but all views of a batch are of the same frames of a recording."""
     rng = np.random.default_rng(0)
-    recorded = RecordedViews.join([
-        View(np.float32(0.1 * camera + 0.01 * rng.normal(size=(30, 17, 2))), np.zeros((30, 17, 3), np.float32),
-             "S1", "walk", f"c{camera}", f"walk {trial}")
-        for trial in range(2) for camera in range(4)], "gt", "0" * 64)
+    recorded = RecordedViews.join(
+        [
+            View(
+                np.float32(0.1 * camera + 0.01 * rng.normal(size=(30, 17, 2))),
+                np.zeros((30, 17, 3), np.float32),
+                "S1",
+                "walk",
+                f"c{camera}",
+                f"walk {trial}",
+            )
+            for trial in range(2)
+            for camera in range(4)
+        ],
+        "gt",
+        "0" * 64,
+    )
     probe = ContrastiveProbe.draw(recorded, recorded, CONV, 9, moments=16)
     task = PretrainTask(TemporalConv(CONV), CLR, recorded, probe)
     keypoints, sequence, _ = task.batch(8, torch.Generator().manual_seed(0))
@@ -191,6 +214,7 @@ def test_the_checkpoint_is_the_averaged_encoder_without_its_heads(network, tmp_p
 
 def test_top1_finds_the_moment_from_another_side_and_leaves_its_neighbours_out():
     """An encoder whose keys are the moments themselves finds them all; one that sees no difference finds one."""
+
     def score(keys: torch.Tensor, sequence: list[int], frame: list[int], exclusion_frames: int) -> float:
         class Given(torch.nn.Linear):
             def forward(self, views):
@@ -198,8 +222,8 @@ def test_top1_finds_the_moment_from_another_side_and_leaves_its_neighbours_out()
 
         nothing = (torch.zeros(1, 9, 17, 2), torch.zeros(1, 3, 17, 3))
         probe = ContrastiveProbe(
-            torch.zeros(2, 3, 9, 17, 2), torch.tensor(sequence), torch.tensor(frame), exclusion_frames, nothing,
-            nothing)
+            torch.zeros(2, 3, 9, 17, 2), torch.tensor(sequence), torch.tensor(frame), exclusion_frames, nothing, nothing
+        )
         return probe._view_top1(Given(1, 1))
 
     assert score(torch.eye(3), [0, 0, 0], [0, 1, 2], 0) == 1.0

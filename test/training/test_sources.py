@@ -49,9 +49,15 @@ def test_all_kinds_give_windows_of_the_same_form(folders, kind):
             assert data.views(4, 2, T, torch.Generator().manual_seed(0))[0].shape == (2, 4, T, 17, 2)
 
 
-@pytest.mark.parametrize(("kind", "options", "conditions"), [
-    ("motion file", [], ["clean", "noisy"]), ("bvh", ["--source.bvh.val_subjects=02"], ["clean", "noisy"]),
-    ("h36m", ["--source.keypoints", "gt", "--source.normalisation", "width"], ["gt"]), ("3dhp", [], ["gt"])])
+@pytest.mark.parametrize(
+    ("kind", "options", "conditions"),
+    [
+        ("motion file", [], ["clean", "noisy"]),
+        ("bvh", ["--source.bvh.val_subjects=02"], ["clean", "noisy"]),
+        ("h36m", ["--source.keypoints", "gt", "--source.normalisation", "width"], ["gt"]),
+        ("3dhp", [], ["gt"]),
+    ],
+)
 def test_every_kind_is_evaluated_on(folders, tmp_path, capsys, kind, options, conditions):
     """On the command line, and by the baseline's checkpoint."""
     conv = build(TemporalConvConfig(T, 3, OFFSETS, channels=12, kernel_sizes=(3, 3)))
@@ -91,8 +97,10 @@ def test_what_is_opened_is_what_lies_there(folders):
 def test_a_synthesis_is_the_one_that_is_given(folders):
     rng = torch.Generator
     quick = Synthesis(speed=(3.0, 3.0))
-    a, b = (open_training_data(folders["motion file"], "train", s).batch(4, T, OFFSETS, rng().manual_seed(1))[0]
-            for s in (quick, Synthesis()))
+    a, b = (
+        open_training_data(folders["motion file"], "train", s).batch(4, T, OFFSETS, rng().manual_seed(1))[0]
+        for s in (quick, Synthesis())
+    )
     assert not torch.equal(a, b)
 
 
@@ -105,7 +113,12 @@ def test_everything_else_is_refused_with_what_is_supported(tmp_path, folders):
     np.save(tmp_path / "array.npy", np.zeros(3))
     (tmp_path / "empty.npz").write_bytes(b"")
     (tmp_path / "cut.npz").write_bytes(folders["motion file"].read_bytes()[:500])
-    for path in (tmp_path / "notes.txt", tmp_path / "array.npy", tmp_path / "empty.npz",
-                 tmp_path / "cut.npz", folders["h36m"] / human36m.FILE_3D):
+    for path in (
+        tmp_path / "notes.txt",
+        tmp_path / "array.npy",
+        tmp_path / "empty.npz",
+        tmp_path / "cut.npz",
+        folders["h36m"] / human36m.FILE_3D,
+    ):
         with pytest.raises(ValueError, match=r"is no motion file .*supported are"):
             open_training_data(path, "train")

@@ -36,7 +36,8 @@ save_every: 8
 warmup_steps: 2
 """
 MODEL = NanoHTNetConfig(
-    window_length=9, kept_frames=3, channels=48, layers=1, mlp_hidden=8, gcn_hidden=8, output_offsets=(-8, -4, 0))
+    window_length=9, kept_frames=3, channels=48, layers=1, mlp_hidden=8, gcn_hidden=8, output_offsets=(-8, -4, 0)
+)
 
 
 @pytest.fixture
@@ -45,20 +46,58 @@ def command(mocap_file, tmp_path):
     (tmp_path / "recipe.yaml").write_text(RECIPE)
 
     def train(out, *options):
-        return main(["train", str(mocap_file), str(tmp_path / out), "--recipe", str(tmp_path / "recipe.yaml"),
-                     "--threads", "1", "--device", "cpu", *options])
+        return main(
+            [
+                "train",
+                str(mocap_file),
+                str(tmp_path / out),
+                "--recipe",
+                str(tmp_path / "recipe.yaml"),
+                "--threads",
+                "1",
+                "--device",
+                "cpu",
+                *options,
+            ]
+        )
 
     return train
 
 
-@pytest.mark.parametrize("options", [
-    ["--recipe.precision", "float16"],
-    ["--recipe.network", "temporal_conv", "--recipe.precision", "float32"],
-    ["--recipe.model.uncertainty", "true", "--recipe.losses.likelihood", "0.1", "--recipe.losses.bone_length", "0.5",
-     "--recipe.losses.velocity", "1", "--recipe.losses.newest_weight", "1"],
-    ["--recipe.optimizer", "adam", "--recipe.schedule", "halving", "--recipe.halving_samples", "16",
-     "--recipe.batches_on", "device", "--workers", "1", "--recipe.model.output_offsets", "null"],
-], ids=["float16", "temporal_conv", "losses", "paper"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--recipe.precision", "float16"],
+        ["--recipe.network", "temporal_conv", "--recipe.precision", "float32"],
+        [
+            "--recipe.model.uncertainty",
+            "true",
+            "--recipe.losses.likelihood",
+            "0.1",
+            "--recipe.losses.bone_length",
+            "0.5",
+            "--recipe.losses.velocity",
+            "1",
+            "--recipe.losses.newest_weight",
+            "1",
+        ],
+        [
+            "--recipe.optimizer",
+            "adam",
+            "--recipe.schedule",
+            "halving",
+            "--recipe.halving_samples",
+            "16",
+            "--recipe.batches_on",
+            "device",
+            "--workers",
+            "1",
+            "--recipe.model.output_offsets",
+            "null",
+        ],
+    ],
+    ids=["float16", "temporal_conv", "losses", "paper"],
+)
 def test_trainings_of_every_kind_come_to_their_end(command, tmp_path, options):
     assert command("run", *options) == 0
     log = [json.loads(line) for line in (tmp_path / "run/log.jsonl").read_text().splitlines()]
@@ -84,8 +123,19 @@ def test_bvh_files_are_trained_on_with_a_mapping_of_ones_own(tmp_path):
         write_bvh(tmp_path / f"bvh/{name}.bvh")
     (tmp_path / "map.yaml").write_text("spine: [Spine, Spine1]\n")
     (tmp_path / "recipe.yaml").write_text(RECIPE.replace("samples: 32", "samples: 8"))
-    words = ["train", str(tmp_path / "bvh"), str(tmp_path / "run"), "--recipe", str(tmp_path / "recipe.yaml"),
-             "--threads", "1", "--device", "cpu", "--recipe.source.bvh.mapping", str(tmp_path / "map.yaml")]
+    words = [
+        "train",
+        str(tmp_path / "bvh"),
+        str(tmp_path / "run"),
+        "--recipe",
+        str(tmp_path / "recipe.yaml"),
+        "--threads",
+        "1",
+        "--device",
+        "cpu",
+        "--recipe.source.bvh.mapping",
+        str(tmp_path / "map.yaml"),
+    ]
     assert main(words) == main(words) == 0  # the second finds it finished, of the same record
     record = provenance_of(tmp_path / "run/checkpoint.pth")
     assert record["source"]["bvh"]["mapping"] == str(tmp_path / "map.yaml")
@@ -147,8 +197,10 @@ def test_other_data_are_another_training(command, mocap_file, tmp_path, capsys):
     assert command("run") == 0
     other = tmp_path / "other.npz"
     other.write_bytes(mocap_file.read_bytes() + b"\0")
-    assert main(["train", str(other), str(tmp_path / "run"), "--recipe", str(tmp_path / "recipe.yaml"),
-                 "--device", "cpu"]) == 1
+    assert (
+        main(["train", str(other), str(tmp_path / "run"), "--recipe", str(tmp_path / "recipe.yaml"), "--device", "cpu"])
+        == 1
+    )
     assert "another training: data_sha256 was" in capsys.readouterr().err
 
 

@@ -8,8 +8,15 @@ from torch import nn
 from nanohtnet_ros.training.loop.optimisation import LoopConfig
 
 CONFIG = LoopConfig(
-    samples=960, batch_size=8, learning_rate=0.05, warmup_steps=5, precision="float32", evaluate_every=320,
-    save_every=80, seed=3)
+    samples=960,
+    batch_size=8,
+    learning_rate=0.05,
+    warmup_steps=5,
+    precision="float32",
+    evaluate_every=320,
+    save_every=80,
+    seed=3,
+)
 
 
 class LineTask:

@@ -163,4 +163,5 @@ class _ArrayUnpickler(pickle.Unpickler):
         except KeyError:
             raise pickle.UnpicklingError(
                 f"it asks for {module}.{name}, expected NumPy arrays and plain containers only: the file is not what "
-                "it should be, do not trust it") from None
+                "it should be, do not trust it"
+            ) from None

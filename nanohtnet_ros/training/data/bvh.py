@@ -76,9 +76,9 @@ class BvhMotion:
         if not found:
             raise UserError(f"{path}: no line MOTION: the file is cut short or is no BVH file")
         try:
-            joints = _parse_hierarchy(text[:found.start(1)])
+            joints = _parse_hierarchy(text[: found.start(1)])
             channels = sum(len(joint.channels) for joint in joints)
-            values, frame_time_s, announced = _parse_motion(text[found.end():], channels)
+            values, frame_time_s, announced = _parse_motion(text[found.end() :], channels)
         except StopIteration as error:
             raise UserError(f"{path}: the hierarchy ends in the middle of a joint: the file is cut short") from error
         except UserError as error:
@@ -180,14 +180,19 @@ def _parse_motion(text: str, channels: int) -> tuple[np.ndarray, float, int]:
     """Values (F, C), the frame time in seconds and the announced number of frames."""
     lines = [line for line in text.splitlines() if line.strip()]
     head = [line.split(":", 1) for line in lines[:2]]
-    if len(head) < 2 or any(len(part) != 2 for part in head) or [
-            " ".join(part[0].lower().split()) for part in head] != ["frames", "frame time"]:
+    if (
+        len(head) < 2
+        or any(len(part) != 2 for part in head)
+        or [" ".join(part[0].lower().split()) for part in head] != ["frames", "frame time"]
+    ):
         raise UserError(f"after MOTION there is {lines[:2]}, expected 'Frames: N' and 'Frame Time: S'")
     announced = _whole_number(head[0][1].strip(), "the number of frames")
     frame_time_s = _number(head[1][1].strip(), "the frame time")
     if not MIN_FRAME_TIME_S < frame_time_s < 1.0:
-        raise UserError(f"the frame time is {frame_time_s} s, expected more than {MIN_FRAME_TIME_S} and less than 1: "
-                        "write the seconds between two frames there")
+        raise UserError(
+            f"the frame time is {frame_time_s} s, expected more than {MIN_FRAME_TIME_S} and less than 1: "
+            "write the seconds between two frames there"
+        )
     rows = [line.split() for line in lines[2:]]
     if announced < 1 or len(rows) < announced:
         raise UserError(f"{len(rows)} frames, expected the {announced} that it announces: the file is cut short")

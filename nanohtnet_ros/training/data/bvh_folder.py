@@ -67,8 +67,9 @@ class BvhOptions:
         try:
             re.compile(self.subject_pattern)
         except re.error as error:
-            raise UserError(f"subject_pattern is '{self.subject_pattern}', expected a regular expression: {error}"
-                            ) from error
+            raise UserError(
+                f"subject_pattern is '{self.subject_pattern}', expected a regular expression: {error}"
+            ) from error
 
 
 def read_bvh_folder(folder: Path | str, options: BvhOptions) -> list[MotionSequence]:
@@ -164,7 +165,7 @@ def _read_file(path: Path, folder: Path, given: Names, options: BvhOptions) -> M
         raise UserError(f"{path}: {len(motion.values)} frames, all of which --drop_first {options.drop_first} drops")
     try:
         with np.errstate(over="ignore", invalid="ignore"):  # `check_person` finds numbers that are not finite
-            joints = to_h36m(motion.positions()[options.drop_first:], mapping)
+            joints = to_h36m(motion.positions()[options.drop_first :], mapping)
             joints = metres_per_unit(leg_length(joints), options.metres_per_unit) * joints
             check_person(joints, "the motion")
         joints = resample(joints, motion.frame_time_s)
@@ -189,11 +190,13 @@ def metres_per_unit(leg: float, given: float | None) -> float:
                 return factor
         raise UserError(
             f"thigh and shin are {leg:.4g} units, which is a leg of {USUAL_LEG_M[0]} to {USUAL_LEG_M[1]} m in none of "
-            f"{', '.join(UNITS_M)}: give --metres_per_unit, or --mapping if these are not the leg's joints")
+            f"{', '.join(UNITS_M)}: give --metres_per_unit, or --mapping if these are not the leg's joints"
+        )
     if not POSSIBLE_LEG_M[0] <= leg * given <= POSSIBLE_LEG_M[1]:
         raise UserError(
             f"thigh and shin are {leg:.4g} units, {leg * given:.4g} m with {given} metres a unit, expected "
-            f"{POSSIBLE_LEG_M[0]} to {POSSIBLE_LEG_M[1]} m: change --metres_per_unit")
+            f"{POSSIBLE_LEG_M[0]} to {POSSIBLE_LEG_M[1]} m: change --metres_per_unit"
+        )
     return given
 
 
@@ -208,5 +211,6 @@ def _held_out(subjects: set[str], val_subjects: str) -> set[str]:
         raise UserError(
             f"all recordings are of one subject, '{there}', expected one more to hold out: tell people apart with "
             "--subject_pattern ('(.*)' holds out files instead, which measures on people who were trained on), or give "
-            f"--val_subjects {there} to evaluate only")
+            f"--val_subjects {there} to evaluate only"
+        )
     return given or set(sorted(subjects)[::-8])

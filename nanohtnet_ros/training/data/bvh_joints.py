@@ -14,20 +14,36 @@ from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.training.data.bvh import BvhMotion
 from nanohtnet_ros.training.data.motion_file import leg_length
 
-LEGS = (("upleg", "leg", "foot"), ("thigh", "shin", "foot"), ("thigh", "calf", "foot"),
-        ("upperleg", "lowerleg", "foot"), ("upleg", "lowleg", "foot"), ("hip", "knee", "ankle"),
-        ("hip", "knee", "foot"), ("leg", "shin", "foot"))
+LEGS = (
+    ("upleg", "leg", "foot"),
+    ("thigh", "shin", "foot"),
+    ("thigh", "calf", "foot"),
+    ("upperleg", "lowerleg", "foot"),
+    ("upleg", "lowleg", "foot"),
+    ("hip", "knee", "ankle"),
+    ("hip", "knee", "foot"),
+    ("leg", "shin", "foot"),
+)
 """Names of hip, knee and ankle without their side: CMU, Mixamo and LAFAN1; Rokoko; Biped and Unreal; Bandai Namco;
 others; Xsens; SOMA. The first whose six names are there is taken."""
 
-ARMS = (("arm", "forearm", "hand"), ("upperarm", "lowerarm", "hand"), ("upperarm", "forearm", "hand"),
-        ("uparm", "lowarm", "hand"), ("shoulder", "elbow", "wrist"), ("shoulder", "forearm", "hand"))
+ARMS = (
+    ("arm", "forearm", "hand"),
+    ("upperarm", "lowerarm", "hand"),
+    ("upperarm", "forearm", "hand"),
+    ("uparm", "lowarm", "hand"),
+    ("shoulder", "elbow", "wrist"),
+    ("shoulder", "forearm", "hand"),
+)
 """Names of shoulder, elbow and wrist without their side."""
 
 TRUNKS = (
     {"spine": "spine", "thorax": "neck", "head_base": "head", "cue": "lowerback"},  # CMU: one bone more below it
-    *({"spine": spine, "thorax": neck, "head_base": "head"}
-      for neck in ("neck", "neck1") for spine in ("spine1", "chest", "spine", "abdomen", "torso", "spine2")),
+    *(
+        {"spine": spine, "thorax": neck, "head_base": "head"}
+        for neck in ("neck", "neck1")
+        for spine in ("spine1", "chest", "spine", "abdomen", "torso", "spine2")
+    ),
 )
 """Names of spine, thorax and the skull's lower end; those with a cue require a joint of that name."""
 
@@ -77,8 +93,11 @@ def find_mapping(names: Sequence[str], given: Names, source: str) -> Mapping:
     mapping: Mapping = {}
     for roles, families in ((SIDED[:3], LEGS), (SIDED[3:], ARMS)):
         for family in families:
-            found = {f"{side[0]}_{role}": sided(side, word)
-                     for side in ("right", "left") for role, word in zip(roles, family, strict=True)}
+            found = {
+                f"{side[0]}_{role}": sided(side, word)
+                for side in ("right", "left")
+                for role, word in zip(roles, family, strict=True)
+            }
             if None not in found.values():
                 mapping |= {role: (joint,) for role, joint in found.items() if joint is not None}
                 break
@@ -99,14 +118,17 @@ def find_mapping(names: Sequence[str], given: Names, source: str) -> Mapping:
     if missing:
         raise UserError(
             f"{source}: no joint found for {', '.join(missing)}: it has {', '.join(names)}; name them in a file as "
-            f"'{missing[0]}: NAME' and give that with --mapping FILE.yaml")
+            f"'{missing[0]}: NAME' and give that with --mapping FILE.yaml"
+        )
     for role, joints in mapping.items():
         searched = names if role in given else plain
         same = [i for i, name in enumerate(searched) if name in {searched[j] for j in joints}]
         if len(same) > len(joints):
             listed = ", ".join(f"{names[i]} (number {i})" for i in same)
-            raise UserError(f"{source}: {role} may be any of the joints {listed}: rename all but one in the file or, "
-                            f"where their names differ, give '{role}: NAME' with --mapping FILE.yaml")
+            raise UserError(
+                f"{source}: {role} may be any of the joints {listed}: rename all but one in the file or, "
+                f"where their names differ, give '{role}: NAME' with --mapping FILE.yaml"
+            )
     return mapping
 
 
@@ -130,7 +152,8 @@ def load_mapping(path: Path) -> Names:
         raise UserError(f"{path} is no YAML: {error}") from error
     valid = isinstance(content, dict) and all(
         isinstance(names, str) or (isinstance(names, list) and names and all(isinstance(n, str) for n in names))
-        for names in content.values())
+        for names in content.values()
+    )
     if not valid:
         raise UserError(f"{path}: expected lines such as 'r_hip: RightUpLeg' or 'thorax: [Neck, Neck1]'")
     unknown = [str(role) for role in content if role not in ROLES]

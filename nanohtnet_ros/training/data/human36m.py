@@ -81,9 +81,16 @@ def load(
             camera = _camera(joints_m, {action: px[index] for action, px in exact_px.items()}, index, subject, folder)
             for action, joints in joints_m.items():
                 xy_px = exact_px[action] if seen is exact else _keypoints(seen, subject, action, len(joints), path_2d)
-                views.append(View(
-                    _normalise(xy_px[index], camera, index, normalisation),
-                    camera.view(joints).astype(np.float32), subject, action.split(" ")[0], CAMERAS[index], action))
+                views.append(
+                    View(
+                        _normalise(xy_px[index], camera, index, normalisation),
+                        camera.view(joints).astype(np.float32),
+                        subject,
+                        action.split(" ")[0],
+                        CAMERAS[index],
+                        action,
+                    )
+                )
     return RecordedViews.join(views, keypoints, sha256_of(*dict.fromkeys((path_3d, path_gt, path_2d))))
 
 
@@ -119,7 +126,8 @@ def _keypoints(table: Any, subject: str, action: str, frames: int, path: Path) -
         if len(xy_px) < frames:
             raise UserError(
                 f"{place}, camera {index} has {len(xy_px)} frames, expected the {frames} of the 3D joints or more: "
-                "fetch both archives from the same place")
+                "fetch both archives from the same place"
+            )
         out.append(xy_px[:frames, :, :2])
     return out
 
@@ -147,7 +155,8 @@ def _camera(
         raise UserError(
             f"{place}: no camera sees the 3D joints where {FILES_2D['gt']} has them: {error_px:.2f} pixels off, "
             f"expected {MAX_REPROJECTION_PX} at the most: the 2D and 3D archives differ, prepare both again "
-            "(docs/data.md)")
+            "(docs/data.md)"
+        )
     return camera
 
 

@@ -88,12 +88,14 @@ class Human36mCamera:
         flags = cv2.CALIB_USE_INTRINSIC_GUESS | cv2.CALIB_FIX_K3 | cv2.CALIB_ZERO_TANGENT_DIST
         try:
             _, matrix, lens, turns, shifts = cv2.calibrateCamera(
-                [points], [pixels], (width_px, width_px), guess, None, flags=flags)
+                [points], [pixels], (width_px, width_px), guess, None, flags=flags
+            )
         except cv2.error as error:
             raise UserError(f"OpenCV finds no camera for {len(points)} points: {error}") from error
         lens = lens.ravel()
-        start = np.concatenate((
-            turns[0].ravel(), shifts[0].ravel(), np.diag(matrix)[:2], matrix[:2, 2], lens[:2], np.zeros(3)))
+        start = np.concatenate(
+            (turns[0].ravel(), shifts[0].ravel(), np.diag(matrix)[:2], matrix[:2, 2], lens[:2], np.zeros(3))
+        )
 
         def residuals(parameters: np.ndarray) -> np.ndarray:
             camera = cls._from_parameters(parameters)

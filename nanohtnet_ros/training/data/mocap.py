@@ -92,8 +92,11 @@ class MotionCapture:
     def to(self, device: torch.device | str) -> MotionCapture:
         """The same sequences with their tensors on a device."""
         return replace(
-            self, joints_world_m=self.joints_world_m.to(device), starts=self.starts.to(device),
-            lengths=self.lengths.to(device))
+            self,
+            joints_world_m=self.joints_world_m.to(device),
+            starts=self.starts.to(device),
+            lengths=self.lengths.to(device),
+        )
 
     def subset(self, fraction: float, seed: int = 0) -> MotionCapture:
         """Random sequences, as many as reach a fraction of the frames.
@@ -106,11 +109,18 @@ class MotionCapture:
         order = torch.randperm(len(self.lengths), generator=torch.Generator().manual_seed(seed))
         reached = self.lengths[order].cumsum(0) - self.lengths[order]
         chosen = order[reached < fraction * self.lengths.sum()].sort().values
-        frames = [self.joints_world_m[s:s + n] for s, n in zip(self.starts[chosen], self.lengths[chosen], strict=True)]
+        frames = [
+            self.joints_world_m[s : s + n] for s, n in zip(self.starts[chosen], self.lengths[chosen], strict=True)
+        ]
         lengths = self.lengths[chosen]
         return replace(
-            self, joints_world_m=torch.cat(frames), starts=lengths.cumsum(0) - lengths, lengths=lengths,
-            actions=tuple(self.actions[i] for i in chosen), names=tuple(self.names[i] for i in chosen))
+            self,
+            joints_world_m=torch.cat(frames),
+            starts=lengths.cumsum(0) - lengths,
+            lengths=lengths,
+            actions=tuple(self.actions[i] for i in chosen),
+            names=tuple(self.names[i] for i in chosen),
+        )
 
     def sequence_weights(self, action_exponent: float = 0.5) -> Tensor:
         """(S,) sampling weights: actions by their duration to a power, sequences of one by their duration.

@@ -34,8 +34,13 @@ MAX_BACKWARD_KNEE_M = 0.05
 MIN_UPRIGHT = 0.5
 """Mean cosine between a file's trunks and its vertical axis; 0.97 of CMU's recordings."""
 
-Z_UP_FROM = {"+x": "[1, 2, 0]", "-x": "[1, 2, 0]] * [1, -1, -1", "+y": "[2, 0, 1]", "-y": "[2, 0, 1]] * [1, -1, -1",
-             "-z": "[0, 1, 2]] * [1, -1, -1"}
+Z_UP_FROM = {
+    "+x": "[1, 2, 0]",
+    "-x": "[1, 2, 0]] * [1, -1, -1",
+    "+y": "[2, 0, 1]",
+    "-y": "[2, 0, 1]] * [1, -1, -1",
+    "-z": "[0, 1, 2]] * [1, -1, -1",
+}
 """The axis that is up to the indices, and signs, of `positions[..., ...]` that turn it to z."""
 
 
@@ -75,10 +80,13 @@ def read_motion_file(path: Path | str) -> list[MotionSequence]:
         starts, lengths = arrays["starts"].astype(np.int64), arrays["lengths"].astype(np.int64)
         subjects = arrays["subjects"] if arrays.get("subjects", starts).dtype.kind == "U" else np.full(len(starts), "")
         sequences = [
-            MotionSequence(arrays["positions"][start:start + length], str(name), str(subject), str(action), str(split),
-                           path)
+            MotionSequence(
+                arrays["positions"][start : start + length], str(name), str(subject), str(action), str(split), path
+            )
             for start, length, name, subject, action, split in zip(
-                starts, lengths, arrays["names"], subjects, arrays["actions"], arrays["split"], strict=True)]
+                starts, lengths, arrays["names"], subjects, arrays["actions"], arrays["split"], strict=True
+            )
+        ]
         for sequence in sequences:
             check_person(sequence.joints_m, f"sequence '{sequence.name}'")
         _check_vertical(sequences)
@@ -103,7 +111,8 @@ def write_motion_file(path: Path, sequences: Sequence[MotionSequence]) -> None:
         sources=np.array([s.source.suffix[1:].lower() for s in sequences]),
         fps=FRAME_RATE_HZ,
         joint_names=np.array(H36M_17.joint_names),
-        parents=np.array(H36M_17.parents))
+        parents=np.array(H36M_17.parents),
+    )
 
 
 def leg_length(joints: np.ndarray) -> float:
@@ -126,7 +135,8 @@ def check_person(joints: np.ndarray, what: str) -> None:
         joint = H36M_17.joint_names[np.flatnonzero(~np.isfinite(joints[frame]).all(axis=-1))[0]]
         raise UserError(
             f"{what}, frame {frame}: {joint} is {joints[frame][Joint[joint.upper()]]}, expected finite numbers "
-            f"({(~finite).sum()} of {len(joints)} frames have others): interpolate these frames or split the sequence")
+            f"({(~finite).sum()} of {len(joints)} frames have others): interpolate these frames or split the sequence"
+        )
     x = joints.astype(np.float64)
     bones = _bones(x)
     legs = _legs(bones)
@@ -134,13 +144,15 @@ def check_person(joints: np.ndarray, what: str) -> None:
     if not POSSIBLE_LEG_M[0] <= leg <= POSSIBLE_LEG_M[1]:
         unit = next((unit for unit, m in UNITS_M.items() if USUAL_LEG_M[0] <= leg * m <= USUAL_LEG_M[1]), None)
         remedy = f"multiply positions by {UNITS_M[unit]:.4g}, their unit seems to be the {unit}" if unit else ORDER
-        raise UserError(f"{what}: thigh and shin are {leg:.4g} m, expected {POSSIBLE_LEG_M[0]} to {POSSIBLE_LEG_M[1]}: "
-                        f"{remedy}")
+        raise UserError(
+            f"{what}: thigh and shin are {leg:.4g} m, expected {POSSIBLE_LEG_M[0]} to {POSSIBLE_LEG_M[1]}: {remedy}"
+        )
     odd = np.flatnonzero((legs > MAX_LEG_RATIO * leg) | (legs < leg / MAX_LEG_RATIO))
     if len(odd):
         raise UserError(
             f"{what}, frame {odd[0]}: thigh and shin are {legs[odd[0]]:.4g} m, in other frames {leg:.4g} ({len(odd)} "
-            f"of {len(joints)} frames): interpolate frames in which the person was lost, or split the sequence there")
+            f"of {len(joints)} frames): interpolate frames in which the person was lost, or split the sequence there"
+        )
     _check_order(x, bones.mean(axis=0), what)
 
 
@@ -159,8 +171,10 @@ def _check_order(joints: np.ndarray, bones: np.ndarray, what: str) -> None:
     for left, right in H36M_17.flip_pairs:
         if max(bones[left], bones[right]) > MAX_SIDE_RATIO * min(bones[left], bones[right]):
             names = H36M_17.joint_names
-            raise UserError(f"{what}: the bones to {names[left]} and {names[right]} are {bones[left]:.3f} and "
-                            f"{bones[right]:.3f} m long, expected the same on both sides: {ORDER}")
+            raise UserError(
+                f"{what}: the bones to {names[left]} and {names[right]} are {bones[left]:.3f} and "
+                f"{bones[right]:.3f} m long, expected the same on both sides: {ORDER}"
+            )
     trunk = _unit(joints[:, Joint.THORAX] - joints[:, Joint.HIP])
     for upper, lower in ((Joint.SPINE, Joint.HIP), (Joint.THORAX, Joint.SPINE), (Joint.HEAD, Joint.THORAX)):
         if np.einsum("fc,fc->f", joints[:, upper] - joints[:, lower], trunk).mean() <= 0:
@@ -183,8 +197,10 @@ def check_sides(sequences: Sequence[MotionSequence]) -> None:
     middles = (x[:, [Joint.R_HIP, Joint.L_HIP]] + x[:, [Joint.R_ANKLE, Joint.L_ANKLE]]) / 2
     bend_m = np.einsum("fkc,fc->fk", knees - middles, forwards).mean()
     if bend_m < -MAX_BACKWARD_KNEE_M:
-        raise UserError(f"knees bend backwards by {-bend_m:.3f} m: the axes are left-handed (negate one of them), or "
-                        f"right and left are exchanged ({ORDER})")
+        raise UserError(
+            f"knees bend backwards by {-bend_m:.3f} m: the axes are left-handed (negate one of them), or "
+            f"right and left are exchanged ({ORDER})"
+        )
 
 
 def _check_vertical(sequences: Sequence[MotionSequence]) -> None:
@@ -196,7 +212,8 @@ def _check_vertical(sequences: Sequence[MotionSequence]) -> None:
     if up != "+z" and abs(mean[axis]) > MIN_UPRIGHT:
         raise UserError(
             f"trunks point along {up} (mean cosine {abs(mean[axis]):.2f}), expected z up: store "
-            f"positions[..., {Z_UP_FROM[up]}]")
+            f"positions[..., {Z_UP_FROM[up]}]"
+        )
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
@@ -210,11 +227,14 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
             missing = [name for name in REQUIRED if name not in archive.files]
             arrays = {name: archive[name] for name in (*REQUIRED, "subjects", "joint_names") if name in archive.files}
     except Exception as error:  # NumPy, zipfile and zlib raise many kinds on a damaged file
-        raise UserError(f"{path} cannot be read as a motion file ({error}): write it by `numpy.savez`, without pickled "
-                        "objects") from error
+        raise UserError(
+            f"{path} cannot be read as a motion file ({error}): write it by `numpy.savez`, without pickled objects"
+        ) from error
     if missing:
-        raise UserError(f"{path}: {', '.join(missing)} missing, expected the arrays {', '.join(REQUIRED)}: "
-                        "docs/data.md describes them, `nanohtnet data convert` writes them")
+        raise UserError(
+            f"{path}: {', '.join(missing)} missing, expected the arrays {', '.join(REQUIRED)}: "
+            "docs/data.md describes them, `nanohtnet data convert` writes them"
+        )
     return {name: np.asarray(array) for name, array in arrays.items()}
 
 
@@ -223,8 +243,10 @@ def _check_layout(arrays: dict[str, np.ndarray]) -> None:
     positions, parents, fps = arrays["positions"], arrays["parents"].tolist(), arrays["fps"]
     names = arrays.get("joint_names", np.array(H36M_17.joint_names)).tolist()
     if names != list(H36M_17.joint_names) and sorted(map(str, names)) == sorted(H36M_17.joint_names):
-        raise UserError(f"joint_names are in another order: store positions[:, "
-                        f"{[names.index(name) for name in H36M_17.joint_names]}] under Human3.6M's")
+        raise UserError(
+            f"joint_names are in another order: store positions[:, "
+            f"{[names.index(name) for name in H36M_17.joint_names]}] under Human3.6M's"
+        )
     if positions.ndim != 3 or positions.shape[1:] != (len(H36M_17.joint_names), 3):
         raise UserError(f"positions have shape {positions.shape}, expected (N, 17, 3): {ORDER}")
     if positions.dtype.kind not in "fiu":
@@ -239,18 +261,25 @@ def _check_layout(arrays: dict[str, np.ndarray]) -> None:
     for name in OF_SEQUENCES:
         array, kind = arrays[name], "iu" if name in ("starts", "lengths") else "U"
         if array.shape != (S,) or not S or array.dtype.kind not in kind:
-            raise UserError(f"{name} are {array.dtype} of shape {array.shape}, expected "
-                            f"{'integers' if kind == 'iu' else 'text'}, one for each of one or more sequences "
-                            f"(starts: {S})")
+            raise UserError(
+                f"{name} are {array.dtype} of shape {array.shape}, expected "
+                f"{'integers' if kind == 'iu' else 'text'}, one for each of one or more sequences "
+                f"(starts: {S})"
+            )
     if "subjects" in arrays and arrays["subjects"].shape != (S,):
         raise UserError(f"subjects have shape {arrays['subjects'].shape}, expected one for each of {S} sequences")
     end, last = 0, ""
-    for start, length, name in sorted(zip(map(int, arrays["starts"]), map(int, arrays["lengths"]), arrays["names"],
-                                          strict=True)):
+    for start, length, name in sorted(
+        zip(map(int, arrays["starts"]), map(int, arrays["lengths"]), arrays["names"], strict=True)
+    ):
         if start < 0 or length < 1 or start + length > len(positions):
-            raise UserError(f"sequence '{name}' is frames {start} to {start + length - 1}, expected one frame or more "
-                            f"of the {len(positions)} that there are: correct starts and lengths")
+            raise UserError(
+                f"sequence '{name}' is frames {start} to {start + length - 1}, expected one frame or more "
+                f"of the {len(positions)} that there are: correct starts and lengths"
+            )
         if start < end:
-            raise UserError(f"sequences '{last}' and '{name}' share frames {start} to {min(end, start + length) - 1}: "
-                            "correct starts and lengths")
+            raise UserError(
+                f"sequences '{last}' and '{name}' share frames {start} to {min(end, start + length) - 1}: "
+                "correct starts and lengths"
+            )
         end, last = start + length, name

@@ -73,7 +73,8 @@ def _train_views(path: Path, name: str, content: Any, normalisation: str) -> lis
         ) from error
     return [
         _view(f"{path}: {name}, camera {camera}", arrays, subject, sequence, str(camera), (2048, 2048), normalisation)
-        for camera, arrays in cameras]
+        for camera, arrays in cameras
+    ]
 
 
 def _test_views(path: Path, name: str, content: Any, normalisation: str) -> list[View]:
@@ -82,7 +83,13 @@ def _test_views(path: Path, name: str, content: Any, normalisation: str) -> list
 
 
 def _view(
-    place: str, arrays: Any, subject: str, sequence: str, camera: str, size: tuple[int, int], normalisation: str,
+    place: str,
+    arrays: Any,
+    subject: str,
+    sequence: str,
+    camera: str,
+    size: tuple[int, int],
+    normalisation: str,
     flagged: bool = False,
 ) -> View:
     expected = ("data_2d", "data_3d", "valid") if flagged else ("data_2d", "data_3d")
@@ -97,7 +104,8 @@ def _view(
     frames = len(joints_mm) if joints_mm.ndim else 0
     if joints_mm.shape != (frames, 17, 3) or xy_px.shape != (frames, 17, 2) or not frames:
         raise UserError(
-            f"{place}: shapes are {xy_px.shape} and {joints_mm.shape}, expected (frames, 17, 2) and (frames, 17, 3)")
+            f"{place}: shapes are {xy_px.shape} and {joints_mm.shape}, expected (frames, 17, 2) and (frames, 17, 3)"
+        )
     if valid is not None and len(valid) != frames:
         raise UserError(f"{place}: {len(valid)} valid flags for {frames} frames")
     if not (np.isfinite(xy_px).all() and np.isfinite(joints_mm).all()):
@@ -131,5 +139,6 @@ def _fit_and_normalise(
         raise UserError(
             f"{place}: no pinhole camera sees the 3D joints where the 2D ones are: {error_px:.1f} pixels off, "
             f"expected {MAX_REPROJECTION * width_px:.0f} at the most: prepare the archive again, or give "
-            "normalisation width, which needs no camera")
+            "normalisation width, which needs no camera"
+        )
     return out

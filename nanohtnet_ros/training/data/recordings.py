@@ -48,7 +48,8 @@ class View:
             if not np.isfinite(array).all():
                 bad = int(np.flatnonzero(~np.isfinite(array).all(axis=(1, 2)))[0])
                 raise UserError(
-                    f"{self.name}: {name} is not finite in frame {bad}: repair the file or leave the sequence out")
+                    f"{self.name}: {name} is not finite in frame {bad}: repair the file or leave the sequence out"
+                )
         if self.valid is not None and self.valid.shape != (frames,):
             raise UserError(f"{self.name}: valid has shape {self.valid.shape}, expected {(frames,)}")
 
@@ -109,8 +110,9 @@ class RecordedViews:
         if not views:
             raise UserError("no recording was given, expected at least one sequence")
         lengths = torch.tensor([len(view.joints_cam_m) for view in views])
-        valid = np.concatenate([
-            np.ones(len(view.joints_cam_m), bool) if view.valid is None else view.valid for view in views])
+        valid = np.concatenate(
+            [np.ones(len(view.joints_cam_m), bool) if view.valid is None else view.valid for view in views]
+        )
         if not valid.any():
             raise UserError(f"none of the {len(valid)} frames is valid: look at the archive's 'valid' flags")
         return cls(
@@ -135,8 +137,13 @@ class RecordedViews:
     def to(self, device: torch.device | str) -> RecordedViews:
         """The same recordings with their tensors on another device."""
         return replace(
-            self, keypoints_norm=self.keypoints_norm.to(device), joints_cam_m=self.joints_cam_m.to(device),
-            starts=self.starts.to(device), lengths=self.lengths.to(device), valid=self.valid.to(device))
+            self,
+            keypoints_norm=self.keypoints_norm.to(device),
+            joints_cam_m=self.joints_cam_m.to(device),
+            starts=self.starts.to(device),
+            lengths=self.lengths.to(device),
+            valid=self.valid.to(device),
+        )
 
     @cached_property
     def valid_frames(self) -> Tensor:
@@ -169,9 +176,7 @@ class RecordedViews:
             keypoints[flipped], targets[flipped] = mirrored(keypoints[flipped]), mirrored(targets[flipped])
         return keypoints, targets
 
-    def views(
-        self, size: int, views: int, window_length: int, rng: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def views(self, size: int, views: int, window_length: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Random moments in several of the cameras that recorded them.
 
         Args:
@@ -215,17 +220,25 @@ class RecordedViews:
         if stride < 1:
             raise UserError(f"stride is {stride}, expected 1 or more")
         check_offsets(offsets, window_length)
-        frame = torch.cat([
-            torch.nonzero(self.valid[start:start + length])[::stride, 0] + start
-            for start, length in zip(self.starts.tolist(), self.lengths.tolist(), strict=True)])
+        frame = torch.cat(
+            [
+                torch.nonzero(self.valid[start : start + length])[::stride, 0] + start
+                for start, length in zip(self.starts.tolist(), self.lengths.tolist(), strict=True)
+            ]
+        )
         sequence = self._sequence(frame)
         newest, first, last = self._windows_for(frame, sequence, offsets)
         row = sequence.cpu().numpy()
-        labels = {name: np.array(values)[row] for name, values in (
-            ("subject", self.subjects), ("action", self.actions), ("camera", self.cameras))}
+        labels = {
+            name: np.array(values)[row]
+            for name, values in (("subject", self.subjects), ("action", self.actions), ("camera", self.cameras))
+        }
         labels |= {
-            "sequence": row, "clip": row, "frame": (newest - first).cpu().numpy(),
-            "distance_m": self.joints_cam_m[frame, 0].norm(dim=-1).cpu().numpy()}
+            "sequence": row,
+            "clip": row,
+            "frame": (newest - first).cpu().numpy(),
+            "distance_m": self.joints_cam_m[frame, 0].norm(dim=-1).cpu().numpy(),
+        }
         windows = RecordedWindows(self.keypoints_norm, newest, first, window_length, last)
         targets = self._targets(newest, first, last, offsets)
         return EvaluationSet({self.condition: windows}, targets, tuple(offsets), labels)

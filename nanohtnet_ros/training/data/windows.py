@@ -103,9 +103,7 @@ class TrainingData(Protocol):
         """(B, T, 17, 2) keypoints and (B, n, 17, 3) root-relative joints, metres, at `offsets` from the newest."""
         ...
 
-    def views(
-        self, size: int, views: int, window_length: int, rng: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def views(self, size: int, views: int, window_length: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """(V, B, T, 17, 2) keypoints of B moments in V cameras, (B,) recordings, (B,) newest frames."""
         ...
 

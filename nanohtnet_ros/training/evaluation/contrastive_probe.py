@@ -37,7 +37,11 @@ class ContrastiveProbe:
 
     @classmethod
     def draw(
-        cls, source: TrainingData, held_out: TrainingData, config: NetworkConfig, exclusion_frames: int,
+        cls,
+        source: TrainingData,
+        held_out: TrainingData,
+        config: NetworkConfig,
+        exclusion_frames: int,
         moments: int = 512,
     ) -> ContrastiveProbe:
         """Draw the windows.
@@ -52,8 +56,11 @@ class ContrastiveProbe:
         rng = torch.Generator().manual_seed(SEED)
         length, offsets = config.window_length, config.frame_offsets
         return cls(
-            *held_out.views(moments, 2, length, rng), exclusion_frames,
-            source.batch(2 * moments, length, offsets, rng), held_out.batch(moments, length, offsets, rng))
+            *held_out.views(moments, 2, length, rng),
+            exclusion_frames,
+            source.batch(2 * moments, length, offsets, rng),
+            held_out.batch(moments, length, offsets, rng),
+        )
 
     @torch.no_grad()
     def score(self, module: ContrastiveEncoder) -> dict[str, float]:

@@ -43,16 +43,20 @@ def draw_report(report: dict[str, Any], path: Path) -> None:
     for ax, (draw, name) in zip(axes.flat, panels, strict=False):
         draw(ax, report, name, conditions)
         ax.spines[["top", "right"]].set_visible(False)
-    for ax in axes.flat[len(panels):]:
+    for ax in axes.flat[len(panels) :]:
         ax.axis("off")
     flip = "on" if report["flip"] == "on" else "off"
     scores = "; ".join(
         f"{c} {report['metrics'][c][flip]['mpjpe_mm']:.1f} mm MPJPE, {report['metrics'][c][flip]['p_mpjpe_mm']:.1f} mm "
-        "P-MPJPE" for c in conditions)
+        "P-MPJPE"
+        for c in conditions
+    )
     figure.suptitle(f"{report['network']}, {report['windows']} windows, flip averaging {flip}: {scores}")
     meanings = [
         Patch(color=colour(i), alpha=alpha(key), label=f"{condition} {title}")
-        for i, condition in enumerate(conditions) for key, title in MEASURES.items()]
+        for i, condition in enumerate(conditions)
+        for key, title in MEASURES.items()
+    ]
     figure.legend(handles=meanings, loc="outside lower center", ncols=len(meanings))
     figure.savefig(path, dpi=100)
     plt.close(figure)
@@ -69,11 +73,16 @@ def draw_breakdown(ax: plt.Axes, report: dict[str, Any], name: str, conditions: 
         for key in MEASURES:
             errors = [entry[condition][key] for entry in entries.values()]
             ax.barh(at, errors, height, color=colour(i), alpha=alpha(key))
-    ax.set_yticks(rows, [f"{group} ({entry['windows']})" if "windows" in entry else group
-                          for group, entry in entries.items()], fontsize=8)
+    ax.set_yticks(
+        rows,
+        [f"{group} ({entry['windows']})" if "windows" in entry else group for group, entry in entries.items()],
+        fontsize=8,
+    )
     ax.invert_yaxis()
-    ax.set(xlabel="mm", title={"distance": "by distance of the camera", "height": "by height of the camera"}.get(
-        name, f"by {name}"))
+    ax.set(
+        xlabel="mm",
+        title={"distance": "by distance of the camera", "height": "by height of the camera"}.get(name, f"by {name}"),
+    )
     ax.grid(axis="x", alpha=0.3)
 
 

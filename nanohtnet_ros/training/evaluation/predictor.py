@@ -66,8 +66,13 @@ class LiftingNetwork:
         network = load_network(path).to(device)
         config = network.config
         return cls(
-            path.name, torch_lift(network), config.window_length, FRAME_RATE_HZ, config.frame_offsets,
-            config.used_offset)
+            path.name,
+            torch_lift(network),
+            config.window_length,
+            FRAME_RATE_HZ,
+            config.frame_offsets,
+            config.used_offset,
+        )
 
     @classmethod
     def _from_onnx(cls, path: Path, device: str, threads: int) -> LiftingNetwork:
@@ -77,14 +82,21 @@ class LiftingNetwork:
         if tuple(session.input_shape[1:]) != expected:
             raise UserError(
                 f"{path} takes windows of {tuple(session.input_shape[1:])}, its card says {expected}: "
-                "export it again, card and network belong together")
+                "export it again, card and network belong together"
+            )
         if card.used_offset not in card.output_offsets:
             raise UserError(
                 f"{path}: the look-ahead of {card.look_ahead} frames is that of no output, they are the frames "
-                f"{list(card.output_offsets)}: export it again")
+                f"{list(card.output_offsets)}: export it again"
+            )
         return cls(
-            path.name, lambda keypoints: session.run(keypoints * card.input_scale), card.window_length,
-            card.frame_rate_hz, card.output_offsets, card.used_offset)
+            path.name,
+            lambda keypoints: session.run(keypoints * card.input_scale),
+            card.window_length,
+            card.frame_rate_hz,
+            card.output_offsets,
+            card.used_offset,
+        )
 
 
 def torch_lift(model: torch.nn.Module) -> Lift:
@@ -100,8 +112,12 @@ def torch_lift(model: torch.nn.Module) -> Lift:
 
 
 def predict(
-    lift: Lift, keypoints: Tensor | SlidingWindows, outputs: Sequence[int], expected: int | None = None,
-    flip: bool = False, batch_size: int = 512,
+    lift: Lift,
+    keypoints: Tensor | SlidingWindows,
+    outputs: Sequence[int],
+    expected: int | None = None,
+    flip: bool = False,
+    batch_size: int = 512,
 ) -> np.ndarray:
     """Lift many windows, a batch at a time.
 
@@ -119,11 +135,13 @@ def predict(
     """
     batches = []
     for start in range(0, len(keypoints), batch_size):
-        windows = keypoints[start:start + batch_size]
+        windows = keypoints[start : start + batch_size]
         joints = lift((mirrored(windows) if flip else windows).numpy())
         if expected is not None and joints.shape[1] != expected:
-            raise UserError(f"the network gives {joints.shape[1]} output frames, expected {expected}: "
-                             "its card is of another network, export it again")
+            raise UserError(
+                f"the network gives {joints.shape[1]} output frames, expected {expected}: "
+                "its card is of another network, export it again"
+            )
         if not np.isfinite(joints).all():
             raise UserError("the network's joints are not finite: its training has diverged, or the file is damaged")
         joints = joints[:, list(outputs)]

@@ -53,7 +53,10 @@ COLUMNS = {
 
 
 def measure(
-    network: LiftingNetwork, data: EvaluationSet, motion: EvaluationSet | None = None, flip: str = "both",
+    network: LiftingNetwork,
+    data: EvaluationSet,
+    motion: EvaluationSet | None = None,
+    flip: str = "both",
     per: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Measure a network.
@@ -91,24 +94,34 @@ def measure(
                 **summary(joints[:, used, :, :3], targets[:, used]),
                 **velocity(moving[name], data if motion is None else motion, network.offset, rate_hz),
             }
-            for name, joints in outputs.items()}
+            for name, joints in outputs.items()
+        }
 
     poses = {condition: joints[:, used, :, :3] for condition, joints in first.items()}
     report = {
-        "network": network.name, "window_length": network.window_length, "frame_rate_hz": rate_hz,
-        "offset": network.offset, "windows": len(data), "flip": flip, "metrics": metrics,
+        "network": network.name,
+        "window_length": network.window_length,
+        "frame_rate_hz": rate_hz,
+        "offset": network.offset,
+        "windows": len(data),
+        "flip": flip,
+        "metrics": metrics,
         "by": {name: breakdown(name, poses, targets[:, used], data) for name in per},
         "look_ahead": [
-            {"frames": -offset, "ms": round(1000.0 * -offset / rate_hz, 1),
-             **{c: short_summary(joints[:, i, :, :3], targets[:, i]) for c, joints in first.items()}}
-            for i, offset in enumerate(data.offsets)],
+            {
+                "frames": -offset,
+                "ms": round(1000.0 * -offset / rate_hz, 1),
+                **{c: short_summary(joints[:, i, :, :3], targets[:, i]) for c, joints in first.items()},
+            }
+            for i, offset in enumerate(data.offsets)
+        ],
         "pck_curve": {
             "threshold_mm": list(AUC_THRESHOLDS_MM),
-            **{c: [round(x, 2) for x in pck_curve(pose, targets[:, used])] for c, pose in poses.items()}},
+            **{c: [round(x, 2) for x in pck_curve(pose, targets[:, used])] for c, pose in poses.items()},
+        },
     }
     if all(joints.shape[-1] == 4 for joints in first.values()):
-        report["calibration"] = {
-            c: calibration(joints[:, used], targets[:, used]) for c, joints in first.items()}
+        report["calibration"] = {c: calibration(joints[:, used], targets[:, used]) for c, joints in first.items()}
     return report
 
 
@@ -117,11 +130,13 @@ def check_fit(network: LiftingNetwork, data: EvaluationSet) -> None:
     if data.window_length != network.window_length:
         raise UserError(
             f"windows have {data.window_length} frames, {network.name} expects {network.window_length}: "
-            "build the evaluation set for this network")
+            "build the evaluation set for this network"
+        )
     if not set(data.offsets) <= set(network.offsets) or network.offset not in data.offsets:
         raise UserError(
             f"targets are of the frames {list(data.offsets)}, {network.name} gives {list(network.offsets)} and is used "
-            f"for {network.offset}: build the evaluation set for this network")
+            f"for {network.offset}: build the evaluation set for this network"
+        )
     if not len(data):
         raise UserError("the evaluation set has no windows: its sequences are too short, or none is valid")
 
@@ -172,7 +187,8 @@ def velocity(joints: np.ndarray, data: EvaluationSet, offset: int, frame_rate_hz
     if not len(row):
         return {"mpjve_mm_per_frame": None, "mpjve_mm_per_s": None}
     predicted, target = (
-        np.stack((x[row, used], x[row + 1, used]), axis=1) for x in (joints[..., :3], data.targets_m.numpy()))
+        np.stack((x[row, used], x[row + 1, used]), axis=1) for x in (joints[..., :3], data.targets_m.numpy())
+    )
     per_frame = mpjve_mm(predicted, target)
     return {"mpjve_mm_per_frame": round(per_frame, 3), "mpjve_mm_per_s": round(per_frame * frame_rate_hz, 1)}
 
@@ -186,12 +202,19 @@ def breakdown(
         errors = {c: joint_errors_mm(root_relative(pose), root_relative(target_m)) for c, pose in poses.items()}
         aligned = {c: joint_errors_mm(align_similarity(pose, target_m), target_m) for c, pose in poses.items()}
         return {
-            joint: {c: {"mpjpe_mm": round(float(errors[c][:, i].mean()), 2),
-                        "p_mpjpe_mm": round(float(aligned[c][:, i].mean()), 2)} for c in poses}
-            for i, joint in enumerate(H36M_17.joint_names)}
+            joint: {
+                c: {
+                    "mpjpe_mm": round(float(errors[c][:, i].mean()), 2),
+                    "p_mpjpe_mm": round(float(aligned[c][:, i].mean()), 2),
+                }
+                for c in poses
+            }
+            for i, joint in enumerate(H36M_17.joint_names)
+        }
     return {
         group: {"windows": len(row), **{c: short_summary(pose[row], target_m[row]) for c, pose in poses.items()}}
-        for group, row in groups(data.labels[label], borders).items()}
+        for group, row in groups(data.labels[label], borders).items()
+    }
 
 
 def groups(values: np.ndarray, borders: Sequence[float] | None) -> dict[str, np.ndarray]:
@@ -236,11 +259,16 @@ def tables(report: dict[str, Any]) -> str:
     ahead = -report["offset"]
     lines = [
         f"{report['network']}: {report['windows']} windows of {report['window_length']} frames at "
-        f"{report['frame_rate_hz']:g} Hz, look-ahead {ahead} frames ({1000 * ahead / report['frame_rate_hz']:.0f} ms)"]
+        f"{report['frame_rate_hz']:g} Hz, look-ahead {ahead} frames ({1000 * ahead / report['frame_rate_hz']:.0f} ms)"
+    ]
     rows = [
-        [condition + (", flip averaged" if flip == "on" else ""),
-         *(format(values[key], digits) if values[key] is not None else "-" for key, (_, digits) in COLUMNS.items())]
-        for condition, flips in report["metrics"].items() for flip, values in flips.items()]
+        [
+            condition + (", flip averaged" if flip == "on" else ""),
+            *(format(values[key], digits) if values[key] is not None else "-" for key, (_, digits) in COLUMNS.items()),
+        ]
+        for condition, flips in report["metrics"].items()
+        for flip, values in flips.items()
+    ]
     lines += text_table(["", *(title for title, _ in COLUMNS.values())], rows)
 
     def errors(entry: dict[str, Any]) -> list[str]:
@@ -249,20 +277,29 @@ def tables(report: dict[str, Any]) -> str:
     titles = [f"{c} {measure}" for c in conditions for measure in ("MPJPE", "P-MPJPE")]
     for name, entries in report["by"].items():
         counted = all("windows" in entry for entry in entries.values())
-        rows = [[group, *([str(entry["windows"])] if counted else []), *errors(entry)]
-                for group, entry in entries.items()]
+        rows = [
+            [group, *([str(entry["windows"])] if counted else []), *errors(entry)] for group, entry in entries.items()
+        ]
         if counted and BREAKDOWNS[name][1] is None:
-            means = {c: {key: np.mean([entry[c][key] for entry in entries.values()])
-                         for key in ("mpjpe_mm", "p_mpjpe_mm")} for c in conditions}
+            means = {
+                c: {key: np.mean([entry[c][key] for entry in entries.values()]) for key in ("mpjpe_mm", "p_mpjpe_mm")}
+                for c in conditions
+            }
             rows.append([f"mean over {name}s", "", *errors(means)])
         lines += text_table([f"per {name}", *(["windows"] if counted else []), *titles], rows)
     if len(report["look_ahead"]) > 1:
         rows = [[str(entry["frames"]), f"{entry['ms']:.0f}", *errors(entry)] for entry in report["look_ahead"]]
         lines += text_table(["look-ahead, frames", "ms", *titles], rows)
     if "calibration" in report:
-        rows = [[c, f"{entry['expected_mm']:.1f}", f"{entry['actual_mm']:.1f}",
-                 "-" if entry["spearman"] is None else f"{entry['spearman']:.3f}"]
-                for c, entry in report["calibration"].items()]
+        rows = [
+            [
+                c,
+                f"{entry['expected_mm']:.1f}",
+                f"{entry['actual_mm']:.1f}",
+                "-" if entry["spearman"] is None else f"{entry['spearman']:.3f}",
+            ]
+            for c, entry in report["calibration"].items()
+        ]
         lines += text_table(["joints' errors", "expected mm", "actual mm", "rank correlation"], rows)
     return "\n".join(lines)
 
@@ -270,6 +307,10 @@ def tables(report: dict[str, Any]) -> str:
 def text_table(header: list[str], rows: list[list[str]]) -> list[str]:
     """Lines of a table after an empty line; the first column left-aligned, the others right-aligned."""
     widths = [max(len(cell) for cell in column) for column in zip(header, *rows, strict=True)]
-    return ["", *(
-        "  ".join([cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))])
-        for cells in [header, *rows])]
+    return [
+        "",
+        *(
+            "  ".join([cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))])
+            for cells in [header, *rows]
+        ),
+    ]

@@ -68,9 +68,14 @@ def load_batches(
     if workers and config.batches_on == "device" and process.device.type == "cuda":
         raise UserError(f"{workers} workers, but batches are made on the GPU: set workers to 0 or batches_on to cpu")
     loader = DataLoader(
-        StepBatches(draw, config, shards, process), batch_size=None, sampler=range(first, config.steps),
-        num_workers=workers, worker_init_fn=_leave_signals, pin_memory=process.device.type == "cuda" and workers > 0,
-        generator=torch.Generator())
+        StepBatches(draw, config, shards, process),
+        batch_size=None,
+        sampler=range(first, config.steps),
+        num_workers=workers,
+        worker_init_fn=_leave_signals,
+        pin_memory=process.device.type == "cuda" and workers > 0,
+        generator=torch.Generator(),
+    )
     for batch in loader:
         yield tuple(tensor.to(process.device, non_blocking=True) for tensor in batch)
 

@@ -39,7 +39,7 @@ def draw_curves(log: Path, picture: Path) -> None:
         axis.grid(alpha=0.3)
         if len(shown) > 1:
             axis.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    for axis in axes.flat[len(panels):]:
+    for axis in axes.flat[len(panels) :]:
         axis.set_axis_off()
     figure.savefig(picture, dpi=110)
     plt.close(figure)

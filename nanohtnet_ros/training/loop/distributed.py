@@ -83,7 +83,8 @@ def open_process(device: Device = "auto", threads: int = 0) -> Iterator[Process]
     if device == "cuda" and local_rank >= torch.cuda.device_count():
         raise UserError(
             f"process {local_rank} of this machine finds {torch.cuda.device_count()} GPUs: start no more processes "
-            "than GPUs, or set --device cpu")
+            "than GPUs, or set --device cpu"
+        )
     here = torch.device("cuda", local_rank) if device == "cuda" else CPU
     if here.type == "cuda":
         torch.cuda.set_device(here)

@@ -105,7 +105,11 @@ class Task(Protocol[Module]):
 
 
 def run(
-    task: Task[Module], config: LoopConfig, out: Path, provenance: dict, process: Process | None = None,
+    task: Task[Module],
+    config: LoopConfig,
+    out: Path,
+    provenance: dict,
+    process: Process | None = None,
     workers: int = 0,
 ) -> None:
     """Train, or resume a training that was interrupted; on one CPU thread with bit-identical results.
@@ -197,8 +201,8 @@ class Training(Generic[Module]):
                         self.save()
                     if stop and self.step < config.steps:
                         raise Stopped(
-                            f"stopped at {self.samples} of {config.samples} samples; the same command "
-                            "resumes it")
+                            f"stopped at {self.samples} of {config.samples} samples; the same command resumes it"
+                        )
 
     def _step(self, module: nn.Module, batch: tuple[Tensor, ...]) -> None:
         config, parameters = self.config, self.task.module.parameters()
@@ -238,7 +242,8 @@ class Training(Generic[Module]):
             raise UserError(
                 f"the loss or its gradient is not finite in step {diverged} ({diverged * self.config.batch_size} "
                 f"samples): lower learning_rate or clip_norm, or set precision to float32; {self.folder.state} is "
-                "the state saved before")
+                "the state saved before"
+            )
         sums = {**self._since_report, "loading_s": torch.tensor(self._loading_s, dtype=torch.float64, device=device)}
         summed = dict(zip(sums, self.process.mean(torch.stack(list(sums.values()))).tolist(), strict=True))
         now = time.perf_counter()  # the values have waited for the device
@@ -250,8 +255,10 @@ class Training(Generic[Module]):
         self._reported_step, self._reported_s = self.step, now
         means = {name: value / steps for name, value in summed.items() if name != "loading_s"} if steps else {}
         if self.process.is_first and steps:
-            speed = {"samples_per_s": steps * self.config.batch_size / seconds,
-                     "loader_fraction": summed["loading_s"] / seconds}
+            speed = {
+                "samples_per_s": steps * self.config.batch_size / seconds,
+                "loader_fraction": summed["loading_s"] / seconds,
+            }
             rate = {"learning_rate": self.optimizer.param_groups[0]["lr"]}
             values = {f"train/{name}": value for name, value in {**means, **rate, **speed}.items()}
             self.folder.scalars(values, self.samples)
@@ -264,10 +271,13 @@ class Training(Generic[Module]):
             scores = self.task.evaluate(self.average)
             steps, seconds, loading_s = (sums.pop(name) for name in ("steps", "seconds", "loading_s"))
             entry = {
-                "samples": self.samples, "seconds": round(self.seconds),
+                "samples": self.samples,
+                "seconds": round(self.seconds),
                 **{name: float(f"{value / steps:.6g}") for name, value in sums.items()},
                 "learning_rate": self.optimizer.param_groups[0]["lr"],
-                "loader_fraction": round(loading_s / seconds, 3), **scores}
+                "loader_fraction": round(loading_s / seconds, 3),
+                **scores,
+            }
             self.folder.append(entry)
             self.folder.scalars({f"evaluation/{name}": value for name, value in scores.items()}, self.samples)
             content = self.task.checkpoint(self.average)
@@ -279,10 +289,16 @@ class Training(Generic[Module]):
     def save(self) -> None:
         """Save the state; right after a report, so that no sums are lost."""
         state = {
-            "provenance": self.provenance, "step": self.step, "seconds": self.seconds,
-            "since_evaluation": dict(self.since_evaluation), "module": self.task.module.state_dict(),
-            "average": self.average.state_dict(), "optimizer": self.optimizer.state_dict(),
-            "scaler": self.scaler.state_dict(), "extra": self.task.extra_state()}
+            "provenance": self.provenance,
+            "step": self.step,
+            "seconds": self.seconds,
+            "since_evaluation": dict(self.since_evaluation),
+            "module": self.task.module.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "extra": self.task.extra_state(),
+        }
         if self.process.is_first:
             self.folder.save_state(state)
 
@@ -303,5 +319,10 @@ class Training(Generic[Module]):
 
     def _progress(self) -> tqdm:
         return tqdm(
-            total=self.config.steps * self.config.batch_size, initial=self.samples, unit=" samples", unit_scale=True,
-            mininterval=5.0, disable=not self.process.is_first)
+            total=self.config.steps * self.config.batch_size,
+            initial=self.samples,
+            unit=" samples",
+            unit_scale=True,
+            mininterval=5.0,
+            disable=not self.process.is_first,
+        )

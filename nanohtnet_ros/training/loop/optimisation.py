@@ -79,7 +79,8 @@ def optimizer_for(module: nn.Module, config: LoopConfig) -> torch.optim.Optimize
     decayed, others = [p for p in trained if p.dim() == 2], [p for p in trained if p.dim() != 2]
     return torch.optim.AdamW(
         [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
-        lr=config.learning_rate)
+        lr=config.learning_rate,
+    )
 
 
 def learning_rate_factor(step: int, config: LoopConfig) -> float:

@@ -23,6 +23,7 @@ def run_mixers_in_half(module: nn.Module, precision: str) -> None:
     if not stacks:
         raise UserError(
             f"precision is {precision}, which is for mixer stacks, and {type(module).__name__} has none: "
-            "set precision to float32")
+            "set precision to float32"
+        )
     for stack in stacks:
         stack.autocast = HALF_TYPES[precision]

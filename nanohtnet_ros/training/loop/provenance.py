@@ -38,7 +38,8 @@ def source_commit(folder: Path) -> str | None:
         # An installed copy may lie in an unrelated working tree, such as a workspace's.
         subprocess.run([*git, "ls-files", "--error-unmatch", "provenance.py"], check=True, capture_output=True)
         described = subprocess.run(
-            [*git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"], check=True, capture_output=True)
+            [*git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"], check=True, capture_output=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return described.stdout.decode().strip()

@@ -52,7 +52,8 @@ class RunFolder:
             if others:
                 raise FileExistsError(
                     f"{self.path} holds {' and '.join(others)} but no {self.state.name} to resume from: "
-                    "give another folder, or move these away")
+                    "give another folder, or move these away"
+                )
             return None
         try:
             state = torch.load(self.state, map_location="cpu", weights_only=True)
@@ -60,12 +61,14 @@ class RunFolder:
         except Exception as error:
             raise UserError(
                 f"{self.state} cannot be read ({error}): give another folder, or start from {self.checkpoint} "
-                "with --from") from error
+                "with --from"
+            ) from error
         changed = difference(before, provenance)
         if changed:
             raise UserError(
                 f"{self.path} holds another training: {'; '.join(changed)}. Give another folder, or resume with the "
-                f"recipe and the data of {self.recipe}")
+                f"recipe and the data of {self.recipe}"
+            )
         return state
 
     def begin(self, provenance: dict, log_bytes: int, samples: int) -> None:
@@ -138,4 +141,5 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         raise OSError(
             f"cannot write {path}: {error}. The state saved before is kept: free some space and run the same command "
-            "to resume from it") from error
+            "to resume from it"
+        ) from error

@@ -22,8 +22,13 @@ MIN_DEPTH_M = 0.5
 
 
 def build_evaluation_set(
-    capture: MotionCapture, window_length: int, offsets: Sequence[int] = (0,), stride: int = 10,
-    cameras: int = 4, seed: int = 7, augmentation: PoseAugmentation | None = None,
+    capture: MotionCapture,
+    window_length: int,
+    offsets: Sequence[int] = (0,),
+    stride: int = 10,
+    cameras: int = 4,
+    seed: int = 7,
+    augmentation: PoseAugmentation | None = None,
 ) -> EvaluationSet:
     """Cut windows every `stride` frames, each seen by `cameras` random static cameras; bodies as recorded.
 
@@ -67,7 +72,10 @@ def build_evaluation_set(
     }
     return EvaluationSet(
         {"clean": clean, "noisy": KeypointNoise().apply(clean, rng, used)},
-        root_relative_targets(seen, offsets), tuple(offsets), labels)
+        root_relative_targets(seen, offsets),
+        tuple(offsets),
+        labels,
+    )
 
 
 def motion_set(
@@ -109,6 +117,7 @@ def motion_set(
     joints = seen.flatten(0, 1)[newest + offset]
     conditions: dict[str, Tensor | SlidingWindows] = {
         name: SlidingWindows(keypoints.flatten(0, 1), newest, clip * length, T)
-        for name, keypoints in (("clean", clean), ("noisy", noisy))}
+        for name, keypoints in (("clean", clean), ("noisy", noisy))
+    }
     labels = {"clip": clip.numpy(), "sequence": clip.numpy(), "frame": frame[clip, row].numpy()}
     return EvaluationSet(conditions, (joints - joints[:, :1])[:, None], (offset,), labels)

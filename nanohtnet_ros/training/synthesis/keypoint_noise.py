@@ -136,9 +136,18 @@ class KeypointNoise:
         """No errors: keypoints are returned unchanged."""
         never = Intervals(probability=0.0, seconds=(0.1, 0.1))
         return cls(
-            amount=0.0, jitter_px=0.0, jitter_motion=0.0, girdle_width=0.0,
-            field_of_view=FieldOfView(horizontal_deg=(179.9, 179.9)), swaps=never, occlusions=never, dropped=0.0,
-            entering=0.0, camera_rates_hz=(FRAME_RATE_HZ,), camera_rate_weights=(1.0,))
+            amount=0.0,
+            jitter_px=0.0,
+            jitter_motion=0.0,
+            girdle_width=0.0,
+            field_of_view=FieldOfView(horizontal_deg=(179.9, 179.9)),
+            swaps=never,
+            occlusions=never,
+            dropped=0.0,
+            entering=0.0,
+            camera_rates_hz=(FRAME_RATE_HZ,),
+            camera_rate_weights=(1.0,),
+        )
 
     def apply(self, keypoints: Tensor, rng: torch.Generator, offset: int = 0) -> Tensor:
         """Add errors to clean keypoints.
@@ -163,8 +172,7 @@ class KeypointNoise:
         for i, rate_hz in enumerate(self.camera_rates_hz):
             chosen = torch.nonzero(rate == i)[:, 0]
             if len(chosen):
-                noisy[chosen] = self._at_rate(
-                    seen[chosen], rate_hz, amount[chosen] * size[chosen], pixel[chosen], rng)
+                noisy[chosen] = self._at_rate(seen[chosen], rate_hz, amount[chosen] * size[chosen], pixel[chosen], rng)
         return self._enter(noisy, rng, offset)
 
     def _shift(self, keypoints: Tensor, amount: Tensor, rng: torch.Generator) -> Tensor:
@@ -194,9 +202,7 @@ class KeypointNoise:
         flip = torch.tensor(H36M_17.flip_order.tolist(), device=rng.device)
         return torch.where(swapped, keypoints[:, :, flip], keypoints)
 
-    def _hide(
-        self, keypoints: Tensor, unseen: Tensor, size: Tensor, borders: Tensor, rng: torch.Generator
-    ) -> Tensor:
+    def _hide(self, keypoints: Tensor, unseen: Tensor, size: Tensor, borders: Tensor, rng: torch.Generator) -> Tensor:
         """Hold or guess joints (B, T, J) that are out of the image or occluded."""
         B, T, J, _ = keypoints.shape
         limb_of_joint = torch.zeros((len(H36M_LIMBS), J), dtype=torch.bool, device=rng.device)
@@ -211,9 +217,7 @@ class KeypointNoise:
         held_window = torch.rand((B, 1, 1, 1), generator=rng, device=rng.device) < self.held_probability
         return torch.where(gone[..., None], torch.where(held_window, hold(keypoints, ~gone), guessed), keypoints)
 
-    def _at_rate(
-        self, keypoints: Tensor, rate_hz: float, scale: Tensor, pixel: Tensor, rng: torch.Generator
-    ) -> Tensor:
+    def _at_rate(self, keypoints: Tensor, rate_hz: float, scale: Tensor, pixel: Tensor, rng: torch.Generator) -> Tensor:
         B, T, J, _ = keypoints.shape
         to_camera, to_model = (m.to(keypoints.device) for m in rate_matrices(T, rate_hz))
         S = len(to_camera)

@@ -55,6 +55,7 @@ class BodyVariation:
         Returns:
             (B, T, 17, 3). Roots are scaled with the body about the ground, so that feet stay on it.
         """
+
         def factor(sigma: float, mean: float = 1.0) -> Tensor:
             return mean * torch.exp(sigma * torch.randn((joints_m.shape[0], 1, 1), generator=rng, device=rng.device))
 
@@ -63,8 +64,25 @@ class BodyVariation:
         lower_trunk, upper_trunk = factor(self.trunk), factor(self.trunk)
         neck, head = factor(self.head, self.head_mean), factor(self.head, self.head_mean)
         # Factor of the bone that ends at each joint, in Human3.6M order; the root is scaled with the whole body.
-        factors = (torch.ones_like(hip), hip, thigh, shin, hip, thigh, shin, lower_trunk, upper_trunk, neck, head,
-                   shoulder, upper_arm, forearm, shoulder, upper_arm, forearm)
+        factors = (
+            torch.ones_like(hip),
+            hip,
+            thigh,
+            shin,
+            hip,
+            thigh,
+            shin,
+            lower_trunk,
+            upper_trunk,
+            neck,
+            head,
+            shoulder,
+            upper_arm,
+            forearm,
+            shoulder,
+            upper_arm,
+            forearm,
+        )
         scale = factor(self.scale)
         return chain(bones_of(joints_m) * (torch.stack(factors, dim=2) * scale[:, :, None]))
 
@@ -87,8 +105,10 @@ class JointDefinitions:
     def apply(self, joints_m: Tensor, rng: torch.Generator) -> Tensor:
         """Move spine, thorax and neck of windows (B, T, 17, 3), world frame."""
         B = joints_m.shape[0]
-        hip, spine, thorax, neck, left, right = (joints_m[:, :, joint] for joint in (
-            Joint.HIP, Joint.SPINE, Joint.THORAX, Joint.NECK, Joint.L_SHOULDER, Joint.R_SHOULDER))
+        hip, spine, thorax, neck, left, right = (
+            joints_m[:, :, joint]
+            for joint in (Joint.HIP, Joint.SPINE, Joint.THORAX, Joint.NECK, Joint.L_SHOULDER, Joint.R_SHOULDER)
+        )
         forward = torch.nn.functional.normalize(torch.linalg.cross(left - right, neck - thorax), dim=-1)
         moved = joints_m.clone()
         moved[:, :, Joint.NECK] = neck + forward * uniform((B, 1, 1), 0.0, self.nose_forward_m, rng)

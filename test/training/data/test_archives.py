@@ -58,8 +58,10 @@ def assert_same(a, b):
         assert type(a) is type(b) and a == b
 
 
-@pytest.mark.parametrize(("protocol", "renamed"), [
-    (0, False), (1, False), (2, False), (3, False), (4, False), (0, True), (2, True), (3, True)])
+@pytest.mark.parametrize(
+    ("protocol", "renamed"),
+    [(0, False), (1, False), (2, False), (3, False), (4, False), (0, True), (2, True), (3, True)],
+)
 def test_data_comes_back_as_it_was_written(tmp_path, protocol, renamed):
     path = write_member(tmp_path / "a.npz", pickled(NESTED, protocol, renamed))
     assert_same(read_archive(path, ["data"])["data"], NESTED)
@@ -75,10 +77,14 @@ def test_files_of_numpy_itself(tmp_path):
 
 def test_pickles_of_python_2(tmp_path):
     # What Python 2 wrote for {'a': numpy.array([1, 2], '<i2')}: byte strings where Python 3 has text.
-    array = (b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I2\ntcnumpy\ndtype\n(S'i2'\n"
-             b"I0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntbI00\nS'\\x01\\x00\\x02\\x00'\ntb")
-    whole = (b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(tcnumpy\ndtype\n(S'O8'\n"
-             b"I0\nI1\ntR(I3\nS'|'\nNNNI-1\nI-1\nI63\ntbI00\n(l(dS'a'\n" + array + b"satb.")
+    array = (
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(I2\ntcnumpy\ndtype\n(S'i2'\n"
+        b"I0\nI1\ntR(I3\nS'<'\nNNNI-1\nI-1\nI0\ntbI00\nS'\\x01\\x00\\x02\\x00'\ntb"
+    )
+    whole = (
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR(I1\n(tcnumpy\ndtype\n(S'O8'\n"
+        b"I0\nI1\ntR(I3\nS'|'\nNNNI-1\nI-1\nI63\ntbI00\n(l(dS'a'\n" + array + b"satb."
+    )
     assert_same(read_archive(write_member(tmp_path / "a.npz", whole), ["data"])["data"], {"a": np.array([1, 2], "i2")})
 
 
@@ -94,16 +100,19 @@ TOUCH = "open({!r}, 'w')"
 
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
-@pytest.mark.parametrize(("function", "argument", "named"), [
-    (os.system, "touch {}", f"{os.name}.system"),
-    (builtins.eval, TOUCH, "builtins.eval|__builtin__.eval"),
-    (builtins.open, "{}", "open"),
-    (np.load, "{}", "numpy.load|numpy.lib"),
-    (np.save, "{}", "numpy.save|numpy.lib"),
-    (np.fromfile, "{}", "fromfile"),
-    (getattr, "{}", "getattr"),
-    (collections.OrderedDict, (), "collections.OrderedDict"),
-])
+@pytest.mark.parametrize(
+    ("function", "argument", "named"),
+    [
+        (os.system, "touch {}", f"{os.name}.system"),
+        (builtins.eval, TOUCH, "builtins.eval|__builtin__.eval"),
+        (builtins.open, "{}", "open"),
+        (np.load, "{}", "numpy.load|numpy.lib"),
+        (np.save, "{}", "numpy.save|numpy.lib"),
+        (np.fromfile, "{}", "fromfile"),
+        (getattr, "{}", "getattr"),
+        (collections.OrderedDict, (), "collections.OrderedDict"),
+    ],
+)
 def test_a_pickle_that_calls_something_is_refused(tmp_path, protocol, function, argument, named):
     victim = tmp_path / "victim"
     argument = argument.format(str(victim)) if isinstance(argument, str) else argument
@@ -126,25 +135,28 @@ DTYPE_F4 = b"cnumpy\ndtype\n(S'f4'\ntR"
 NEW = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR"
 
 
-@pytest.mark.parametrize(("payload", "message"), [
-    (F2PY, "numpy.f2py.compile"),
-    (b"cnumpy\nndarray\n((I4\ntS'f4'\ntR.", "TypeError"),  # an array over memory of the file's choice
-    (b"cnumpy.core.multiarray\n_reconstruct\n(S'memmap'\n(I0\ntS'b'\ntR.", "expected numpy.ndarray"),
-    (b"cnumpy\ndtype\n(S'M8[s]'\ntR.", "element type 'M8"),
-    (b"cnumpy\ndtype\n((lS'f4'\natR.", "element type"),
-    (DTYPE_F4 + b"(I3\nS'<'\nN(S'x'\ntNI-1\nI-1\nI63\ntb.", "fields or byte order"),
-    (NEW + b"(I1\n(I9\nt" + DTYPE_F4 + b"I00\nS'abcd'\ntb.", "4 items or bytes"),
-    (NEW + b"(I1\n(I9\ntcnumpy\ndtype\n(S'O8'\ntRI00\n(lI1\natb.", "1 items or bytes"),
-    (NEW + b"(I1\n(I1\ntcnumpy\ndtype\n(S'O8'\ntRI00\nS'abcdefgh'\ntb.", "data of type"),
-    (NEW + b"(I1\n(I-1\nt" + DTYPE_F4 + b"I00\nS''\ntb.", "shape"),
-    (b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'O8'\ntRS'abcdefgh'\ntR.", "scalar of an object"),
-    (b"c_codecs\nencode\n(S'abc'\nS'rot13'\ntR.", "rot13"),
-    (b"c__builtin__\nbytes\n(I1000000000000\ntR.", "TypeError"),
-    (b"Pmodule\n.", "persistent"),
-    (b"(lp0\ng0\na.", "not the object array"),
-    (b"", "EOFError"),
-    (b"\x80\x02}q", "EOFError|UnpicklingError|IndexError"),
-])
+@pytest.mark.parametrize(
+    ("payload", "message"),
+    [
+        (F2PY, "numpy.f2py.compile"),
+        (b"cnumpy\nndarray\n((I4\ntS'f4'\ntR.", "TypeError"),  # an array over memory of the file's choice
+        (b"cnumpy.core.multiarray\n_reconstruct\n(S'memmap'\n(I0\ntS'b'\ntR.", "expected numpy.ndarray"),
+        (b"cnumpy\ndtype\n(S'M8[s]'\ntR.", "element type 'M8"),
+        (b"cnumpy\ndtype\n((lS'f4'\natR.", "element type"),
+        (DTYPE_F4 + b"(I3\nS'<'\nN(S'x'\ntNI-1\nI-1\nI63\ntb.", "fields or byte order"),
+        (NEW + b"(I1\n(I9\nt" + DTYPE_F4 + b"I00\nS'abcd'\ntb.", "4 items or bytes"),
+        (NEW + b"(I1\n(I9\ntcnumpy\ndtype\n(S'O8'\ntRI00\n(lI1\natb.", "1 items or bytes"),
+        (NEW + b"(I1\n(I1\ntcnumpy\ndtype\n(S'O8'\ntRI00\nS'abcdefgh'\ntb.", "data of type"),
+        (NEW + b"(I1\n(I-1\nt" + DTYPE_F4 + b"I00\nS''\ntb.", "shape"),
+        (b"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(S'O8'\ntRS'abcdefgh'\ntR.", "scalar of an object"),
+        (b"c_codecs\nencode\n(S'abc'\nS'rot13'\ntR.", "rot13"),
+        (b"c__builtin__\nbytes\n(I1000000000000\ntR.", "TypeError"),
+        (b"Pmodule\n.", "persistent"),
+        (b"(lp0\ng0\na.", "not the object array"),
+        (b"", "EOFError"),
+        (b"\x80\x02}q", "EOFError|UnpicklingError|IndexError"),
+    ],
+)
 def test_what_only_looks_like_an_array_is_refused(tmp_path, payload, message):
     with pytest.raises(ValueError, match=message):
         read_archive(write_member(tmp_path / "evil.npz", payload), ["data"])

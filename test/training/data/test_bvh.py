@@ -96,31 +96,63 @@ def test_the_skull_turns_the_head_and_may_be_missing(tmp_path):
         motion = BvhMotion.load(tmp_path / "a.bvh")
         joints = to_h36m(motion.positions(), find_mapping(motion.names, {}, ""))
         cosine = np.einsum("fc,fc->f", joints[:, 9] - joints[:, 8], joints[:, 10] - joints[:, 9]) / (
-            0.135 * 0.130 * LEG_CM**2)
+            0.135 * 0.130 * LEG_CM**2
+        )
         assert (cosine < 0.999).any() == bent and cosine.min() > 0.5
 
 
 SIDES = {"Left": "l", "Right": "r"}
 ROKOKO = {"UpLeg": "Thigh", "Leg": "Shin"}
-BANDAI = {"UpLeg": "UpperLeg_{}", "Leg": "LowerLeg_{}", "Foot": "Foot_{}", "Shoulder": "Shoulder_{}",
-          "Arm": "UpperArm_{}", "ForeArm": "LowerArm_{}", "Hand": "Hand_{}"}
-XSENS = {"UpLeg": "Hip", "Leg": "Knee", "Foot": "Ankle", "Shoulder": "Collar", "Arm": "Shoulder", "ForeArm": "Elbow",
-         "Hand": "Wrist"}
-BIPED = {"UpLeg": "{} Thigh", "Leg": "{} Calf", "Foot": "{} Foot", "Shoulder": "{} Clavicle", "Arm": "{} UpperArm",
-         "ForeArm": "{} Forearm", "Hand": "{} Hand"}
+BANDAI = {
+    "UpLeg": "UpperLeg_{}",
+    "Leg": "LowerLeg_{}",
+    "Foot": "Foot_{}",
+    "Shoulder": "Shoulder_{}",
+    "Arm": "UpperArm_{}",
+    "ForeArm": "LowerArm_{}",
+    "Hand": "Hand_{}",
+}
+XSENS = {
+    "UpLeg": "Hip",
+    "Leg": "Knee",
+    "Foot": "Ankle",
+    "Shoulder": "Collar",
+    "Arm": "Shoulder",
+    "ForeArm": "Elbow",
+    "Hand": "Wrist",
+}
+BIPED = {
+    "UpLeg": "{} Thigh",
+    "Leg": "{} Calf",
+    "Foot": "{} Foot",
+    "Shoulder": "{} Clavicle",
+    "Arm": "{} UpperArm",
+    "ForeArm": "{} Forearm",
+    "Hand": "{} Hand",
+}
 
 
 def sided(parts: dict[str, str]) -> dict[str, str]:
-    return {side + part: name.format(side[0]) if "{}" in name else side + name
-            for side in SIDES for part, name in parts.items()}
+    return {
+        side + part: name.format(side[0]) if "{}" in name else side + name
+        for side in SIDES
+        for part, name in parts.items()
+    }
 
 
-@pytest.mark.parametrize(("names", "prefix"), [
-    ({}, ""), ({}, "mixamorig:"), ({}, "Model_"), (sided(ROKOKO), ""),
-    ({**sided(BANDAI), "Spine1": "Chest", "Spine2": "Chest2"}, ""),
-    ({**sided(XSENS), "Spine": "Chest", "Spine1": "Chest2", "Spine2": "Chest3"}, ""),
-    (sided(BIPED), "Bip01 "), ({name: name.upper() for name, _, _ in MIXAMO}, ""),
-])
+@pytest.mark.parametrize(
+    ("names", "prefix"),
+    [
+        ({}, ""),
+        ({}, "mixamorig:"),
+        ({}, "Model_"),
+        (sided(ROKOKO), ""),
+        ({**sided(BANDAI), "Spine1": "Chest", "Spine2": "Chest2"}, ""),
+        ({**sided(XSENS), "Spine": "Chest", "Spine1": "Chest2", "Spine2": "Chest3"}, ""),
+        (sided(BIPED), "Bip01 "),
+        ({name: name.upper() for name, _, _ in MIXAMO}, ""),
+    ],
+)
 def test_common_skeletons_are_known_by_their_names(tmp_path, names, prefix):
     skeleton = renamed(MIXAMO, names, prefix)
     write_bvh(tmp_path / "a.bvh", skeleton, frames=3)
@@ -171,8 +203,11 @@ def test_a_mapping_of_ones_own(tmp_path, capsys):
     assert "02.bvh" in message and "r_hip, r_knee" in message and "bone17" in message and "--mapping" in message
     roles = {H36M_17.joint_names[joint]: strange[name] for joint, name in H36M_OF_MIXAMO.items()}
     lines = [f"{role}: {name}" for role, name in roles.items() if role not in ("spine", "thorax")]
-    lines += [f"spine: [{strange['Spine']}, {strange['Spine2']}]", f"thorax: {strange['Neck']}",
-              f"head_base: {strange['Head']}"]
+    lines += [
+        f"spine: [{strange['Spine']}, {strange['Spine2']}]",
+        f"thorax: {strange['Neck']}",
+        f"head_base: {strange['Head']}",
+    ]
     (tmp_path / "map.yaml").write_text("\n".join(lines))
     assert main([*arguments, "--mapping", str(tmp_path / "map.yaml")]) == 0
     two_people(tmp_path / "known")
@@ -182,9 +217,15 @@ def test_a_mapping_of_ones_own(tmp_path, capsys):
     np.testing.assert_allclose(a[:, same], b[:, same], atol=1e-5)
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("r_hips: Hips", "r_hips is not a role, expected one of r_hip"), ("just text", "expected lines such as"),
-    ("r_hip: 3", "expected lines such as"), ("r_hip: []", "expected lines such as")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("r_hips: Hips", "r_hips is not a role, expected one of r_hip"),
+        ("just text", "expected lines such as"),
+        ("r_hip: 3", "expected lines such as"),
+        ("r_hip: []", "expected lines such as"),
+    ],
+)
 def test_mappings_are_checked(tmp_path, text, message):
     (tmp_path / "map.yaml").write_text(text)
     with pytest.raises(ValueError, match=message):
@@ -239,8 +280,19 @@ def test_conversion_writes_what_training_reads(tmp_path, capsys):
         assert torch.equal(direct.joints_world_m, stored.joints_world_m)
         assert torch.equal(direct.starts, stored.starts) and torch.equal(direct.lengths, stored.lengths)
     with np.load(out) as archive:
-        assert set(archive.files) == {"positions", "starts", "lengths", "names", "actions", "subjects", "split",
-                                      "sources", "fps", "joint_names", "parents"}
+        assert set(archive.files) == {
+            "positions",
+            "starts",
+            "lengths",
+            "names",
+            "actions",
+            "subjects",
+            "split",
+            "sources",
+            "fps",
+            "joint_names",
+            "parents",
+        }
 
 
 def test_leading_frames_can_be_left_out(tmp_path):
@@ -276,12 +328,15 @@ FAULTS = {
     "the number of frames is 'many'": lambda t: t.replace("Frames: 61", "Frames: many"),
     "63 frames, expected the 61": lambda t: t + 2 * (frames_line(t, 4) + "\n"),
     "the frame time has '0,016667', expected a number, with a decimal point": lambda t: t.replace(
-        "Frame Time: 0.0", "Frame Time: 0,0"),
+        "Frame Time: 0.0", "Frame Time: 0,0"
+    ),
     "the number of channels of joint Hips is '-3'": lambda t: t.replace("CHANNELS 6", "CHANNELS -3"),
     "frame 7 has a number that is not finite": lambda t: t.replace(
-        frames_line(t, 7), "nan " + frames_line(t, 7).split(" ", 1)[1]),
+        frames_line(t, 7), "nan " + frames_line(t, 7).split(" ", 1)[1]
+    ),
     "frame 7 has 'abc', expected a number": lambda t: t.replace(
-        frames_line(t, 7), "abc " + frames_line(t, 7).split(" ", 1)[1]),
+        frames_line(t, 7), "abc " + frames_line(t, 7).split(" ", 1)[1]
+    ),
     "the first word is not HIERARCHY": lambda t: t.replace("HIERARCHY", "HEAD"),
     "a second ROOT": lambda t: t.replace("JOINT LeftUpLeg", "ROOT LeftUpLeg"),
     "'BONE' in the hierarchy": lambda t: t.replace("JOINT LeftUpLeg", "BONE LeftUpLeg"),
@@ -346,8 +401,16 @@ def text_of(motion, separator=" ", newline="\n"):
     parents, offsets, channels, rows = motion
 
     def joint(index):
-        words = ["ROOT" if index == 0 else "JOINT", f"j{index}", "{", "OFFSET", *map(str, offsets[index]),
-                 "CHANNELS", str(len(channels[index])), *channels[index]]
+        words = [
+            "ROOT" if index == 0 else "JOINT",
+            f"j{index}",
+            "{",
+            "OFFSET",
+            *map(str, offsets[index]),
+            "CHANNELS",
+            str(len(channels[index])),
+            *channels[index],
+        ]
         children = [child for child, parent in enumerate(parents) if parent == index]
         for child in children:
             words += joint(child)
@@ -376,7 +439,8 @@ def test_any_hierarchy_is_read_as_it_was_written(tmp_path, motion, separator, ne
         assert [f"{'XYZ'[axis]}{kind}" for kind, axis in joint.channels] == channels[index]
     order = [int(joint.name[1:]) for joint in read.joints if joint.name in joints]  # depth first, as in the text
     assert [channel for index in order for channel in channels[index]] == [
-        f"{'XYZ'[axis]}{kind}" for joint in read.joints for kind, axis in joint.channels]
+        f"{'XYZ'[axis]}{kind}" for joint in read.joints for kind, axis in joint.channels
+    ]
     np.testing.assert_allclose(read.values, rows)
     positions = read.positions()
     assert positions.shape == (len(rows), len(read.joints), 3) and np.isfinite(positions).all()

@@ -16,8 +16,10 @@ from bvh_files import MIXAMO, renamed, write_bvh
 
 
 def two_people(folder, **more):
-    return [write_bvh(folder / f"walk/{name}.bvh", rate_hz=50.0, frames=11, seed=seed, **more)
-            for seed, name in ((1, "01_02"), (2, "02_01"))]
+    return [
+        write_bvh(folder / f"walk/{name}.bvh", rate_hz=50.0, frames=11, seed=seed, **more)
+        for seed, name in ((1, "01_02"), (2, "02_01"))
+    ]
 
 
 def names(folder, **options) -> list[str]:
@@ -42,11 +44,17 @@ def test_a_joints_name_may_hold_the_word_motion(tmp_path, name):
     np.testing.assert_allclose(motion.positions()[:, motion.names.index(name)], places[name], atol=1e-3)
 
 
-@pytest.mark.parametrize("move", [
-    lambda t: t.replace("HIERARCHY", "hierarchy").replace("OFFSET", "Offset").replace("End Site", "End site"),
-    lambda t: t.replace("\nMOTION", " MOTION"), lambda t: t.replace("MOTION\n", "Motion  \n\n"),
-    lambda t: t.replace("Frames:", "FRAMES :").replace("Frame Time:", "Frame  time:"),
-    lambda t: "\ufeff" + t.replace("\n", "\r\n"), lambda t: t.replace("\n", "\n\n")])
+@pytest.mark.parametrize(
+    "move",
+    [
+        lambda t: t.replace("HIERARCHY", "hierarchy").replace("OFFSET", "Offset").replace("End Site", "End site"),
+        lambda t: t.replace("\nMOTION", " MOTION"),
+        lambda t: t.replace("MOTION\n", "Motion  \n\n"),
+        lambda t: t.replace("Frames:", "FRAMES :").replace("Frame Time:", "Frame  time:"),
+        lambda t: "\ufeff" + t.replace("\n", "\r\n"),
+        lambda t: t.replace("\n", "\n\n"),
+    ],
+)
 def test_spellings_that_writers_use_are_read(tmp_path, move):
     write_bvh(tmp_path / "a.bvh", frames=5)
     write_bvh(tmp_path / "b.bvh", frames=5, move=move)
@@ -84,8 +92,13 @@ def test_files_that_cannot_be_used_are_left_out_and_listed(tmp_path, caplog, cap
     assert record.levelno == logging.WARNING
     said = record.getMessage().splitlines()
     assert said[0] == "5 of 7 .bvh files are left out:" and len(said) == 6
-    for file, reason in (("._01_02", "macOS"), (".hidden", "no line MOTION"), ("lost", "no motion file"),
-                         ("03_01", "no joint found for"), ("04_01", "frame 4 has 22 numbers")):
+    for file, reason in (
+        ("._01_02", "macOS"),
+        (".hidden", "no line MOTION"),
+        ("lost", "no motion file"),
+        ("03_01", "no joint found for"),
+        ("04_01", "frame 4 has 22 numbers"),
+    ):
         assert any(f"{file}.bvh" in line and reason in line for line in said), file
     assert main(["data", "convert", str(tmp_path / "bvh"), str(tmp_path / "out.npz")]) == 0
     assert [s.name for s in read_motion_file(tmp_path / "out.npz")] == good
@@ -119,17 +132,25 @@ def test_recordings_of_one_person(tmp_path, capsys):
     message = capsys.readouterr().err
     assert "all recordings are of one subject, 'anna'" in message and "--subject_pattern" in message
     assert not (tmp_path / "out.npz").exists()
-    for options, splits in ((["--subject_pattern", "(.*)"], {"train": 2, "val": 1}),
-                            (["--val_subjects", "anna"], {"val": 3})):
+    for options, splits in (
+        (["--subject_pattern", "(.*)"], {"train": 2, "val": 1}),
+        (["--val_subjects", "anna"], {"val": 3}),
+    ):
         assert main([*words, *options]) == 0
         read = [s.split for s in read_motion_file(tmp_path / "out.npz")]
         assert {split: read.count(split) for split in set(read)} == splits
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"drop_first": -1}, "drop_first is -1, expected 0 or more"), ({"subject_pattern": "(x"}, "expected a regular"),
-    ({"subject_pattern": "anna"}, "finds no subject"), ({"subject_pattern": "(x)?"}, "finds no subject"),
-    ({"metres_per_unit": float("nan")}, "change --metres_per_unit")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"drop_first": -1}, "drop_first is -1, expected 0 or more"),
+        ({"subject_pattern": "(x"}, "expected a regular"),
+        ({"subject_pattern": "anna"}, "finds no subject"),
+        ({"subject_pattern": "(x)?"}, "finds no subject"),
+        ({"metres_per_unit": float("nan")}, "change --metres_per_unit"),
+    ],
+)
 def test_options_are_checked(tmp_path, options, message):
     two_people(tmp_path)
     with pytest.raises(UserError, match=message):
@@ -155,8 +176,24 @@ def test_people_with_right_and_left_exchanged_are_refused(tmp_path):
 
 
 NUMBERS = ["nan", "inf", "-1", "0", "1e308", "1e-320", "99999999999999999999", "0,5", "1e5", "-7.5", "3"]
-WORDS = ["{", "}", "JOINT", "ROOT", "End", "OFFSET", "CHANNELS", "MOTION", "Frames:", "Zrotation", "Head", "LeftArm",
-         "\x00", "\ufeff", "é", *NUMBERS]
+WORDS = [
+    "{",
+    "}",
+    "JOINT",
+    "ROOT",
+    "End",
+    "OFFSET",
+    "CHANNELS",
+    "MOTION",
+    "Frames:",
+    "Zrotation",
+    "Head",
+    "LeftArm",
+    "\x00",
+    "\ufeff",
+    "é",
+    *NUMBERS,
+]
 
 
 def test_any_text_is_read_or_refused(tmp_path):
@@ -171,7 +208,7 @@ def test_any_text_is_read_or_refused(tmp_path):
         changed = list(lines)
         kind = rng.integers(8)
         if kind == 0:
-            del changed[rng.integers(1, len(changed)):]
+            del changed[rng.integers(1, len(changed)) :]
         elif kind == 1:
             del changed[rng.integers(len(changed))]
         elif kind == 2:

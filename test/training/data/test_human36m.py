@@ -20,17 +20,23 @@ def test_lenses_bend_and_straighten():
     rng = np.random.default_rng(3)
     camera = room_camera(rng, 1.0)
     joints = rng.uniform((-1.5, -1, 3), (1.5, 1, 7), (500, 3))
-    np.testing.assert_allclose(
-        camera.normalise(camera.project(joints)), joints[:, :2] / joints[:, 2:], atol=1e-7)
+    np.testing.assert_allclose(camera.normalise(camera.project(joints)), joints[:, :2] / joints[:, 2:], atol=1e-7)
     far = camera.normalise(np.array([[1e5, -3e4], [500.0, 500.0]]))
     assert np.isfinite(far).all() and abs(far[0, 0] - (1e5 - camera.centre_px[0]) / camera.focal_px[0]) < 1e-9
     # One point by hand: t = (0.2, -0.1), r2 = 0.05.
-    lens = Human36mCamera(np.eye(3), np.zeros(3), np.array([1000.0, 900.0]), np.array([500.0, 490.0]),
-                          np.array([-0.2, 0.3, 0.1]), np.array([0.01, 0.02]))
+    lens = Human36mCamera(
+        np.eye(3),
+        np.zeros(3),
+        np.array([1000.0, 900.0]),
+        np.array([500.0, 490.0]),
+        np.array([-0.2, 0.3, 0.1]),
+        np.array([0.01, 0.02]),
+    )
     scale = 1 - 0.2 * 0.05 + 0.3 * 0.05**2 + 0.1 * 0.05**3 + (0.01 * 0.2 - 0.02 * 0.1)
     np.testing.assert_allclose(
         lens.project(np.array([0.4, -0.2, 2.0])),
-        (1000 * (0.2 * scale + 0.01 * 0.05) + 500, 900 * (-0.1 * scale + 0.02 * 0.05) + 490))
+        (1000 * (0.2 * scale + 0.01 * 0.05) + 500, 900 * (-0.1 * scale + 0.02 * 0.05) + 490),
+    )
 
 
 def test_cameras_are_found_from_points_and_pixels():
@@ -60,9 +66,10 @@ def test_joints_come_into_the_cameras_axes(archives, split):
             for positions in made["positions_3d"][subject].values():
                 start = int(views.starts[sequence])
                 joints = camera.view(positions[:, KEPT_JOINTS])
-                np.testing.assert_allclose(views.joints_cam_m[start:start + 60], joints, atol=1e-3)
+                np.testing.assert_allclose(views.joints_cam_m[start : start + 60], joints, atol=1e-3)
                 np.testing.assert_allclose(
-                    views.keypoints_norm[start:start + 60], FOCAL_NORM * joints[..., :2] / joints[..., 2:], atol=1e-5)
+                    views.keypoints_norm[start : start + 60], FOCAL_NORM * joints[..., :2] / joints[..., 2:], atol=1e-5
+                )
                 sequence += 1
     assert sequence == len(views.lengths)
 
@@ -83,7 +90,8 @@ def test_width_is_the_papers_normalisation(archives):
         start = int(views.starts[camera * 3])
         x, y = made["positions_2d"]["S9"]["Walking"][camera][7, 4]
         np.testing.assert_allclose(
-            views.keypoints_norm[start + 7, 4], (x / 1000 * 2 - 1, y / 1000 * 2 - height / 1000), atol=1e-6)
+            views.keypoints_norm[start + 7, 4], (x / 1000 * 2 - 1, y / 1000 * 2 - height / 1000), atol=1e-6
+        )
 
 
 def test_archives_of_17_joints_are_read_as_well(archives, tmp_path):
@@ -117,22 +125,31 @@ def with_nan(array):
 FAULTS = {
     "no subject 'S11'": ("3d", lambda t: without(t, "S11")),
     r"shape \(60, 25, 3\), expected \(frames, 32 or 17": (
-        "3d", lambda t: changed(t, lambda x: x[:, :25], "S9", "Walking")),
+        "3d",
+        lambda t: changed(t, lambda x: x[:, :25], "S9", "Walking"),
+    ),
     "not finite in frame 11": ("3d", lambda t: changed(t, with_nan, "S9", "Walking")),
     "no array of numbers": ("3d", lambda t: changed(t, lambda x: "text", "S9", "Walking")),
     "no action of S9 'Walking 1'": ("gt", lambda t: without(t, "S9", "Walking 1")),
     "has 3 cameras, expected 4": ("gt", lambda t: changed(t, lambda x: x[:3], "S9", "Walking")),
     "camera 0: ground-truth keypoints are not finite": (
-        "gt", lambda t: changed(t, lambda x: [np.full_like(x[0], np.nan), *x[1:]], "S9", "Walking")),
-    "camera 2: no camera sees": (
-        "gt", lambda t: changed(t, lambda x: [*x[:2], x[2][::-1], x[3]], "S9", "Walking")),
+        "gt",
+        lambda t: changed(t, lambda x: [np.full_like(x[0], np.nan), *x[1:]], "S9", "Walking"),
+    ),
+    "camera 2: no camera sees": ("gt", lambda t: changed(t, lambda x: [*x[:2], x[2][::-1], x[3]], "S9", "Walking")),
     "camera 1 has 59 frames, expected the 60": (
-        "cpn", lambda t: changed(t, lambda x: [x[0], x[1][:59], *x[2:]], "S9", "Walking")),
+        "cpn",
+        lambda t: changed(t, lambda x: [x[0], x[1][:59], *x[2:]], "S9", "Walking"),
+    ),
     r"camera 3 has shape \(75, 16, 2\)": (
-        "cpn", lambda t: changed(t, lambda x: [*x[:3], x[3][:, :16]], "S9", "Walking")),
+        "cpn",
+        lambda t: changed(t, lambda x: [*x[:3], x[3][:, :16]], "S9", "Walking"),
+    ),
     "no subject 'S9', but a ndarray": ("cpn", lambda t: ["S9"]),
     "keypoints_norm is not finite in frame 3": (
-        "cpn", lambda t: changed(t, lambda x: [np.append(x[0][:3], np.nan * x[0][3:], 0), *x[1:]], "S9", "Walking")),
+        "cpn",
+        lambda t: changed(t, lambda x: [np.append(x[0][:3], np.nan * x[0][3:], 0), *x[1:]], "S9", "Walking"),
+    ),
 }
 
 
@@ -140,8 +157,11 @@ FAULTS = {
 def test_archives_that_are_not_as_described_are_errors(archives, tmp_path, message):
     folder, made = archives
     which, change = FAULTS[message]
-    files = {"3d": (FILE_3D, "positions_3d", "positions_3d"), "gt": (FILES_2D["gt"], "positions_2d", "positions_2d"),
-             "cpn": (FILES_2D["cpn"], "positions_2d", "detected_2d")}
+    files = {
+        "3d": (FILE_3D, "positions_3d", "positions_3d"),
+        "gt": (FILES_2D["gt"], "positions_2d", "positions_2d"),
+        "cpn": (FILES_2D["cpn"], "positions_2d", "detected_2d"),
+    }
     for key, (name, array, table) in files.items():
         if key == which:
             np.savez(tmp_path / name, **{array: np.array(change(made[table]), dtype=object)[()]})

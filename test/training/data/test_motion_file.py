@@ -43,8 +43,12 @@ def test_what_is_written_is_read(tmp_path, mocap_file):
 
 def test_other_types_of_the_same_numbers_are_read(read, content):
     expected = [s.joints_m for s in read()]
-    others = read(positions=content["positions"].astype(np.float64), starts=content["starts"].astype(np.int32),
-                  lengths=content["lengths"].astype(np.uint16), fps=np.array([50]))
+    others = read(
+        positions=content["positions"].astype(np.float64),
+        starts=content["starts"].astype(np.int32),
+        lengths=content["lengths"].astype(np.uint16),
+        fps=np.array([50]),
+    )
     for a, b in zip(expected, others, strict=True):
         assert b.joints_m.dtype == np.float32 and np.array_equal(a, b.joints_m)
 
@@ -52,15 +56,20 @@ def test_other_types_of_the_same_numbers_are_read(read, content):
 @pytest.mark.parametrize("value", [np.nan, np.inf, 1e300])
 def test_numbers_that_are_not_finite_are_named_by_sequence_frame_and_joint(read, content, value):
     positions = content["positions"].astype(np.float64)
-    positions[content["starts"][4] + 7:content["starts"][4] + 9, 13, 1] = value
+    positions[content["starts"][4] + 7 : content["starts"][4] + 9, 13, 1] = value
     with pytest.raises(UserError, match=r"motion\.npz: sequence 'p_4', frame 7: l_wrist .*\(2 of 100 frames"):
         read(positions=positions)
 
 
-@pytest.mark.parametrize(("metres", "message"), [
-    (0.001, r"multiply positions by 0\.001, their unit seems to be the millimetre"),
-    (0.01, r"multiply positions by 0\.01, their unit seems to be the centimetre"),
-    (0.0254, r"multiply positions by 0\.0254, their unit seems to be the inch"), (10.0, "expected Human3.6M's joints")])
+@pytest.mark.parametrize(
+    ("metres", "message"),
+    [
+        (0.001, r"multiply positions by 0\.001, their unit seems to be the millimetre"),
+        (0.01, r"multiply positions by 0\.01, their unit seems to be the centimetre"),
+        (0.0254, r"multiply positions by 0\.0254, their unit seems to be the inch"),
+        (10.0, "expected Human3.6M's joints"),
+    ],
+)
 def test_units_are_told_by_the_leg(read, content, metres, message):
     with pytest.raises(UserError, match=rf"sequence 'p_0': thigh and shin are .* m, expected 0\.25 to 1\.4: {message}"):
         read(positions=content["positions"] / metres)
@@ -73,7 +82,7 @@ def test_children_and_giants_are_people(read, content):
 
 def test_one_sequence_in_another_unit_is_named(read, content):
     positions = content["positions"].copy()
-    positions[content["starts"][2]:content["starts"][3]] *= 1000
+    positions[content["starts"][2] : content["starts"][3]] *= 1000
     with pytest.raises(UserError, match=r"sequence 'p_2': .*the millimetre"):
         read(positions=positions)
 
@@ -85,10 +94,16 @@ def test_frames_without_a_person_are_named(read, content):
         read(positions=positions)
 
 
-@pytest.mark.parametrize(("name", "turn"), [
-    ("+y", lambda x: x[..., [1, 2, 0]]), ("-y", lambda x: x[..., [1, 2, 0]] * [-1, -1, 1]),
-    ("+x", lambda x: x[..., [2, 0, 1]]), ("-x", lambda x: x[..., [2, 1, 0]] * [-1, 1, 1]),
-    ("-z", lambda x: x * [-1, 1, -1])])
+@pytest.mark.parametrize(
+    ("name", "turn"),
+    [
+        ("+y", lambda x: x[..., [1, 2, 0]]),
+        ("-y", lambda x: x[..., [1, 2, 0]] * [-1, -1, 1]),
+        ("+x", lambda x: x[..., [2, 0, 1]]),
+        ("-x", lambda x: x[..., [2, 1, 0]] * [-1, 1, 1]),
+        ("-z", lambda x: x * [-1, 1, -1]),
+    ],
+)
 def test_another_vertical_axis_is_refused_with_what_turns_it(read, content, name, turn):
     turned = turn(content["positions"].astype(np.float64))
     with pytest.raises(UserError, match=rf"trunks point along \{name} .*expected z up: store positions") as caught:
@@ -146,7 +161,8 @@ FAULTS = {
     r"positions have shape \(600, 51\)": lambda c: {"positions": c["positions"].reshape(600, 51)},
     "positions are <U32, expected float32": lambda c: {"positions": c["positions"].astype(str)},
     r"sequence 'p_5' is frames 520 to 600, expected .* the 600": lambda c: {
-        "lengths": c["lengths"] + [0, 0, 0, 0, 0, 1]},
+        "lengths": c["lengths"] + [0, 0, 0, 0, 0, 1]
+    },
     "sequence 'p_0' is frames -1 to 118": lambda c: {"starts": c["starts"] - [1, 0, 0, 0, 0, 0]},
     "sequence 'p_3' is frames 360 to 359": lambda c: {"lengths": c["lengths"] * [1, 1, 1, 0, 1, 1]},
     "sequences 'p_1' and 'p_2' share frames 210 to 219": lambda c: {"lengths": c["lengths"] + [0, 10, 0, 0, 0, 0]},
@@ -171,19 +187,27 @@ def test_faulty_files_are_errors_that_name_them(read, content, message):
 def test_any_motion_file_is_read_or_refused(tmp_path, mocap_file, content):
     """Changed arrays and changed bytes: no other exception."""
     rng = np.random.default_rng(0)
-    small = {**content, "positions": content["positions"][:12], "starts": np.array([0, 6]), "lengths": np.array([6, 6]),
-             **{name: content[name][:2] for name in ("names", "actions", "split")}}
+    small = {
+        **content,
+        "positions": content["positions"][:12],
+        "starts": np.array([0, 6]),
+        "lengths": np.array([6, 6]),
+        **{name: content[name][:2] for name in ("names", "actions", "split")},
+    }
     path, outcomes = tmp_path / "any.npz", []
 
     def change(array: np.ndarray) -> np.ndarray:
         kind = rng.integers(9)
         if kind == 0:
-            return array.astype(rng.choice(["f8", "f2", "i8", "i2", "u1", "c16", "?", "U9", "S9", "O", "M8[s]"])
-                                if array.dtype.kind in "fiu" else "S9")
+            return array.astype(
+                rng.choice(["f8", "f2", "i8", "i2", "u1", "c16", "?", "U9", "S9", "O", "M8[s]"])
+                if array.dtype.kind in "fiu"
+                else "S9"
+            )
         if kind == 1:
             return array[..., None]
         if kind == 2:
-            return array.reshape(-1)[:rng.integers(0, array.size + 1)]
+            return array.reshape(-1)[: rng.integers(0, array.size + 1)]
         if kind == 3:
             return np.repeat(np.atleast_1d(array), 2, axis=0)
         if kind == 4:
@@ -192,7 +216,7 @@ def test_any_motion_file_is_read_or_refused(tmp_path, mocap_file, content):
             return np.array([{"a": 1}], dtype=object)
         changed = array.copy()
         if changed.dtype.kind in "fi" and changed.size:
-            values = [np.nan, np.inf, -1, 1e4, 0] if changed.dtype.kind == "f" else [-1, 0, 7, 2**62, -2**62]
+            values = [np.nan, np.inf, -1, 1e4, 0] if changed.dtype.kind == "f" else [-1, 0, 7, 2**62, -(2**62)]
             changed.reshape(-1)[rng.integers(changed.size)] = rng.choice(values)
         return changed
 
@@ -208,7 +232,7 @@ def test_any_motion_file_is_read_or_refused(tmp_path, mocap_file, content):
             for _ in range(rng.integers(1, 20)):
                 data[rng.integers(len(data))] = rng.integers(256)
         if rng.random() < 0.1:
-            data = data[:rng.integers(len(data))]
+            data = data[: rng.integers(len(data))]
         path.write_bytes(data)
         try:
             outcomes.append(len(read_motion_file(path)) > 0)
@@ -221,8 +245,10 @@ def test_any_motion_file_is_read_or_refused(tmp_path, mocap_file, content):
 def test_conversion_needs_no_torch(tmp_path):
     for name in ("01_01", "02_01"):
         write_bvh(tmp_path / f"bvh/walk/{name}.bvh")
-    code = ("import sys; sys.modules['torch'] = None; from nanohtnet_ros.cli import main; "
-            f"sys.exit(main(['data', 'convert', {str(tmp_path / 'bvh')!r}, {str(tmp_path / 'out.npz')!r}]))")
+    code = (
+        "import sys; sys.modules['torch'] = None; from nanohtnet_ros.cli import main; "
+        f"sys.exit(main(['data', 'convert', {str(tmp_path / 'bvh')!r}, {str(tmp_path / 'out.npz')!r}]))"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     assert [s.split for s in read_motion_file(tmp_path / "out.npz")] == ["train", "val"]

@@ -23,12 +23,13 @@ def test_training_sequences_come_in_our_order_and_units(archives):
     views = mpi_inf_3dhp.load(folder, "train")
     assert views.names == ("S1 Seq1 0", "S1 Seq1 2", "S2 Seq1 0", "S2 Seq1 2")
     raw = made["train"]["S1 Seq1"][0]["2"]["data_3d"]
-    joints = views.joints_cam_m[views.starts[1]:views.starts[1] + 40]
+    joints = views.joints_cam_m[views.starts[1] : views.starts[1] + 40]
     # Archive: 14 pelvis, 8 right hip, 11 left hip, 15 spine, 1 neck, 16 head, 0 head top, 5 left, 2 right shoulder.
     for ours, theirs in {0: 14, 1: 8, 3: 10, 4: 11, 7: 15, 8: 1, 9: 16, 10: 0, 11: 5, 13: 7, 14: 2, 16: 4}.items():
         np.testing.assert_allclose(joints[:, ours], raw[:, theirs] / 1000, atol=1e-6)
     np.testing.assert_allclose(
-        views.keypoints_norm, FOCAL_NORM * views.joints_cam_m[..., :2] / views.joints_cam_m[..., 2:], atol=1e-5)
+        views.keypoints_norm, FOCAL_NORM * views.joints_cam_m[..., :2] / views.joints_cam_m[..., 2:], atol=1e-5
+    )
 
 
 def test_only_valid_test_frames_are_evaluated(archives):
@@ -50,9 +51,10 @@ def test_width_is_the_published_normalisation(archives):
     for number, (name, width, height) in enumerate((("TS1", 2048, 2048), ("TS5", 1920, 1080), ("TS6", 1920, 1080))):
         x, y = made["test"][name]["data_2d"][5, 14]
         np.testing.assert_allclose(
-            views.keypoints_norm[views.starts[number] + 5, 0], (x / width * 2 - 1, y / width * 2 - height / width),
-            atol=1e-5)
-
+            views.keypoints_norm[views.starts[number] + 5, 0],
+            (x / width * 2 - 1, y / width * 2 - height / width),
+            atol=1e-5,
+        )
 
 
 FAULTS = {
@@ -79,9 +81,13 @@ def test_archives_that_are_not_as_described_are_errors(archives, tmp_path, messa
 
 
 def test_training_archives_that_are_not_as_described_are_errors(archives, tmp_path):
-    for content, message in (({"Seq1": [{}, 25]}, "'Seq1' is not as expected"), ({"S1 Seq1": []}, "not as expected"),
-                             ({}, "expected a dictionary of sequences"), ([1, 2], "expected a dictionary"),
-                             ({"S1 Seq1": [{"0": {}}, 25]}, "S1 Seq1, camera 0: no data_2d, data_3d")):
+    for content, message in (
+        ({"Seq1": [{}, 25]}, "'Seq1' is not as expected"),
+        ({"S1 Seq1": []}, "not as expected"),
+        ({}, "expected a dictionary of sequences"),
+        ([1, 2], "expected a dictionary"),
+        ({"S1 Seq1": [{"0": {}}, 25]}, "S1 Seq1, camera 0: no data_2d, data_3d"),
+    ):
         whole = np.empty((), dtype=object)
         whole[()] = content
         np.savez(tmp_path / TRAIN_FILE, data=whole)

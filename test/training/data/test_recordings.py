@@ -120,7 +120,9 @@ def test_views_show_one_moment_in_different_cameras(rng):
 
     views = RecordedViews.join(
         [seen(camera, number, frames) for number, frames in ((1, 20), (2, 6)) for camera in range(3 + number % 2)],
-        "gt", "")
+        "gt",
+        "",
+    )
     keypoints, recording, newest = views.views(64, 3, T, rng)
     assert keypoints.shape == (3, 64, T, 17, 2) and set(recording.tolist()) == {0, 1}
     tags = keypoints[:, :, :, 0, 0]

@@ -9,10 +9,23 @@ from nanohtnet_ros.model.nanohtnet import NanoHTNetConfig
 from nanohtnet_ros.training import train as training
 
 RECIPE = training.Recipe(
-    samples=96, batch_size=4, warmup_steps=5, evaluate_every=32, save_every=12, precision="float32",
+    samples=96,
+    batch_size=4,
+    warmup_steps=5,
+    evaluate_every=32,
+    save_every=12,
+    precision="float32",
     model=NanoHTNetConfig(
-        window_length=9, kept_frames=3, channels=48, layers=1, mlp_hidden=8, gcn_hidden=8, person_view=True,
-        output_offsets=(-2, -1, 0)))
+        window_length=9,
+        kept_frames=3,
+        channels=48,
+        layers=1,
+        mlp_hidden=8,
+        gcn_hidden=8,
+        person_view=True,
+        output_offsets=(-2, -1, 0),
+    ),
+)
 
 
 class KilledTask(training.LiftingTask):

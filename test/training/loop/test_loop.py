@@ -41,11 +41,11 @@ def scalars_of(out):
         content = file.read_bytes()
         while content:
             (length,) = struct.unpack("<Q", content[:8])  # TFRecord: length, its checksum, data, its checksum
-            event = Event.FromString(content[12:12 + length])
+            event = Event.FromString(content[12 : 12 + length])
             if event.HasField("session_log"):
                 found = [(tag, step) for tag, step in found if step < event.step]
             found += [(value.tag, event.step) for value in event.summary.value]
-            content = content[16 + length:]
+            content = content[16 + length :]
     return found
 
 
@@ -112,6 +112,7 @@ def test_after_ctrl_c_the_same_call_goes_on_to_the_same_bits(tmp_path, uninterru
 
 def test_what_was_logged_after_the_state_is_not_logged_twice(tmp_path, uninterrupted, monkeypatch):
     """As after a kill between the log and the state that would have held it."""
+
     class Killed(BaseException):
         pass
 

@@ -72,7 +72,8 @@ def test_mixers_run_in_half_precision_and_the_rest_in_float32(precision, dtype):
     run_mixers_in_half(model, precision)
     for name in ("patch_embed", "Transformer.blocks.0.mlp.fc1", "Transformer", "fcn_spa", "fc"):
         model.get_submodule(name).register_forward_hook(
-            lambda module, args, out, name=name: seen.update({name: out.dtype}))
+            lambda module, args, out, name=name: seen.update({name: out.dtype})
+        )
     joints = model(keypoints)
     assert seen.pop("Transformer.blocks.0.mlp.fc1") == dtype and set(seen.values()) == {torch.float32}
     assert 0.0 < (joints - expected).abs().max() < 0.05

@@ -27,9 +27,26 @@ def torchrun(data, out, crash_step):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     return subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1",
-         "--master-port", str(port), str(SCRIPT), str(data), str(out), str(crash_step)],
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=1000)
+        [
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            "--nproc-per-node",
+            "2",
+            "--master-addr",
+            "127.0.0.1",
+            "--master-port",
+            str(port),
+            str(SCRIPT),
+            str(data),
+            str(out),
+            str(crash_step),
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=1000,
+    )
 
 
 def log_of(out):
@@ -51,7 +68,8 @@ def test_two_processes_do_what_one_does_even_if_one_of_them_dies(mocap_file, tmp
 
     train(mocap_file, alone, RECIPE, device="cpu", threads=1)
     torch.testing.assert_close(
-        first, torch.load(alone / "state.pth", weights_only=True)["module"], rtol=0, atol=1e-4)  # of steps of 1e-3
+        first, torch.load(alone / "state.pth", weights_only=True)["module"], rtol=0, atol=1e-4
+    )  # of steps of 1e-3
     assert [entry["samples"] for entry in log_of(out)] == [96, 192]
     for two, one in zip(log_of(out), log_of(alone), strict=True):
         assert two["loss_mm"] == pytest.approx(one["loss_mm"], rel=1e-3)
@@ -60,8 +78,10 @@ def test_two_processes_do_what_one_does_even_if_one_of_them_dies(mocap_file, tmp
 
 def test_a_gpu_that_is_not_there_is_an_error(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    with pytest.raises(ValueError, match="finds 0 GPUs: start no more processes than GPUs, or set --device cpu"), \
-            open_process("cuda"):
+    with (
+        pytest.raises(ValueError, match="finds 0 GPUs: start no more processes than GPUs, or set --device cpu"),
+        open_process("cuda"),
+    ):
         pass
 
 

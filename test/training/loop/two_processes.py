@@ -10,10 +10,28 @@ from nanohtnet_ros.model.nanohtnet import NanoHTNetConfig
 from nanohtnet_ros.training import train as training
 
 RECIPE = training.Recipe(
-    samples=192, batch_size=8, shards=2, learning_rate=1e-3, warmup_steps=5, evaluate_every=96, save_every=32,
-    precision="float32", model=NanoHTNetConfig(
-        window_length=9, kept_frames=3, channels=48, layers=1, mlp_hidden=8, gcn_hidden=8, person_view=True,
-        output_offsets=(-2, -1, 0), drop_path=(0.0, 0.0), dropout_spatial=0.0, dropout_temporal=0.0))
+    samples=192,
+    batch_size=8,
+    shards=2,
+    learning_rate=1e-3,
+    warmup_steps=5,
+    evaluate_every=96,
+    save_every=32,
+    precision="float32",
+    model=NanoHTNetConfig(
+        window_length=9,
+        kept_frames=3,
+        channels=48,
+        layers=1,
+        mlp_hidden=8,
+        gcn_hidden=8,
+        person_view=True,
+        output_offsets=(-2, -1, 0),
+        drop_path=(0.0, 0.0),
+        dropout_spatial=0.0,
+        dropout_temporal=0.0,
+    ),
+)
 
 
 class WatchedTask(training.LiftingTask):

@@ -66,7 +66,8 @@ def test_labels_name_the_window(capture, data):
         assert label["action"][row] == capture.actions[sequence]
         true = capture.joints_world_m[capture.starts[sequence] + frame]
         np.testing.assert_allclose(  # a camera keeps distances between joints
-            torch.cdist(true, true), torch.cdist(data.targets_m[row, 2], data.targets_m[row, 2]), atol=1e-4)
+            torch.cdist(true, true), torch.cdist(data.targets_m[row, 2], data.targets_m[row, 2]), atol=1e-4
+        )
 
 
 def test_distances_are_those_of_the_root_that_the_keypoints_tell(data):
@@ -102,7 +103,7 @@ def test_motion_sets_are_consecutive_frames_of_one_camera(capture):
     rows = data.neighbours()
     assert len(rows) == len(data) - len(set(data.labels["clip"]))
     for condition in ("clean", "noisy"):
-        windows = data.keypoints[condition][0:len(data)]
+        windows = data.keypoints[condition][0 : len(data)]
         assert torch.equal(windows[rows, 1:], windows[rows + 1, :-1])
     row = capture.starts.numpy()[data.labels["sequence"]] + data.labels["frame"]
     world, seen = capture.joints_world_m.numpy()[row], data.targets_m[:, 0].numpy()
@@ -116,8 +117,11 @@ def test_motion_sets_are_consecutive_frames_of_one_camera(capture):
 
 def test_neighbours_are_next_to_each_other_in_one_clip(data):
     few = EvaluationSet(
-        {"clean": data.keypoints["clean"][:7]}, data.targets_m[:7], data.offsets,
-        {"clip": np.array([0, 0, 0, 1, 1, 1, 2]), "frame": np.array([4, 5, 6, 7, 8, 10, 11])})
+        {"clean": data.keypoints["clean"][:7]},
+        data.targets_m[:7],
+        data.offsets,
+        {"clip": np.array([0, 0, 0, 1, 1, 1, 2]), "frame": np.array([4, 5, 6, 7, 8, 10, 11])},
+    )
     assert few.neighbours().tolist() == [0, 1, 3]
 
 
@@ -134,8 +138,12 @@ def test_motion_sets_answer_for_the_frame_that_is_used(capture):
 
 def test_motion_sets_of_short_sequences_repeat_no_frame_of_the_truth(capture):
     short = dataclasses.replace(
-        capture, starts=capture.starts[:1], lengths=torch.tensor([12]), actions=capture.actions[:1],
-        names=capture.names[:1])
+        capture,
+        starts=capture.starts[:1],
+        lengths=torch.tensor([12]),
+        actions=capture.actions[:1],
+        names=capture.names[:1],
+    )
     data = motion_set(short, 27, -3, frames=40)
     assert data.labels["frame"].tolist() == list(range(3, 12))
     assert motion_set(short, 27, -13, frames=40) is None

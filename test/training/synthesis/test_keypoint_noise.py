@@ -150,8 +150,8 @@ def test_who_enters_stood_still_before(keypoints, rng):
     assert torch.equal(entered[:, -1], keypoints[:, -1])
     first = (entered == keypoints).all(dim=(2, 3)).float().argmax(dim=1)
     for i in (0, 1, 2, 3):
-        assert torch.equal(entered[i, :first[i]], keypoints[i, first[i]].expand(first[i], -1, -1))
-        assert torch.equal(entered[i, first[i]:], keypoints[i, first[i]:])
+        assert torch.equal(entered[i, : first[i]], keypoints[i, first[i]].expand(first[i], -1, -1))
+        assert torch.equal(entered[i, first[i] :], keypoints[i, first[i] :])
     assert first.float().std() > 3
 
 

@@ -12,8 +12,15 @@ from nanohtnet_ros.training.synthesis.crossover import Crossover
 from nanohtnet_ros.training.synthesis.pose_augmentation import PoseAugmentation, bent
 
 STILL = PoseAugmentation(
-    probability=1.0, arms_deg=0.0, legs_deg=0.0, trunk_deg=0.0, head_deg=0.0, bend=0.0, tilt_deg=0.0,
-    lying_probability=0.0)
+    probability=1.0,
+    arms_deg=0.0,
+    legs_deg=0.0,
+    trunk_deg=0.0,
+    head_deg=0.0,
+    bend=0.0,
+    tilt_deg=0.0,
+    lying_probability=0.0,
+)
 PARENTS = list(H36M_17.parents[1:])
 
 
@@ -80,9 +87,15 @@ def test_no_variation_changes_nothing_and_other_windows_stay(joints, rng):
     assert 0.3 < same.float().mean() < 0.7
 
 
-@pytest.mark.parametrize(("part", "joints_of_it"), [
-    ("arms_deg", [12, 13, 15, 16]), ("legs_deg", [2, 3, 5, 6]), ("trunk_deg", list(range(7, 17))),
-    ("head_deg", [9, 10])])
+@pytest.mark.parametrize(
+    ("part", "joints_of_it"),
+    [
+        ("arms_deg", [12, 13, 15, 16]),
+        ("legs_deg", [2, 3, 5, 6]),
+        ("trunk_deg", list(range(7, 17))),
+        ("head_deg", [9, 10]),
+    ],
+)
 def test_each_part_moves_its_own_joints_by_its_angle(joints, rng, part, joints_of_it):
     changed = replace(STILL, **{part: 10.0}).apply(joints, rng)
     assert moved_joints(joints, changed) == joints_of_it
@@ -119,12 +132,14 @@ def test_lying_people_lie_on_the_ground(joints, rng):
 def test_arms_move_as_anothers_about_the_chest(joints, rng):
     donors = joints.flip(0)
     changed = Crossover().exchange_arms(joints, donors, rng)
-    left, right = ((changed[:, :, arm] != joints[:, :, arm]).any(dim=-1).any(dim=-1).any(dim=-1)
-                   for arm in ((12, 13), (15, 16)))
+    left, right = (
+        (changed[:, :, arm] != joints[:, :, arm]).any(dim=-1).any(dim=-1).any(dim=-1) for arm in ((12, 13), (15, 16))
+    )
     assert (left | right).all() and (~left).any() and (~right).any() and (left & right).any()
     assert set(moved_joints(joints, changed)) <= {12, 13, 15, 16}
     shoulder_to_wrist = [
-        (body_axes(x, SHOULDERS) @ (x[:, :, 13] - x[:, :, 11])[..., None])[..., 0] for x in (changed, donors)]
+        (body_axes(x, SHOULDERS) @ (x[:, :, 13] - x[:, :, 11])[..., None])[..., 0] for x in (changed, donors)
+    ]
     cosine = torch.cosine_similarity(*shoulder_to_wrist, dim=-1)
     np.testing.assert_allclose(cosine[left], 1.0, atol=1e-4)
     reach = [(x[:, -1, [12, 13]] - x[:, -1, [11, 12]]).norm(dim=-1).sum(-1) for x in (changed, joints)]

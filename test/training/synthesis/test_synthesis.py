@@ -56,7 +56,7 @@ def test_windows_end_at_the_newest_frame_and_repeat_the_first(capture):
     start = capture.starts
     assert torch.equal(out[0, -1], capture.joints_world_m[start[0] + 3])
     assert torch.equal(out[0, 0], capture.joints_world_m[start[0]]) and torch.equal(out[0, 0], out[0, 5])
-    assert torch.equal(out[1], capture.joints_world_m[start[1] + 12:start[1] + 21])
+    assert torch.equal(out[1], capture.joints_world_m[start[1] + 12 : start[1] + 21])
 
 
 def test_playing_faster_skips_and_slower_interpolates(capture):
@@ -109,7 +109,8 @@ def test_cameras_stand_where_they_should(capture, rng):
     assert distance.min() >= 1.5 - 1e-3 and distance.max() <= 8.0 + 1e-3
     assert (pelvis[:, 2] > 0).all()
     np.testing.assert_allclose(  # a rigid motion
-        torch.cdist(seen[:5, 0], seen[:5, 0]), torch.cdist(joints[:5, 0], joints[:5, 0]), atol=1e-4)
+        torch.cdist(seen[:5, 0], seen[:5, 0]), torch.cdist(joints[:5, 0], joints[:5, 0]), atol=1e-4
+    )
     tangent = pelvis[:, 0] / pelvis[:, 2]
     assert tangent.min() < -0.5 and tangent.max() > 0.5  # anywhere in the view, also at its edges
 
@@ -118,11 +119,13 @@ def test_moving_cameras_arrive_where_still_ones_stand(capture):
     joints = windows(capture, 200)
     still, moving = (
         RobotCameras().view(joints, torch.Generator().manual_seed(4), motion)
-        for motion in (None, CameraMotion(moving_probability=1.0, shake_deg=0.0)))
+        for motion in (None, CameraMotion(moving_probability=1.0, shake_deg=0.0))
+    )
     np.testing.assert_allclose(still[:, -1], moving[:, -1], atol=1e-5)
     assert (still[:, 0] - moving[:, 0]).norm(dim=-1).mean() > 0.05
     np.testing.assert_allclose(  # the body stays rigid in every frame
-        torch.cdist(still[:9, 3], still[:9, 3]), torch.cdist(moving[:9, 3], moving[:9, 3]), atol=1e-4)
+        torch.cdist(still[:9, 3], still[:9, 3]), torch.cdist(moving[:9, 3], moving[:9, 3]), atol=1e-4
+    )
 
 
 def test_a_camera_drives_along_its_heading_at_its_speed():
@@ -220,7 +223,8 @@ def test_targets_are_the_frames_asked_for(capture):
     synthesis = Synthesis(noise=KeypointNoise.none())
     all_frames, some = (
         synthesis.batch(capture, 8, 27, offsets, torch.Generator().manual_seed(3))[1]
-        for offsets in (range(-26, 1), (-26, -13, 0)))
+        for offsets in (range(-26, 1), (-26, -13, 0))
+    )
     assert torch.equal(some, all_frames[:, [0, 13, 26]])
 
 
@@ -238,7 +242,8 @@ def test_moving_cameras_are_at_their_places_in_the_frame_that_is_used(capture):
     joints = windows(capture, 200)
     still, moving = (
         RobotCameras().view(joints, torch.Generator().manual_seed(4), motion, -13)
-        for motion in (None, CameraMotion(moving_probability=1.0, shake_deg=0.0)))
+        for motion in (None, CameraMotion(moving_probability=1.0, shake_deg=0.0))
+    )
     change = (still - moving).norm(dim=-1).mean(dim=(0, 2))
     assert change[13] < 1e-5 and change[0] > 0.05 and change[26] > 0.05
 
@@ -249,6 +254,7 @@ def test_views_show_one_moment_from_several_places(capture, rng):
     assert keypoints.shape == (3, 6, 9, 17, 2)
     assert (newest < capture.lengths[sequence]).all() and (newest >= 0).all()
     assert (keypoints[0] - keypoints[1]).abs().amax(dim=(1, 2, 3)).min() > 0.05  # no two cameras are the same
+
     # Two views of a moving body at one moment span few dimensions (two cameras see rank 3 about the mean), two
     # moments' views more: an affine camera's rank theorem, nearly true in perspective.
     def fourth_singular_value(one, other):
@@ -269,7 +275,7 @@ def test_some_of_the_data_is_whole_sequences(capture):
         n = int(capture.lengths[j])
         assert int(part.lengths[i]) == n and part.actions[i] == capture.actions[j]
         own, whole = int(part.starts[i]), int(capture.starts[j])
-        assert torch.equal(part.joints_world_m[own:own + n], capture.joints_world_m[whole:whole + n])
+        assert torch.equal(part.joints_world_m[own : own + n], capture.joints_world_m[whole : whole + n])
     assert 0.4 <= int(part.lengths.sum()) / int(capture.lengths.sum()) < 0.9
     assert capture.subset(1.0).names == capture.names
     with pytest.raises(ValueError, match="fraction of the data is 0"):
