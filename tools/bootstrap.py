@@ -184,11 +184,6 @@ def build() -> None:
     mark("build", state)
 
 
-def get_detector() -> None:
-    command = [str(PYTHON), "-m", "nanohtnet_ros.cli", "models", "get", "blazepose"]
-    run("detector (BlazePose)", command, ros_environment())
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--test", action="store_true", help="also what the tests need")
@@ -203,7 +198,6 @@ def main() -> None:
         install("test")
         install("torch", options=("--no-deps", "--retries=1"))
     build()
-    get_detector()
 
 
 if __name__ == "__main__":
