@@ -97,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 if it went well, 1 after an error that the message says how to mend, 2 for an unknown command, 130 after
+        0 if it went well, 1 after an error that the user can correct, 2 for an unknown command, 130 after
         Ctrl-C.
     """
     argv = sys.argv[1:] if argv is None else argv

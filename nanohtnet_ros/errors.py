@@ -1,4 +1,4 @@
-"""Errors that the user can mend."""
+"""Errors that the user can correct."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def standing_height(joints_rel_m: np.ndarray) -> float | None:
     On the true joints of the demo's rendered man and woman this gives 1.755 and 1.674 m. Their crowns are highest at
     1.725 and 1.648 m as they walk, when the hips are 2.6 cm lower than straight legs would hold them: 1.751 and
     1.674 m. A network's poses are another matter: one that makes everybody average gives everybody about one height,
-    which is what scaling by it mends.
+    which scaling by it corrects.
 
     Args:
         joints_rel_m: (17, 3), any axes; NaN where missing.
@@ -64,7 +64,7 @@ def scale_to_height(
 
 
 def check_person_height(person_height_m: float) -> None:
-    """Refuse heights that nobody has.
+    """Refuse implausible heights.
 
     Raises:
         ValueError: it is not between 0.5 and 2.6 m.
@@ -86,7 +86,7 @@ HIPS_AHEAD_M = 0.02
 clips, of a rendered woman 1.8 cm (`tools/measure_placement.py`, and the real man's truth). Over two views of the real
 man 0.02 gives the least error, and 0 and 0.04 are a millimetre worse (`tools/measure_real.py`)."""
 
-LEAST_M2 = 1e-4  # of the product of hips' distance and trunk; below it nobody knows where ahead is
+LEAST_M2 = 1e-4  # of the product of hips' distance and trunk; below it the forward direction is undefined
 
 
 def hips_to_centres(joints_rel_m: np.ndarray, ahead_m: float) -> np.ndarray:

@@ -31,7 +31,7 @@ class KeypointTracker:
         Args:
             name: of the detector, as shown to users; its family's if left out.
             max_gap_s: stamps that step back by no more are stale frames; by more, time has jumped and everything
-                starts anew. After a longer pause the detector forgets where people were.
+                restarts. After a longer pause the detector forgets where people were.
         """
         self._detector, self.tracker, self.max_gap_s = detector, tracker, max_gap_s
         self._name = name
@@ -85,7 +85,7 @@ class KeypointTracker:
         ]
 
     def _keep_time(self, stamp_ns: int) -> None:
-        """Refuse stale frames, and start anew after a jump in time."""
+        """Refuse stale frames, and restart after a jump in time."""
         if self._last_ns is not None:
             elapsed_s = (stamp_ns - self._last_ns) / NS_PER_S
             if -self.max_gap_s <= elapsed_s <= 0:

@@ -191,9 +191,9 @@ class Lifter:
             track.smoother = TrackSmoother(self.config.smoothing)
         track.last_ns = frame.stamp_ns
         keypoints, known = person.keypoints, supported(person.keypoints, frame.camera)
-        order, mended = track.sides.update(keypoints.of(known), frame.stamp_ns)
-        if (mended != np.arange(len(mended))).any():
-            track.window.reorder(mended)
+        order, correction = track.sides.update(keypoints.of(known), frame.stamp_ns)
+        if (correction != np.arange(len(correction))).any():
+            track.window.reorder(correction)
             track.smoother = TrackSmoother(self.config.smoothing)
         keypoints, known = keypoints.ordered(order), known[order]
         upright = upright_from_optical(self.config.image_rotation)

@@ -59,7 +59,7 @@ class SideKeeper:
             keypoints: as the detector has them.
             stamp_ns: of the frame, after the last one.
         Returns:
-            Two orders of joints, (17,): one that puts this frame's sides right, and one that mends what was put in
+            Two orders of joints, (17,): one that puts this frame's sides right, and one that corrects what was put in
             order before; it differs from 0 to 16 where the past turns out to have been the wrong way round.
         """
         dt_s = 0.0 if self._last_ns is None else (stamp_ns - self._last_ns) / NS_PER_S
@@ -76,11 +76,11 @@ class SideKeeper:
         self._odds = self._odds - UNLIKELY * dt_s * MOST_ODDS / BELIEVED_AFTER_S
         self._odds = np.maximum(self._odds - self._odds.max(), -MOST_ODDS)
         self._state = int(self._odds.argmax())
-        mended = _order(STATES[past[self._state]] ^ STATES[before])
+        correction = _order(STATES[past[self._state]] ^ STATES[before])
         order = _order(STATES[self._state])
-        self._remember(keypoints.xy_px[order], stamp_ns, mended)
+        self._remember(keypoints.xy_px[order], stamp_ns, correction)
         self._last_ns = stamp_ns
-        return order, mended
+        return order, correction
 
     def _misfits(self, keypoints: Keypoints, stamp_ns: int) -> np.ndarray:
         """(2, 2) for each group, how badly it fits the past as the detector has it, and exchanged."""
@@ -101,9 +101,9 @@ class SideKeeper:
         misfit = ((xy_px - expected) ** 2).sum(axis=-1) / (2.0 * ((STEP + STEP_PER_S * elapsed_s[:, 0]) * size) ** 2)
         return np.minimum(misfit, JOINT_ODDS)
 
-    def _remember(self, xy_px: np.ndarray, stamp_ns: int, mended: np.ndarray) -> None:
-        self._xy_px, self._velocity_px_s = self._xy_px[mended], self._velocity_px_s[mended]
-        self._seen_ns = self._seen_ns[mended]
+    def _remember(self, xy_px: np.ndarray, stamp_ns: int, correction: np.ndarray) -> None:
+        self._xy_px, self._velocity_px_s = self._xy_px[correction], self._velocity_px_s[correction]
+        self._seen_ns = self._seen_ns[correction]
         # A joint that jumps may be a slip of the detector: for a while it is expected where it was.
         elapsed_s = (stamp_ns - self._seen_ns) / NS_PER_S
         slipped = (self._misfit(xy_px, stamp_ns) >= JOINT_ODDS) | ~np.isfinite(xy_px).all(axis=1)

@@ -185,7 +185,7 @@ def _coco_to_h36m_weights(nudged: bool) -> np.ndarray:
     be COCO's; with a detector trained on COCO itself they have not been measured.
 
     Args:
-        nudged: False leaves out the small moves along the trunk, for somebody of whom the trunk is not all in view.
+        nudged: False leaves out the small moves along the trunk, for a person whose trunk is not all in view.
     """
     index = {name: i for i, name in enumerate(COCO_17.joint_names)}
 

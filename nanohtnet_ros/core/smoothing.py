@@ -62,8 +62,8 @@ class OneEuro:
         """Filter one frame.
 
         Args:
-            points_m: (N, 3); points with a NaN become all NaN, and start anew when they come back.
-            stamp_ns: of the frame; one that is not after the last starts everything anew.
+            points_m: (N, 3); points with a NaN become all NaN, and start again when they come back.
+            stamp_ns: of the frame; one that is not after the last resets the filter.
         Returns:
             (N, 3), the input's dtype.
         """

@@ -85,8 +85,8 @@ class WindowBuffer:
     def window(self) -> Window:
         """Cut the window that ends at the newest frame.
 
-        Between frames keypoints are interpolated linearly; before a joint's first sight its first position stands,
-        after its last sight its last. A joint never seen stands where the nearest seen joint up the tree does.
+        Between frames keypoints are interpolated linearly; before a joint's first observation its first position holds,
+        after its last one its last. A joint never observed is put where the nearest seen joint up the tree does.
 
         Raises:
             ValueError: the buffer is empty, or no joint was seen in it.

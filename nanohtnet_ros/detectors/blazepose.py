@@ -21,8 +21,8 @@ from nanohtnet_ros.detectors.search import Search, Tile, around
 VELOCITY_MEMORY_S = 0.1  # time constant over which a followed person's velocity is averaged
 NEW_S = 0.5  # a region tracked for less is dropped where two regions claim one body
 LOST_TILE = 1.25  # side of the tile around a lost person, in units of their region's side
-DETECTIONS_ALONE = 2  # detections a frame while nobody is tracked
-CANDIDATES = 2  # detections of a frame that landmarks are computed for, while somebody is tracked
+DETECTIONS_ALONE = 2  # detections a frame while no person is tracked
+CANDIDATES = 2  # detections of a frame that landmarks are computed for, while tracking
 # Sides of the tiles around a new person in which they must be detected again, in units of their region's side. Of what
 # was detected in tiles of the real clips, people pass in 97 % of cases, false positives in 4 % and 16 %.
 VERIFY_TILES = (0.9, 1.1)
@@ -69,7 +69,7 @@ class Followed:
     Attributes:
         landmarks: of the latest observation.
         first_ns, last_ns: stamps of the first and the latest observation.
-        apart_ns: stamp at which they last overlapped nobody.
+        apart_ns: stamp at which they last overlapped no other person.
         verifications: in how many of `VERIFY_TILES` they were detected again.
         velocity_px_s: (2,) of their middle, averaged.
     """

@@ -131,7 +131,7 @@ class PipelineNode(LifecycleNode, Generic[P]):
             self.trigger_activate()
 
     def next_track_id(self) -> int:
-        """Ids outlive the tracker: none comes back after the node is configured anew."""
+        """Ids outlive the tracker: none comes back after the node is configured again."""
         self._last_track_id += 1
         return self._last_track_id
 
@@ -282,7 +282,7 @@ class PipelineNode(LifecycleNode, Generic[P]):
     # Requests.
 
     def _on_change_state(self, request: ChangeState.Request, response: ChangeState.Response) -> ChangeState.Response:
-        """Refuse what the state does not allow; rclpy raises then, and whoever asked would wait for ever."""
+        """Refuse what the state does not allow; rclpy raises then, and the client would wait for ever."""
         try:
             return self._change_state(request, response)
         except RuntimeError as error:  # RCLError is one

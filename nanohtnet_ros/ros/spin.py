@@ -22,8 +22,8 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
     """Start ROS, make a node, spin it until the process is told to end, and clean up.
 
-    Ctrl-C and SIGTERM end it cleanly, with exit code 0, whenever they come and however often. What the user can mend, a
-    parameter's value for example, ends the process with one line and exit code 1. An exception in a callback is logged
+    Ctrl-C and SIGTERM end it cleanly, with exit code 0, whenever they come and however often. A `UserError`, as of a
+    parameter's value, ends the process with one line and exit code 1. An exception in a callback is logged
     and the node lives on; rclpy raises one for a request of a lifecycle transition that the state does not allow, for
     example.
     """
