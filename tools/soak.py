@@ -108,7 +108,6 @@ def soak(args: argparse.Namespace, logs: Path, stopped: threading.Event) -> Run:
         wait_for_nodes(node, camera, processes, logs, stopped)
         listener.restart_clock()
         camera.start()
-        print(HEADING, flush=True)
         watch(run, processes, logs, args, stopped)
         listener.close_gaps()
         camera.stop()
@@ -153,6 +152,8 @@ def watch(run: Run, processes: dict, logs: Path, args: argparse.Namespace, stopp
             time.sleep(0.1)
             continue
         run.add(figures, sum(log.stat().st_size for log in logs.rglob("*")))
+        if len(run.samples) == 1:
+            print(HEADING, flush=True)
         for line in run.new_minutes():
             print(line, flush=True)
         over = i * args.sample_every >= run.planned_s or run.camera.count >= args.images

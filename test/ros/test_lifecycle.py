@@ -142,10 +142,11 @@ def test_cycles_leak_nothing(start_pose, peer, wait_for, picture):
     memory_mb = cycles(40)
     wait_for(lambda: endpoints() == before[0], "the same publishers and subscriptions")
     assert (endpoints(), len(list((process / "task").iterdir())), len(list((process / "fd").iterdir()))) == before
-    # Allocators take memory in a few large steps and keep it; a leak takes some in every round.
+    # Allocators take memory in some large steps and keep it, and networks of 20 MB are loaded in every round; a leak
+    # takes some in every round.
     kept_mb = np.minimum.accumulate(memory_mb[::-1])[::-1]
     steps_mb = np.sort(np.diff(kept_mb))
-    assert steps_mb[:-4].sum() < 0.4, memory_mb
+    assert steps_mb[:-10].sum() < 0.3, memory_mb
     assert node.change(CONFIGURE) and node.change(ACTIVATE)
     wait_for(lambda: node.skeletons and node.skeletons[-1].skeletons, "skeletons as before")
     peer.node.destroy_timer(timer)
