@@ -17,6 +17,8 @@ from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.ros.shared_memory import shared_memory_problem
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+WAKE_S = 1.0
+"""An executor that waits for longer may sleep through a signal: Fast DDS loses the wake-up once in a hundred times."""
 
 
 def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
@@ -55,7 +57,7 @@ def spin(make_node: Callable[[], Node], args: list[str] | None = None) -> None:
         starting = False
         while rclpy.ok():
             try:
-                executor.spin_once()
+                executor.spin_once(timeout_sec=WAKE_S)
             except (KeyboardInterrupt, ExternalShutdownException):
                 raise
             except Exception as error:

@@ -6,7 +6,7 @@ import sys
 
 import rclpy
 from nanohtnet_ros.msg import Skeleton2DArray, Skeleton3D, Skeleton3DArray
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
@@ -49,4 +49,7 @@ class Client(Node):
 
 rclpy.init(args=sys.argv)
 with contextlib.suppress(KeyboardInterrupt, ExternalShutdownException):
-    rclpy.spin(Client())
+    executor = SingleThreadedExecutor()
+    executor.add_node(Client())
+    while rclpy.ok():  # one that waits without end may sleep through Ctrl-C
+        executor.spin_once(timeout_sec=1.0)

@@ -79,7 +79,8 @@ publisher = node.create_publisher(Image, "image", 10)
 message = Image(height=48, width=64, step=192, encoding="bgr8", data=bytes(48 * 192))
 node.create_timer(0.05, lambda: publisher.publish(message))
 try:
-    rclpy.spin(node)
+    while rclpy.ok():
+        rclpy.spin_once(node, timeout_sec=1.0)
 except (KeyboardInterrupt, rclpy.executors.ExternalShutdownException):
     pass
 """
