@@ -11,7 +11,6 @@ import argparse
 import itertools
 import json
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
@@ -28,9 +27,8 @@ from soak_camera import SoakCamera, load_rooms, shots
 from soak_report import HEADING, Limits, Run, verdict
 from soak_watch import Listener, process_figures
 
-from nanohtnet_ros.demo.run import isolate
+from nanohtnet_ros.demo.processes import end, isolate, log_end, start
 
-ROOT = Path(__file__).parents[1]
 NAMESPACE = "soak"
 NODES = {"pose_node": (), "marker_node": ("-r", "skeletons:=pose_node/skeletons")}
 MAX_MISSED_S = 1.0
@@ -78,13 +76,6 @@ def arguments() -> argparse.Namespace:
     return args
 
 
-def start(node: str, logs: Path, *ros_args: str) -> subprocess.Popen:
-    """Start a node, its output in a file; Ctrl-C does not reach it."""
-    command = [sys.executable, "-m", f"nanohtnet_ros.ros.{node}", "--ros-args", "-r", f"__ns:=/{NAMESPACE}", *ros_args]
-    with (logs / f"{node}.log").open("w") as log:
-        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=ROOT, start_new_session=True)
-
-
 def soak(args: argparse.Namespace, logs: Path, stopped: threading.Event) -> Run:
     """Run camera, nodes and watch to the end of the time."""
     rooms = load_rooms()
@@ -102,7 +93,10 @@ def soak(args: argparse.Namespace, logs: Path, stopped: threading.Event) -> Run:
     spinning = threading.Thread(target=spin, daemon=True)
     spinning.start()
     extra = {"pose_node": ("-p", f"max_missed_s:={MAX_MISSED_S}", *args.ros_args)}
-    processes = {name: start(name, logs, *remaps, *extra.get(name, ())) for name, remaps in NODES.items()}
+    processes = {
+        name: start(name, NAMESPACE, logs / f"{name}.log", *remaps, *extra.get(name, ()))
+        for name, remaps in NODES.items()
+    }
     run = Run(args.minutes * 60.0, camera, listener)
     try:
         wait_for_nodes(node, camera, processes, logs, stopped)
@@ -113,9 +107,9 @@ def soak(args: argparse.Namespace, logs: Path, stopped: threading.Event) -> Run:
         camera.stop()
         wait_for_quiet(listener)
         for name in run.dead:
-            print(f"{name} ended with {processes[name].returncode}:\n{log_end(logs, name)}")
+            print(f"{name} ended with {processes[name].returncode}:\n{log_end(logs / f'{name}.log')}")
     finally:
-        run.disobedient = end(processes)
+        run.disobedient = end(processes, patience_s=10.0)
         executor.shutdown()
         spinning.join(timeout=5.0)
         node.destroy_node()
@@ -134,7 +128,7 @@ def wait_for_nodes(node, camera: SoakCamera, processes: dict, logs: Path, stoppe
     while not (camera.subscribed() and all(node.count_publishers(topic) for topic in topics)):
         dead = [name for name, process in processes.items() if process.poll() is not None]
         if dead or stopped.is_set() or time.monotonic() > give_up_s:
-            ends = "\n".join(f"{name}:\n{log_end(logs, name)}" for name in processes)
+            ends = "\n".join(f"{name}:\n{log_end(logs / f'{name}.log')}" for name in processes)
             raise SystemExit(f"the nodes did not start ({', '.join(dead) or 'all alive'}):\n{ends}")
         time.sleep(0.1)
     time.sleep(1.0)  # for connections in the other direction
@@ -167,24 +161,6 @@ def wait_for_quiet(listener: Listener) -> None:
     heard = None
     while heard != (heard := listener.counts["skeletons"] + listener.counts["markers"]):
         time.sleep(QUIET_S)
-
-
-def end(processes: dict[str, subprocess.Popen]) -> list[str]:
-    """Ctrl-C to each node, and a harder end to those that do not obey; returns these and those that complain."""
-    for process in processes.values():
-        process.send_signal(signal.SIGINT)
-    for process in processes.values():
-        try:
-            process.wait(timeout=10.0)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-    return [name for name, process in processes.items() if process.returncode]
-
-
-def log_end(logs: Path, node: str) -> str:
-    """The last lines that a node wrote."""
-    return "\n".join((logs / f"{node}.log").read_text(errors="replace").splitlines()[-15:])
 
 
 if __name__ == "__main__":

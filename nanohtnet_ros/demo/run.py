@@ -59,7 +59,7 @@ def run(video: Path, out: Path = Path("nanohtnet_output"), camera_info: Path | N
         speed: playback speed; 0 chooses real time, or less where this machine is too slow for it.
     """
     # What is wrong with the files is said before anything starts.
-    with closing(VideoSource(str(video.expanduser().absolute()))) as source:
+    with closing(open_video(video)) as source:
         first = source.read()
     if first is None:
         raise UserError(f"{video} holds no frame that can be read")
@@ -70,6 +70,11 @@ def run(video: Path, out: Path = Path("nanohtnet_output"), camera_info: Path | N
         except UserError as error:
             raise UserError(f"--camera_info {camera_info} cannot be used for {video}: {error}") from error
     play([Clip("video", video, camera_info)], out, speed)
+
+
+def open_video(path: Path) -> VideoSource:
+    """A video file or folder; one that is named like a webcam's number is still a file."""
+    return VideoSource(str(path.expanduser().absolute()))
 
 
 def play(clips: list[Clip], out: Path, speed: float = 0.0) -> None:
@@ -116,7 +121,7 @@ def play_into(folder: OutputFolder, clips: list[Clip], speed: float) -> list[str
 def missing(clip: Clip, entry: dict) -> str:
     """What a clip's results lack; empty if nothing."""
     frames, lost = entry["frames"], entry["lost"]
-    with closing(VideoSource(str(clip.video.expanduser().absolute()))) as source:
+    with closing(open_video(clip.video)) as source:
         stated = source.frame_count
     if source.damage:
         return f"the results are of {frames}{f' of {stated}' if stated else ''} frames: {source.damage}"
@@ -152,7 +157,7 @@ def fitting_speed(clip: Clip, frames: int = 20) -> float:
     """
     seconds: list[float] = []
     last_s = 0.0
-    with PoseEstimator() as estimator, closing(VideoSource(str(clip.video.expanduser().absolute()))) as source:
+    with PoseEstimator() as estimator, closing(open_video(clip.video)) as source:
         while len(seconds) < frames and (frame := source.read()) is not None:
             image, last_s = frame
             camera = Camera.from_field_of_view(image.shape[1], image.shape[0])
@@ -240,7 +245,7 @@ def play_clip(clip: Clip, recorder: Recorder, speed: float, logs: Path) -> None:
 
 def frames_of(clip: Clip) -> str:
     """How many frames a clip states to have."""
-    with closing(VideoSource(str(clip.video.expanduser().absolute()))) as source:
+    with closing(open_video(clip.video)) as source:
         return str(source.frame_count or "an unknown number of")
 
 
