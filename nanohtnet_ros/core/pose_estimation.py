@@ -147,18 +147,18 @@ class Lifter:
             seen.
         """
         with self.times.stage("lift"):
-            seen = [
-                (name, frame, _within_lens(person, frame.camera))
-                for name, frame in frames.items()
-                for person in frame.people
-            ]
+            seen = []
+            for name, frame in frames.items():
+                for person in frame.people:
+                    rays = frame.camera.rays(person.keypoints.xy_px)
+                    seen.append((name, frame, _within_lens(person, rays), rays))
             for name, frame in frames.items():
                 self._enter(name, frame)
             shown = []
-            for name, frame, person in seen:
+            for name, frame, person, rays in seen:
                 if not person.keypoints.valid.any():
                     continue
-                track = self._advance(name, frame, person)
+                track = self._advance(name, frame, person, rays)
                 keypoints = keypoints_at(track.keypoints, frame.stamp_ns - self.delay_ns)
                 if keypoints is not None:
                     age_s = max(0.0, person.age_s - self.delay_ns / NS_PER_S)
@@ -179,8 +179,8 @@ class Lifter:
         limit_ns = int(self.config.max_gap_s * NS_PER_S)
         view.tracks = {i: track for i, track in view.tracks.items() if frame.stamp_ns - track.last_ns <= limit_ns}
 
-    def _advance(self, name: str, frame: Frame, person: TrackedKeypoints) -> _Track:
-        """A person's track, with this frame's keypoints in its window."""
+    def _advance(self, name: str, frame: Frame, person: TrackedKeypoints, rays: np.ndarray) -> _Track:
+        """A person's track, with this frame's keypoints, and their (17, 3) rays, in its window."""
         card = self._lifter.card
         tracks = self._views[name].tracks
         if person.track_id not in tracks:
@@ -195,9 +195,8 @@ class Lifter:
         if (correction != np.arange(len(correction))).any():
             track.window.reorder(correction)
             track.smoother = TrackSmoother(self.config.smoothing)
-        keypoints, known = keypoints.ordered(order), known[order]
+        keypoints, known, rays = keypoints.ordered(order), known[order], rays[order]
         upright = upright_from_optical(self.config.image_rotation)
-        rays = frame.camera.rays(keypoints.xy_px)
         view_from_camera = view_of(rays, track.view_from_camera)
         if view_from_camera is not track.view_from_camera:
             turn = upright @ view_from_camera @ track.view_from_camera.T @ upright.T
@@ -230,10 +229,10 @@ class Lifter:
         return Person(person.track_id, person.age_s, keypoints, joints, confidence, root)
 
 
-def _within_lens(person: TrackedKeypoints, camera: Camera) -> TrackedKeypoints:
-    """A person without the keypoints where no light comes through the lens as it is calibrated."""
+def _within_lens(person: TrackedKeypoints, rays: np.ndarray) -> TrackedKeypoints:
+    """A person without the keypoints that have no ray: no light comes there through the lens as it is calibrated."""
     keypoints = person.keypoints
-    seen = np.isfinite(camera.rays(keypoints.xy_px)).all(axis=-1)
+    seen = np.isfinite(rays).all(axis=-1)
     if (seen == keypoints.valid).all():
         return person
     return replace(person, keypoints=Keypoints(keypoints.xy_px, np.where(seen, keypoints.confidence, 0.0)))
