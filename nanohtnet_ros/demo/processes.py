@@ -8,24 +8,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 
 from ament_index_python.packages import get_package_share_directory
 
-from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.ros.fastdds import profile_environment
 
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 
 Value = str | int | float | bool
-
-
-class Interrupted(UserError):
-    """Ctrl-C or SIGTERM."""
 
 
 def isolate(logs: Path) -> None:
@@ -88,22 +81,3 @@ def end(processes: Mapping[str, subprocess.Popen], patience_s: float = 5.0) -> l
 def log_end(log: Path) -> str:
     """The last lines that a node wrote."""
     return "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.is_file() else ""
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Turn Ctrl-C and SIGTERM into `Interrupted`, once: what is cleaned up then is not disturbed by another one."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        for other in before:
-            signal.signal(other, signal.SIG_IGN)
-        raise Interrupted(f"ended by {signal.Signals(number).name}")
-
-    for number in before:
-        signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

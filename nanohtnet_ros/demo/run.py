@@ -18,12 +18,13 @@ from tqdm import tqdm
 from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.demo.picture import draw_demo
-from nanohtnet_ros.demo.processes import Interrupted, Value, end, interruptible, isolate, log_end, start
+from nanohtnet_ros.demo.processes import Value, end, isolate, log_end, start
 from nanohtnet_ros.demo.recorder import Bag, Recorder, bag_files
 from nanohtnet_ros.demo.scoring import Recording, report
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.estimator import PoseEstimator
 from nanohtnet_ros.ros.shared_memory import shared_memory_problem
+from nanohtnet_ros.runtime.interrupt import Interrupted, interruptible
 from nanohtnet_ros.runtime.output_folder import OutputFolder, writing
 from nanohtnet_ros.samples.clips import Clip, packaged_clips
 from nanohtnet_ros.samples.video_source import VideoSource

@@ -6,13 +6,13 @@ from typing import Any
 
 from nanohtnet_ros.core.timing import StageTimes
 from nanohtnet_ros.estimator import Networks, open_tracker
-from nanohtnet_ros.ros.images import converter_name
 from nanohtnet_ros.ros.inputs import ImageInput
 from nanohtnet_ros.ros.messages import stamp_ns
 from nanohtnet_ros.ros.outputs import KeypointOutput
 from nanohtnet_ros.ros.parameters import DetectorNodeParameters
 from nanohtnet_ros.ros.pipeline_node import IMAGE, PipelineNode, Processor
 from nanohtnet_ros.ros.spin import spin
+from nanohtnet_ros.samples.image_messages import converter_name
 
 
 class DetectorProcessor(Processor[DetectorNodeParameters, ImageInput]):

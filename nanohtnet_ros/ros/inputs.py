@@ -12,6 +12,7 @@ from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible, qos_po
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from nanohtnet_ros.core.camera import Camera
+from nanohtnet_ros.core.camera_info import camera_of_image
 from nanohtnet_ros.core.poses import TrackedKeypoints
 from nanohtnet_ros.core.window import MAX_GAP_S, NS_PER_S
 from nanohtnet_ros.errors import UserError
@@ -19,9 +20,9 @@ from nanohtnet_ros.msg import Skeleton2DArray
 from nanohtnet_ros.ros.depth import DepthBuffer
 from nanohtnet_ros.ros.diagnostics import ERROR, OK, WARN, Diagnostics
 from nanohtnet_ros.ros.fastdds import NEW, OLD
-from nanohtnet_ros.ros.images import ImageError, ImageReader
-from nanohtnet_ros.ros.messages import camera_of_image, stamp_ns, tracked_from_msg
+from nanohtnet_ros.ros.messages import stamp_ns, tracked_from_msg
 from nanohtnet_ros.ros.qos import LATCHED, NEWEST_IMAGE, OVERRIDABLE, RESULTS, copy_of
+from nanohtnet_ros.samples.image_messages import ImageError, ImageReader
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks

@@ -15,7 +15,6 @@ from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.window import NS_PER_S
-from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.msg import Skeleton2D, Skeleton2DArray, Skeleton3D, Skeleton3DArray, SkeletonDescription
 
 
@@ -28,48 +27,6 @@ def header_before(header: Header, delay_ns: int) -> Header:
 def stamp_ns(header: Header) -> int:
     """A header's stamp in nanoseconds."""
     return header.stamp.sec * NS_PER_S + header.stamp.nanosec
-
-
-def camera_from_msg(msg: CameraInfo) -> Camera:
-    """Intrinsics of the image that a CameraInfo comes with: raw, the part `roi` of it, and binned.
-
-    `roi` is in pixels of the full image and comes before the binning, as in image_geometry.
-
-    Raises:
-        UserError: it is not calibrated (zeros), of an unknown model, or roi and binning cannot be; the message says
-            what to do.
-    """
-    camera, roi = Camera.from_matrices(msg.width, msg.height, msg.k, msg.distortion_model, msg.d, msg.p), msg.roi
-    if _is_cropped(msg):
-        camera = camera.cropped(roi.x_offset, roi.y_offset, roi.width or msg.width, roi.height or msg.height)
-    if max(msg.binning_x, msg.binning_y) > 1:
-        camera = camera.binned(max(1, msg.binning_x), max(1, msg.binning_y))
-    return camera
-
-
-def camera_of_image(msg: CameraInfo, width: int, height: int) -> Camera:
-    """Intrinsics of an image of this size by the CameraInfo that comes with it.
-
-    Raises:
-        UserError: as of `camera_from_msg`; or the image is not of the size that roi and binning give, or of another
-            shape than the calibrated one.
-    """
-    camera = camera_from_msg(msg)
-    if _is_cropped(msg) and max(abs(width - camera.width), abs(height - camera.height)) > 1:
-        roi = msg.roi
-        raise UserError(
-            f"images are {width}x{height}, but by its roi of {roi.width}x{roi.height} at ({roi.x_offset}, "
-            f"{roi.y_offset}) and binning of {msg.binning_x}x{msg.binning_y} CameraInfo is for "
-            f"{camera.width}x{camera.height}: the driver must set roi and binning to what it sends"
-        )
-    return camera.scaled_to(width, height)
-
-
-def _is_cropped(msg: CameraInfo) -> bool:
-    """Whether `roi` is a part of the image; all zeros mean all of it."""
-    roi = msg.roi
-    whole = (roi.width or msg.width, roi.height or msg.height) == (msg.width, msg.height)
-    return bool(roi.x_offset or roi.y_offset or not whole)
 
 
 def camera_to_msg(camera: Camera) -> CameraInfo:

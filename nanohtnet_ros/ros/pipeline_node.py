@@ -17,10 +17,10 @@ from nanohtnet_ros.core.keypoint_tracking import StaleFrameError
 from nanohtnet_ros.core.timing import StageTimes
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.ros.diagnostics import ERROR, OK, WARN, Diagnostics, Rate
-from nanohtnet_ros.ros.images import ImageError
 from nanohtnet_ros.ros.logs import NodeLogHandler
 from nanohtnet_ros.ros.parameters import NodeParameters, PipelineNodeParameters
 from nanohtnet_ros.ros.worker import NewestWorker
+from nanohtnet_ros.samples.image_messages import ImageError
 
 IMAGE = "image"
 """Name of the source of images in the worker's items."""

@@ -7,13 +7,13 @@ from typing import Any
 
 from nanohtnet_ros.core.timing import StageTimes
 from nanohtnet_ros.estimator import PoseEstimator
-from nanohtnet_ros.ros.images import converter_name
 from nanohtnet_ros.ros.inputs import CalibrationInput, DepthInput, ImageInput
 from nanohtnet_ros.ros.messages import header_before, stamp_ns
 from nanohtnet_ros.ros.outputs import DescriptionOutput, KeypointOutput, SkeletonOutput
 from nanohtnet_ros.ros.parameters import PoseNodeParameters
 from nanohtnet_ros.ros.pipeline_node import IMAGE, PipelineNode, Processor
 from nanohtnet_ros.ros.spin import spin
+from nanohtnet_ros.samples.image_messages import converter_name
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from nanohtnet_ros.ros.images import ALIASES, LAYOUTS, PLANES, image_to_msg
+from nanohtnet_ros.ros.images import image_to_msg
 from nanohtnet_ros.samples.clips import CLIPS_DIR
+from nanohtnet_ros.samples.image_messages import ALIASES, LAYOUTS, PLANES
 
 FRAME_ID = "head_camera_optical_frame"
 GREY = np.full((480, 640, 3), 90, np.uint8)

@@ -10,7 +10,7 @@ from std_msgs.msg import Header
 from nanohtnet_ros.core.poses import Person
 from nanohtnet_ros.ros import debug_image
 from nanohtnet_ros.ros.debug_image import DebugImage, label_of
-from nanohtnet_ros.ros.images import image_from_msg
+from nanohtnet_ros.samples.image_messages import image_from_msg
 
 from factories import STANDING_M
 

@@ -12,7 +12,7 @@ from std_msgs.msg import Header
 
 from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.ros.depth import DepthBuffer, depth_from_msg
-from nanohtnet_ros.ros.images import ImageError
+from nanohtnet_ros.samples.image_messages import ImageError
 
 DEPTH_M = np.random.default_rng(0).integers(300, 9000, (5, 7)).astype(np.float32) / 1000
 KINDS = {"16UC1": (np.uint16, 1000.0), "32FC1": (np.float32, 1.0)}

@@ -12,7 +12,7 @@ from std_msgs.msg import Header
 
 from nanohtnet_ros.core.poses import Keypoints
 from nanohtnet_ros.ros.hri_output import HriOutput, crop, region_of_interest
-from nanohtnet_ros.ros.images import image_from_msg
+from nanohtnet_ros.samples.image_messages import image_from_msg
 
 PICTURE = np.random.default_rng(3).integers(0, 256, (480, 640, 3), np.uint8)
 

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensor_msgs.msg import CompressedImage, Image
 
-from nanohtnet_ros.ros import images
 from nanohtnet_ros.ros.depth import depth_from_msg
-from nanohtnet_ros.ros.images import ImageError, ImageReader, image_from_compressed, image_from_msg, image_to_msg
+from nanohtnet_ros.ros.images import image_to_msg
+from nanohtnet_ros.samples import image_messages as images
+from nanohtnet_ros.samples.image_messages import ImageError, ImageReader, image_from_compressed, image_from_msg
 
 from streams import random_image
 
@@ -192,7 +193,8 @@ def test_yuv_in_two_planes(encoding, blue):
 
 
 def test_the_import_converts_nothing():
-    code = "from nanohtnet_ros.ros import images; import sys; sys.exit(images.cv_bridge.cache_info().currsize)"
+    code = "import sys\nfrom nanohtnet_ros.samples import image_messages as images\n"
+    code += "sys.exit(images.cv_bridge.cache_info().currsize)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

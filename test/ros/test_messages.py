@@ -13,12 +13,11 @@ from sensor_msgs.msg import CameraInfo, RegionOfInterest
 from std_msgs.msg import Header
 
 from nanohtnet_ros.core.camera import Camera
+from nanohtnet_ros.core.camera_info import camera_from_msg, camera_of_image
 from nanohtnet_ros.core.poses import Person
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.ros.messages import (
-    camera_from_msg,
-    camera_of_image,
     camera_to_msg,
     joints_from_msg,
     keypoints_from_msg,

@@ -10,9 +10,10 @@ rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
-from nanohtnet_ros.ros.images import image_from_msg
-from nanohtnet_ros.ros.messages import camera_from_msg, stamp_ns
+from nanohtnet_ros.core.camera_info import camera_from_msg
+from nanohtnet_ros.ros.messages import stamp_ns
 from nanohtnet_ros.samples.clips import CLIPS_DIR
+from nanohtnet_ros.samples.image_messages import image_from_msg
 
 from video_files import greys, write_avi, write_matroska
 
