@@ -94,7 +94,7 @@ def evaluate(
 
     Args:
         model: a checkpoint (.pth), an exported network (.onnx, its .json beside it), or the name of an installed one.
-        data: motion file (.npz), or folder of .bvh files, of Human3.6M's or of MPI-INF-3DHP's archives.
+        data: motion file (.npz), or folder of such files, of .bvh files, of Human3.6M's or of MPI-INF-3DHP's archives.
         split: of the data.
         flip: average with the mirrored window's output: off, on, or both.
         per: comma-separated breakdowns: action, subject, joint, distance, height; by default all that the data allows.

@@ -46,8 +46,8 @@ def export(
     Args:
         checkpoint: `checkpoint.pth` of a NanoHTNet's training, whose provenance goes into the card.
         out: the .onnx file to write.
-        data: motion file (.npz), or folder of .bvh files or of recordings' archives, to measure the card's errors on;
-            without it, it has none.
+        data: motion file (.npz), or folder of such files, of .bvh files or of recordings' archives, to measure
+            the card's errors on; without it, it has none.
         split: of the data.
         folded: precompute all constants; false writes the network operator by operator, for comparison.
         flip: average with the mirrored window's output, within the graph: slightly better at twice the cost.

@@ -147,7 +147,7 @@ def pretrain(
     by torchrun, the processes share every batch and the memory bank.
 
     Args:
-        data: motion file (.npz), or folder of .bvh files or of Human3.6M's archives; every recording
+        data: motion file (.npz), or folder of such files, of .bvh files or of Human3.6M's archives; every recording
             needs at least `poseclr.views` cameras, in the split val two.
         out: folder for the results.
         recipe: network, pairs, data and loop.

@@ -20,7 +20,7 @@ from nanohtnet_ros.training.synthesis.evaluation_set import build_evaluation_set
 from nanohtnet_ros.training.synthesis.synthesis import Synthesis
 
 SUPPORTED = """supported are
-  a motion file (.npz, see docs/data.md; `nanohtnet data convert` writes them),
+  a motion file (.npz, see docs/data.md; `nanohtnet data convert` writes them), or a folder of several,
   a folder of .bvh files,
   a folder with Human3.6M as VideoPose3D prepares it (data_3d_h36m.npz, data_2d_h36m_gt.npz, ...),
   a folder with MPI-INF-3DHP as P-STMO prepares it (data_train_3dhp.npz, data_test_3dhp.npz)"""
@@ -83,7 +83,7 @@ def open_training_data(
     """Open one split of the data at a path.
 
     Args:
-        path: a motion file, or a folder of BVH files, of Human3.6M's or of MPI-INF-3DHP's archives.
+        path: a motion file, or a folder of motion files, of BVH files, of Human3.6M's or of MPI-INF-3DHP's archives.
         split: train or val; of Human3.6M and MPI-INF-3DHP val is the test split that results are published for.
         synthesis: of windows from motion capture; recordings have their own cameras and errors.
         options: of reading.
@@ -102,6 +102,9 @@ def open_training_data(
         return human36m.load(path, split, options.keypoints, options.normalisation)
     if any((path / name).is_file() for name in (mpi_inf_3dhp.TRAIN_FILE, mpi_inf_3dhp.TEST_FILE)):
         return mpi_inf_3dhp.load(path, split, options.normalisation)
+    archives = list(path.glob("*.npz"))
+    if archives and all(map(_is_motion_file, archives)):
+        return SyntheticViews(MotionCapture.load(path, split), synthesis)
     if bvh_files(path):
         return SyntheticViews(MotionCapture.from_bvh(path, split, options.bvh), synthesis)
     raise UserError(f"{path} holds no known kind of data; {SUPPORTED}")

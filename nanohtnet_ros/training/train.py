@@ -104,7 +104,7 @@ def train(
     share every batch.
 
     Args:
-        data: motion file (.npz), or folder of .bvh files, of Human3.6M's or of MPI-INF-3DHP's archives.
+        data: motion file (.npz), or folder of such files, of .bvh files, of Human3.6M's or of MPI-INF-3DHP's archives.
         out: folder for the results.
         recipe: network, losses, data and loop.
         start: also --from. Checkpoint whose weights to start from: of an earlier training, or of a pre-training, which

@@ -94,6 +94,20 @@ def test_what_is_opened_is_what_lies_there(folders):
     assert opened.names == MotionCapture.from_bvh(folders["bvh"], "train", options.bvh).names == ("02_01",)
 
 
+def test_a_folder_of_motion_files_is_all_of_them(folders, tmp_path):
+    content = dict(np.load(folders["motion file"]))
+    (tmp_path / "both").mkdir()
+    np.savez(tmp_path / "both/a.npz", **content)
+    names = np.char.add("more_", content["names"])
+    np.savez(tmp_path / "both/b.npz", **{**content, "names": names, "split": np.full(6, "train")})
+    train, val = (open_training_data(tmp_path / "both", split).capture for split in ("train", "val"))
+    assert train.names == (*content["names"][:4], *names) and val.names == tuple(content["names"][4:])
+    assert torch.equal(train.joints_world_m[-len(content["positions"]) :], torch.tensor(content["positions"]))
+    alone = MotionCapture.load(tmp_path / "both/a.npz", "val")
+    assert torch.equal(val.joints_world_m, alone.joints_world_m)
+    assert train.sha256 == val.sha256 != alone.sha256
+
+
 def test_a_synthesis_is_the_one_that_is_given(folders):
     rng = torch.Generator
     quick = Synthesis(speed=(3.0, 3.0))

@@ -27,7 +27,7 @@ class MotionCapture:
         lengths: (S,) int64, frames of each sequence.
         actions: one label per sequence.
         names: one name per sequence.
-        sha256: of the file that the sequences were read from.
+        sha256: of the files that the sequences were read from.
     """
 
     joints_world_m: Tensor
@@ -39,16 +39,18 @@ class MotionCapture:
 
     @classmethod
     def load(cls, path: Path | str, split: str) -> MotionCapture:
-        """Read one split of a motion file, see `read_motion_file`.
+        """Read one split of a motion file, see `read_motion_file`, or of all that a folder holds.
 
         Args:
-            path: the `.npz` file.
-            split: `train` or `val`.
+            path: the `.npz` file, or the folder.
+            split: `train` or `val`, as each file says.
         Raises:
             FileNotFoundError: no such file.
-            UserError: the file is faulty, or the split is empty.
+            UserError: a file is faulty, or the split is empty.
         """
-        return cls.join(read_motion_file(path), split, f"{path}: give some sequences that split")
+        files = sorted(Path(path).glob("*.npz")) if Path(path).is_dir() else [path]
+        sequences = [sequence for file in files for sequence in read_motion_file(file)]
+        return cls.join(sequences, split, f"{path}: give some sequences that split")
 
     @classmethod
     def from_bvh(cls, folder: Path | str, split: str, options: BvhOptions | None = None) -> MotionCapture:

@@ -11,7 +11,7 @@ from nanohtnet_ros.core.skeleton import H36M_LIMBS, Joint
 from nanohtnet_ros.training.synthesis.body_axes import SHOULDERS, body_axes
 
 LOWER_JOINTS = Joint.SPINE  # hip and both legs come first in Human3.6M's order
-RIGHT_LEG, LEFT_ARM, RIGHT_ARM = (slice(H36M_LIMBS[i][0], H36M_LIMBS[i][-1] + 1) for i in (0, 2, 3))
+RIGHT_LEG, LEFT_LEG, LEFT_ARM, RIGHT_ARM = (slice(limb[0], limb[-1] + 1) for limb in H36M_LIMBS)
 
 
 @dataclass(frozen=True)
@@ -80,3 +80,8 @@ def flatness(vector: Tensor) -> Tensor:
 def limb_length(joints_m: Tensor, limb: slice) -> Tensor:
     """(B,) length of a limb's two bones in the newest frame of (B, T, 17, 3)."""
     return joints_m[:, -1, limb].diff(dim=1).norm(dim=-1).sum(dim=-1)
+
+
+def leg_length(joints_m: Tensor) -> Tensor:
+    """(B,) length of thigh and shin in the newest frame of (B, T, 17, 3), mean of both sides."""
+    return (limb_length(joints_m, RIGHT_LEG) + limb_length(joints_m, LEFT_LEG)) / 2

@@ -12,6 +12,7 @@ from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.model.network_config import used_offset
 from nanohtnet_ros.training.data.mocap import MotionCapture
 from nanohtnet_ros.training.data.windows import EvaluationSet, SlidingWindows, check_offsets
+from nanohtnet_ros.training.synthesis.definitions import as_detected
 from nanohtnet_ros.training.synthesis.keypoint_noise import KeypointNoise
 from nanohtnet_ros.training.synthesis.pose_augmentation import PoseAugmentation
 from nanohtnet_ros.training.synthesis.synthesis import root_relative_targets
@@ -59,6 +60,7 @@ def build_evaluation_set(
     world = capture.windows(sequence, newest, window_length)
     if augmentation is not None:  # with a generator of its own, so that the cameras are the same
         world = augmentation.apply(world, torch.Generator().manual_seed(seed))
+    world = as_detected(world)
     used = used_offset(offsets)
     place = RobotCameras().place(world[:, used - 1, 0], rng)
     seen = place.view(world)
@@ -102,7 +104,7 @@ def motion_set(
     T, length = window_length, window_length - 1 + frames
     sequence = torch.arange(len(capture.lengths))
     last = (capture.lengths + capture.lengths.clamp_max(length)) // 2 - 1
-    world = capture.windows(sequence, last, length)  # (S, T-1+frames, 17, 3)
+    world = as_detected(capture.windows(sequence, last, length))  # (S, T-1+frames, 17, 3)
     halfway = world[:, -(frames // 2 + 1), None]  # `view` places the camera by a window's last frame
     seen = RobotCameras().view(torch.cat((world, halfway), dim=1), rng)[:, :-1]
     clean = project(seen, FOCAL_NORM)

@@ -73,30 +73,31 @@ class PoseAugmentation:
         pelvis, chest = body_axes(joints_m, HIPS), body_axes(joints_m, SHOULDERS)
         bones = bones_of(joints_m)
         sigma = torch.tensor((self.legs_deg, self.legs_deg, self.arms_deg, self.arms_deg), device=rng.device)
-        turns = self._sway(B, T, 4, 3, rng) * torch.deg2rad(sigma)[:, None]  # (B, T, 4, 3) in the parts' axes
+        turns = sway(B, T, 4, 3, self.sway_hz, rng) * torch.deg2rad(sigma)[:, None]  # (B, T, 4, 3) in the parts' axes
         axes = torch.stack((pelvis, pelvis, chest, chest), dim=2)
         turns = (turns[..., None, :] @ axes)[..., 0, :]
         upper, lower = rotated(bones[:, :, UPPER], turns), rotated(bones[:, :, LOWER], turns)
         bones[:, :, UPPER] = upper
-        bones[:, :, LOWER] = bent(upper, lower, torch.exp(self.bend * self._sway(B, T, 4, 1, rng)))
+        bones[:, :, LOWER] = bent(upper, lower, torch.exp(self.bend * sway(B, T, 4, 1, self.sway_hz, rng)))
 
         for part, axes, degrees in ((HEAD, chest, self.head_deg), (TRUNK, pelvis, self.trunk_deg)):
-            turn = math.radians(degrees) * self._sway(B, T, 1, 3, rng) @ axes
+            turn = math.radians(degrees) * sway(B, T, 1, 3, self.sway_hz, rng) @ axes
             bones[:, :, part] = rotated(bones[:, :, part], turn)
         return chain(bones)
-
-    def _sway(self, B: int, T: int, parts: int, width: int, rng: torch.Generator) -> Tensor:
-        """(B, T, parts, width) of unit variance: half a constant, half a sine."""
-        shape = (B, 1, parts, width)
-        seconds = torch.arange(T, device=rng.device)[:, None, None] / FRAME_RATE_HZ
-        phase = 2.0 * math.pi * (uniform(shape, *self.sway_hz, rng) * seconds + uniform(shape, 0.0, 1.0, rng))
-        constant, amplitude = (torch.randn(shape, generator=rng, device=rng.device) for _ in range(2))
-        return 0.5**0.5 * constant + amplitude * phase.sin()
 
     def _tilt(self, joints_m: Tensor, rng: torch.Generator) -> Tensor:
         turn = math.radians(self.tilt_deg) * torch.randn((len(joints_m), 3), generator=rng, device=rng.device)
         turn[:, 2] = 0.0
         return turned(joints_m, turn)
+
+
+def sway(B: int, T: int, parts: int, width: int, hz: tuple[float, float], rng: torch.Generator) -> Tensor:
+    """(B, T, parts, width) of unit variance: half a constant, half a sine of a frequency in a range."""
+    shape = (B, 1, parts, width)
+    seconds = torch.arange(T, device=rng.device)[:, None, None] / FRAME_RATE_HZ
+    phase = 2.0 * math.pi * (uniform(shape, *hz, rng) * seconds + uniform(shape, 0.0, 1.0, rng))
+    constant, amplitude = (torch.randn(shape, generator=rng, device=rng.device) for _ in range(2))
+    return 0.5**0.5 * constant + amplitude * phase.sin()
 
 
 def lay_down(joints_m: Tensor, rng: torch.Generator) -> Tensor:

@@ -13,12 +13,12 @@ from nanohtnet_ros.model.flip import mirrored
 from nanohtnet_ros.model.network_config import used_offset
 from nanohtnet_ros.training.data.mocap import MotionCapture
 from nanohtnet_ros.training.synthesis.crossover import Crossover
+from nanohtnet_ros.training.synthesis.definitions import JointDefinitions
 from nanohtnet_ros.training.synthesis.keypoint_noise import KeypointNoise
 from nanohtnet_ros.training.synthesis.pose_augmentation import PoseAugmentation
 from nanohtnet_ros.training.synthesis.virtual_camera import (
     BodyVariation,
     CameraMotion,
-    JointDefinitions,
     RobotCameras,
     project,
     some_of,

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nanohtnet_ros.core.skeleton import Joint
 from nanohtnet_ros.training.data import FRAME_RATE_HZ
 from nanohtnet_ros.training.synthesis.body_axes import bones_of, chain
 
@@ -35,7 +34,8 @@ class BodyVariation:
         hips: of the hip half-width, about `hips_mean` times the recorded one.
         shoulders: of the distance from thorax to shoulder.
         trunk: of hip-spine and spine-thorax.
-        head: of thorax-neck and neck-head, about `head_mean` times the recorded ones.
+        head: of thorax-neck and neck-head, about `neck_mean` and `head_mean` times the recorded ones, which makes of
+            them what `definitions.with_nose_and_crown` takes.
     """
 
     scale: float = 0.05
@@ -44,8 +44,9 @@ class BodyVariation:
     hips_mean: float = 1.15
     shoulders: float = 0.12
     trunk: float = 0.08
-    head: float = 0.25
-    head_mean: float = 1.35
+    head: float = 0.06
+    neck_mean: float = 1.87
+    head_mean: float = 1.36
 
     def apply(self, joints_m: Tensor, rng: torch.Generator) -> Tensor:
         """Scale bones; their directions are kept.
@@ -62,7 +63,7 @@ class BodyVariation:
         hip, shoulder = factor(self.hips, self.hips_mean), factor(self.shoulders)
         thigh, shin, upper_arm, forearm = (factor(self.limbs) for _ in range(4))
         lower_trunk, upper_trunk = factor(self.trunk), factor(self.trunk)
-        neck, head = factor(self.head, self.head_mean), factor(self.head, self.head_mean)
+        neck, head = factor(self.head, self.neck_mean), factor(self.head, self.head_mean)
         # Factor of the bone that ends at each joint, in Human3.6M order; the root is scaled with the whole body.
         factors = (
             torch.ones_like(hip),
@@ -85,38 +86,6 @@ class BodyVariation:
         )
         scale = factor(self.scale)
         return chain(bones_of(joints_m) * (torch.stack(factors, dim=2) * scale[:, :, None]))
-
-
-@dataclass(frozen=True)
-class JointDefinitions:
-    """Variation of joints that data sets and detectors define differently, in 2D and 3D alike.
-
-    Attributes:
-        nose_forward_m: the neck joint moves forward by up to this much (neck or nose).
-        thorax_to_shoulders: the thorax moves towards the shoulders' middle by a fraction in this range.
-        spine_fraction: the spine moves, by a random fraction, towards the point at a fraction in this range from hip to
-            thorax.
-    """
-
-    nose_forward_m: float = 0.12
-    thorax_to_shoulders: tuple[float, float] = (-0.3, 1.0)
-    spine_fraction: tuple[float, float] = (0.4, 0.6)
-
-    def apply(self, joints_m: Tensor, rng: torch.Generator) -> Tensor:
-        """Move spine, thorax and neck of windows (B, T, 17, 3), world frame."""
-        B = joints_m.shape[0]
-        hip, spine, thorax, neck, left, right = (
-            joints_m[:, :, joint]
-            for joint in (Joint.HIP, Joint.SPINE, Joint.THORAX, Joint.NECK, Joint.L_SHOULDER, Joint.R_SHOULDER)
-        )
-        forward = torch.nn.functional.normalize(torch.linalg.cross(left - right, neck - thorax), dim=-1)
-        moved = joints_m.clone()
-        moved[:, :, Joint.NECK] = neck + forward * uniform((B, 1, 1), 0.0, self.nose_forward_m, rng)
-        thorax = torch.lerp(thorax, (left + right) / 2, uniform((B, 1, 1), *self.thorax_to_shoulders, rng))
-        moved[:, :, Joint.THORAX] = thorax
-        on_line = torch.lerp(hip, thorax, uniform((B, 1, 1), *self.spine_fraction, rng))
-        moved[:, :, Joint.SPINE] = torch.lerp(spine, on_line, uniform((B, 1, 1), 0.0, 1.0, rng))
-        return moved
 
 
 @dataclass(frozen=True)

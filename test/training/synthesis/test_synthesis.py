@@ -13,7 +13,6 @@ from nanohtnet_ros.training.synthesis.synthesis import Synthesis
 from nanohtnet_ros.training.synthesis.virtual_camera import (
     BodyVariation,
     CameraMotion,
-    JointDefinitions,
     RobotCameras,
     optical_from_world,
     project,
@@ -90,14 +89,6 @@ def test_bodies_change_lengths_alike_on_both_sides_and_keep_directions(capture, 
         np.testing.assert_allclose(ratios[0], ratios[1], rtol=1e-3)
         assert ratios[0].std() > 0.01  # bodies differ
         assert (ratios[0].std(dim=1) < 1e-3).all()  # but none changes within its window
-
-
-def test_joint_definitions_move_only_the_undefined_joints(capture, rng):
-    joints = windows(capture)
-    moved = JointDefinitions().apply(joints, rng)
-    difference = (moved - joints).norm(dim=-1).amax(dim=(0, 1))
-    assert torch.nonzero(difference > 1e-6)[:, 0].tolist() == [7, 8, 9]
-    assert difference[9] <= 0.12 + 1e-5
 
 
 def test_cameras_stand_where_they_should(capture, rng):
@@ -229,13 +220,12 @@ def test_targets_are_the_frames_asked_for(capture):
 
 
 def test_cameras_and_lenses_are_chosen_for_the_frame_that_is_used(capture):
-    still = Synthesis(noise=KeypointNoise.none(), motion=CameraMotion(moving_probability=0.0))
-    limits = {}
-    for offsets in ((-1, 0), (-14, -13, -12)):
-        keypoints, _ = still.batch(capture, 2000, 27, offsets, torch.Generator().manual_seed(3))
-        limits[offsets] = keypoints[:, :, 0, 0].abs().amax(dim=0)
-    # The pelvis is within 35 degrees of the axis (and what pitch and roll make of it) in that frame alone.
-    assert limits[-1, 0].argmin() == 26 and limits[-14, -13, -12].argmin() == 13
+    ahead = RobotCameras(pan_deg=0.0, roll_deg=0.0)
+    still = Synthesis(cameras=ahead, noise=KeypointNoise.none(), motion=CameraMotion(moving_probability=0.0))
+    for offsets, used in (((-1, 0), 26), ((-14, -13, -12), 13)):
+        keypoints, _ = still.batch(capture, 200, 27, offsets, torch.Generator().manual_seed(3))
+        aside = keypoints[:, :, 0, 0].abs().amax(dim=0)  # the pelvis is straight ahead in that frame alone
+        assert aside[used] < 1e-4 and (aside > 1e-4).sum() == 26
 
 
 def test_moving_cameras_are_at_their_places_in_the_frame_that_is_used(capture):
