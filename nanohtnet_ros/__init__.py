@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from nanohtnet_ros.core.camera import Camera
+    from nanohtnet_ros.core.ground import Ground
     from nanohtnet_ros.core.keypoint_tracking import StaleFrameError
     from nanohtnet_ros.core.pose_estimation import Lifter, LiftingConfig
     from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Camera",
+    "Ground",
     "Keypoints",
     "Lifter",
     "LiftingConfig",
@@ -36,6 +38,7 @@ __all__ = [
 
 _MODULES = {
     "Camera": "core.camera",
+    "Ground": "core.ground",
     "Keypoints": "core.poses",
     "Lifter": "core.pose_estimation",
     "LiftingConfig": "core.pose_estimation",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nanohtnet_ros.core.camera import Camera
+from nanohtnet_ros.core.ground import Ground
 from nanohtnet_ros.core.keypoint_tracking import KeypointTracker
 from nanohtnet_ros.core.pose_estimation import Lifter
 from nanohtnet_ros.core.poses import Person, TrackedKeypoints
@@ -35,7 +36,12 @@ class Pipeline:
         self.lifter.reset()
 
     def step(
-        self, image_bgr: np.ndarray, stamp_ns: int, camera: Camera, depth_m: np.ndarray | None = None
+        self,
+        image_bgr: np.ndarray,
+        stamp_ns: int,
+        camera: Camera,
+        depth_m: np.ndarray | None = None,
+        ground: Ground | None = None,
     ) -> list[Person]:
         """Process one frame.
 
@@ -44,6 +50,7 @@ class Pipeline:
             stamp_ns: when it was taken, nanoseconds.
             camera: its intrinsics; those of another resolution are scaled.
             depth_m: (H, W) float32 depth image aligned with it, metres, NaN where unknown; or None.
+            ground: where down and the floor are at that moment, or None.
         Returns:
             People in this frame; with a look-ahead, in the one so long before it (`lifter.delay_ns`).
         Raises:
@@ -53,4 +60,4 @@ class Pipeline:
         height, width = image_bgr.shape[:2]
         camera = camera.scaled_to(width, height)
         self.tracked = self.tracker.step(image_bgr, stamp_ns)
-        return self.lifter.step(self.tracked, stamp_ns, camera, depth_m)
+        return self.lifter.step(self.tracked, stamp_ns, camera, depth_m, ground)

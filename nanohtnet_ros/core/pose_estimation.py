@@ -10,6 +10,7 @@ import numpy as np
 
 from nanohtnet_ros.core.body import HIPS_AHEAD_M, check_person_height, hips_to_centres, scale_to_height
 from nanohtnet_ros.core.camera import Camera
+from nanohtnet_ros.core.ground import Ground
 from nanohtnet_ros.core.lifter import LiftedPose, WindowLifter, confidence_of_error
 from nanohtnet_ros.core.placement import place_root
 from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
@@ -45,12 +46,14 @@ class Frame:
         camera: its intrinsics, at the image's size.
         people: everybody in it.
         depth_m: (H, W) float32 depth image aligned with it, metres, NaN where unknown; or None.
+        ground: where down and the floor are at that moment, or None.
     """
 
     stamp_ns: int
     camera: Camera
     people: list[TrackedKeypoints]
     depth_m: np.ndarray | None = None
+    ground: Ground | None = None
 
 
 @dataclass(frozen=True)
@@ -131,10 +134,15 @@ class Lifter:
         self._views.clear()
 
     def step(
-        self, people: list[TrackedKeypoints], stamp_ns: int, camera: Camera, depth_m: np.ndarray | None = None
+        self,
+        people: list[TrackedKeypoints],
+        stamp_ns: int,
+        camera: Camera,
+        depth_m: np.ndarray | None = None,
+        ground: Ground | None = None,
     ) -> list[Person]:
         """Lift everybody in one frame of the only camera; arguments as of `Frame`, returns as of `step_cameras`."""
-        return self.step_cameras({ONLY_CAMERA: Frame(stamp_ns, camera, people, depth_m)})[ONLY_CAMERA]
+        return self.step_cameras({ONLY_CAMERA: Frame(stamp_ns, camera, people, depth_m, ground)})[ONLY_CAMERA]
 
     def step_cameras(self, frames: Mapping[str, Frame]) -> dict[str, list[Person]]:
         """Lift everybody in one frame of each camera.
@@ -221,12 +229,15 @@ class Lifter:
         if self.config.person_height_m is not None:
             joints = scale_to_height(joints, self.config.person_height_m, track.smoother.mean_height_m)
         frame = view.frames.nearest(stamp_ns)
-        depth_m, camera = (None, view.camera) if frame is None else (frame.depth_m, frame.camera)
+        depth_m, ground, camera = (
+            (None, None, view.camera) if frame is None else (frame.depth_m, frame.ground, frame.camera)
+        )
         depth = None if depth_m is None else root_depth(depth_m, joints, keypoints.xy_px, confidence)
         root = place_root(joints, camera.rays(keypoints.xy_px), confidence, depth)
         root = track.smoother.root(root, stamp_ns)
         joints = np.where(keypoints.valid[:, None], joints, np.nan).astype(np.float32)
-        return Person(person.track_id, person.age_s, keypoints, joints, confidence, root)
+        root_ground_m = None if root is None or ground is None else ground.place(root)
+        return Person(person.track_id, person.age_s, keypoints, joints, confidence, root, root_ground_m=root_ground_m)
 
 
 def _within_lens(person: TrackedKeypoints, rays: np.ndarray) -> TrackedKeypoints:

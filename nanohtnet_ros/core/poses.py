@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,6 +77,9 @@ class Person:
             NaN where the keypoint is missing.
         confidence: (17,) float32 in [0, 1], 0 where a joint is missing.
         root_m: (3,) float64 root in the same axes, seen from the camera or that frame, metres, or None.
+        height_m, height_sigma_m: how tall the person is, measured, and its standard deviation; NaN where not known.
+        root_sigma_m: standard deviation of the root's distance, metres; NaN where not known.
+        root_ground_m: (3,) float64 root in the ground frame, see `Ground`, metres; None where that is not known.
     """
 
     track_id: int
@@ -84,6 +88,10 @@ class Person:
     joints_rel_m: np.ndarray
     confidence: np.ndarray
     root_m: np.ndarray | None
+    height_m: float = math.nan
+    height_sigma_m: float = math.nan
+    root_sigma_m: float = math.nan
+    root_ground_m: np.ndarray | None = None
 
     @property
     def joints_cam_m(self) -> np.ndarray:

@@ -58,21 +58,30 @@ def skeletons_2d_to_msg(
     return array
 
 
-def skeletons_to_msg(people: list[Person], header: Header) -> Skeleton3DArray:
-    """3D skeletons of all people in an image, under the image's own header."""
-    array = Skeleton3DArray(header=header)
+def skeletons_to_msg(people: list[Person], header: Header, ground_frame: str = "") -> Skeleton3DArray:
+    """3D skeletons of all people in an image, under the image's own header, and the name of the ground frame."""
+    array = Skeleton3DArray(header=header, ground_frame=ground_frame)
     for person in people:
         skeleton = Skeleton3D(
             track_id=person.track_id,
             track_age=person.age_s,
             joints=[Point32(x=x, y=y, z=z) for x, y, z in person.joints_rel_m.astype(float).tolist()],
             confidence=person.confidence,
+            root=_point(person.root_m),
             root_valid=person.root_m is not None,
+            root_sigma_m=person.root_sigma_m,
+            root_in_ground=_point(person.root_ground_m),
+            height_m=person.height_m,
+            height_sigma_m=person.height_sigma_m,
         )
-        root = (math.nan,) * 3 if person.root_m is None else person.root_m.tolist()
-        skeleton.root = Point(x=root[0], y=root[1], z=root[2])
         array.skeletons.append(skeleton)
     return array
+
+
+def _point(point_m: np.ndarray | None) -> Point:
+    """A (3,) point, or one of NaN for None."""
+    x, y, z = (math.nan,) * 3 if point_m is None else point_m.tolist()
+    return Point(x=x, y=y, z=z)
 
 
 def joints_from_msg(skeleton: Skeleton3D) -> np.ndarray:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from nanohtnet_ros.core.camera import Camera
+from nanohtnet_ros.core.ground import Ground
 from nanohtnet_ros.core.keypoint_tracking import KeypointTracker, StaleFrameError
 from nanohtnet_ros.core.lifter import WindowLifter
 from nanohtnet_ros.core.model_card import ModelCard
@@ -328,3 +329,11 @@ def test_any_keypoints_give_people_or_none(lens):
             np.testing.assert_array_equal(missing, person.confidence == 0)
             assert person.root_m is None or np.isfinite(person.root_m).all()
     assert np.isfinite(np.concatenate([batch.ravel() for batch in session.batches])).all()
+
+
+def test_places_on_the_floor_come_with_a_known_ground(make_keypoints, camera):
+    pipeline, _, _ = make([[make_keypoints((0.5, 0.1, 4.0))]] * 2)
+    (person,) = pipeline.step(IMAGE, ns(1.0), camera, ground=Ground.of_angles(height_m=1.2))
+    np.testing.assert_allclose(person.root_ground_m, (4.0, -0.5, 1.1), atol=1e-3)
+    (person,) = pipeline.step(IMAGE, ns(1.02), camera, ground=Ground.of_angles())
+    assert person.root_ground_m is None

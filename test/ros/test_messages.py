@@ -1,5 +1,6 @@
 import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -73,6 +74,15 @@ def test_a_root_that_is_not_known_is_nan_and_said_so(person):
     lost = Person(1, 0.0, person.keypoints, person.joints_rel_m, person.confidence, None)
     (skeleton,) = skeletons_to_msg([lost], HEADER).skeletons
     assert not skeleton.root_valid and np.isnan(root_from_msg(skeleton)).all()
+
+
+def test_size_and_place_on_the_floor_survive_the_wire(person):
+    known = replace(person, height_m=1.75, height_sigma_m=0.03, root_sigma_m=0.06, root_ground_m=np.array((3, 1, 0.9)))
+    array = over_the_wire(skeletons_to_msg([known, person], HEADER, "base_footprint"))
+    assert array.ground_frame == "base_footprint"
+    measured, unknown = array.skeletons
+    sizes = np.array([[s.height_m, s.height_sigma_m, s.root_sigma_m, s.root_in_ground.z] for s in (measured, unknown)])
+    np.testing.assert_allclose(sizes, [[1.75, 0.03, 0.06, 0.9], [np.nan] * 4], rtol=1e-6)
 
 
 def test_nobody_is_an_empty_array(camera):
