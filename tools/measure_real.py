@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from real_clips import KnownPerson, MeasuredClip, folder_clips, real_clips, rendered_clips, rolled, scaled, waist_up
 
 from nanohtnet_ros import PoseEstimator
+from nanohtnet_ros.core.ground import Ground
 from nanohtnet_ros.core.metrics import joint_errors_mm, p_mpjpe_mm
 from nanohtnet_ros.core.poses import Person
 from nanohtnet_ros.core.skeleton import H36M_17
@@ -120,14 +121,14 @@ def is_swapped(xy_px: np.ndarray, truth_px: np.ndarray, size: float) -> bool:
     return False
 
 
-def measure(clip: MeasuredClip, estimator: PoseEstimator) -> ClipScore:
-    """Run a clip through the estimator."""
+def measure(clip: MeasuredClip, estimator: PoseEstimator, ground: Ground | None = None) -> ClipScore:
+    """Run a clip through the estimator, which may be told the ground."""
     estimator.reset()
     period_ns = NS_PER_S / clip.fps
     score = ClipScore(clip.name, 0, [Score(person.name) for person in clip.people])
     for frame, image in enumerate(clip.frames()):
         started = time.perf_counter()
-        found = estimator.step(image, round((frame + 1) * period_ns), clip.camera)
+        found = estimator.step(image, round((frame + 1) * period_ns), clip.camera, ground=ground)
         score.ms.append(1e3 * (time.perf_counter() - started))
         score.frames += 1
         score.ids |= {person.track_id for person in found}
@@ -239,6 +240,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="measure the clips of this folder instead; see real_people/README")
     parser.add_argument("--clips", default="", help="only clips with one of these words in their names, commas between")
     parser.add_argument("--changed", action="store_true", help="copies too: cut at the waist, smaller, rolled")
+    parser.add_argument("--ground", action="store_true", help="tell the estimator where down and the floor are")
     parser.add_argument(
         "--set",
         nargs="*",
@@ -251,7 +253,7 @@ def main() -> None:
     scores = []
     for clip in chosen_clips(args):
         with PoseEstimator(**{"threads": 1, **settings}) as estimator:
-            scores.append(measure(clip, estimator))
+            scores.append(measure(clip, estimator, clip.ground if args.ground else None))
         print(f"{clip.name}: {scores[-1].frames} frames", flush=True)
     show(scores)
 

@@ -23,12 +23,17 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from nanohtnet_ros.core.camera import Camera
+from nanohtnet_ros.core.ground import Ground
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.runtime.model_store import cache_dir, is_intact
 from nanohtnet_ros.samples.clips import packaged_clips
 
 KNOWN = Path(__file__).resolve().parent / "real_people"
 HIP, THORAX = (H36M_17.joint_names.index(name) for name in ("hip", "thorax"))
+
+
+PLATFORM_M = {"man_cam01": 0.1, "man_cam02": 0.1}
+"""Height above the archives' floor of what a clip's people stand on, where they do not stand on the floor."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,7 @@ class MeasuredClip:
         camera: of the images that `frames` gives.
         people: in them.
         turn: (2, 3) affine map from the file's pixels to those of the images that `frames` gives, or None.
+        ground: down, and the camera's height above what the people stand on, or None where that is not known.
     """
 
     name: str
@@ -106,6 +112,7 @@ class MeasuredClip:
     camera: Camera
     people: tuple[KnownPerson, ...]
     turn: np.ndarray | None = None
+    ground: Ground | None = None
 
     @property
     def fps(self) -> float:
@@ -185,7 +192,7 @@ def folder_clips(folder: Path) -> list[MeasuredClip]:
 
 def load_clip(name: str, video: Path, known: Path) -> MeasuredClip:
     """Join a video and what is known of it, see `real_people/README.md`."""
-    people = []
+    people, ground = [], None
     frames = int(cv2.VideoCapture(str(video)).get(cv2.CAP_PROP_FRAME_COUNT))
     if (known / f"{name}.npz").is_file():
         with np.load(known / f"{name}.npz") as archive:
@@ -193,6 +200,8 @@ def load_clip(name: str, video: Path, known: Path) -> MeasuredClip:
             distortion = tuple(archive["distortion"].tolist()) if "distortion" in archive else ()
             camera = Camera(*size.tolist(), *k[[0, 1], [0, 1]].tolist(), *k[:2, 2].tolist(), distortion=distortion)
             joints_px, joints = archive["joints_px"], archive["joints_cam"]
+            if "world_to_cam" in archive:
+                ground = ground_of(archive["world_to_cam"], PLATFORM_M.get(name, 0.0))
         if joints.ndim == 3:  # one person
             joints_px, joints = joints_px[:, None], joints[:, None]
         people = [KnownPerson.from_joints(f"person {i}", joints_px[:, i], joints[:, i]) for i in range(joints.shape[1])]
@@ -201,7 +210,13 @@ def load_clip(name: str, video: Path, known: Path) -> MeasuredClip:
     if (known / "boxes.json").is_file():
         for person, entry in json.loads((known / "boxes.json").read_text()).get(name, {}).items():
             people.append(KnownPerson.from_boxes(person, frames, entry["boxes_px"], entry["in_view"]))
-    return MeasuredClip(name, video, camera, tuple(people))
+    return MeasuredClip(name, video, camera, tuple(people), ground=ground)
+
+
+def ground_of(world_to_cam: np.ndarray, floor_m: float) -> Ground:
+    """The ground of a (4, 4) camera pose in a world with z up, and of a floor at a height in it."""
+    camera_to_world = np.linalg.inv(world_to_cam)
+    return Ground(-camera_to_world[2, :3], camera_to_world[2, 3] - floor_m)
 
 
 def rendered_clips() -> list[MeasuredClip]:
@@ -215,6 +230,7 @@ def rendered_clips() -> list[MeasuredClip]:
                 KnownPerson.from_joints(f"person {i}", clip.truth.joints_px[:, i], clip.truth.joints_cam_m[:, i])
                 for i in range(clip.truth.joints_px.shape[1])
             ),
+            ground=ground_of(np.load(clip.video.with_suffix(".npz"))["world_to_cam"], 0.0),
         )
         for clip in packaged_clips()
     ]
@@ -239,7 +255,8 @@ def changed(clip: MeasuredClip, name: str, turn: np.ndarray, camera: Camera, rot
         )
         for person in clip.people
     )
-    return MeasuredClip(f"{clip.name} {name}", clip.video, camera, people, turn)
+    ground = None if clip.ground is None else Ground(rotation @ clip.ground.down_cam, clip.ground.height_m)
+    return MeasuredClip(f"{clip.name} {name}", clip.video, camera, people, turn, ground)
 
 
 def scaled(clip: MeasuredClip, share: float) -> MeasuredClip:

@@ -26,7 +26,7 @@ class LiftedPose:
     """One person's 3D pose.
 
     Attributes:
-        joints_rel_m: (17, 3) float32, metres, relative to joint 0, optical axes.
+        joints_rel_m: (17, 3) float32, metres, relative to joint 0, optical axes of the camera.
         stamp_ns: of the frame that the pose is of.
         error_m: (17,) float32 expected error of each joint, metres, 0 for the root; None where the network gives none.
     """
@@ -146,9 +146,16 @@ class WindowLifter:
             spread[:, 0] = 0.0
             errors = list(spread)
         return [
-            LiftedPose(pose, window.stamp_ns - self.delay_ns, error)
+            LiftedPose(self._in_camera(pose, window), window.stamp_ns - self.delay_ns, error)
             for pose, window, error in zip(joints, windows, errors, strict=True)
         ]
+
+    def _in_camera(self, joints: np.ndarray, window: Window) -> np.ndarray:
+        """(17, 3) joints of the used frame from the view's axes to the camera's."""
+        if window.view_from_camera is None:
+            return joints
+        used = self.card.output_offsets[self._output] - 1
+        return (joints @ window.view_from_camera[used]).astype(np.float32)
 
 
 def confidence_of_error(error_m: np.ndarray) -> np.ndarray:

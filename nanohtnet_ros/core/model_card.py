@@ -42,6 +42,8 @@ class ModelCard:
     metrics: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     uncertainty: bool = False
+    confidence: bool = False
+    level: bool = False
     parameters: int | None = None
     multiply_adds: int | None = None
 

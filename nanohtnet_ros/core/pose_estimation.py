@@ -10,7 +10,7 @@ import numpy as np
 
 from nanohtnet_ros.core.body import HIPS_AHEAD_M, check_person_height, hips_to_centres, scale_to_height
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.core.ground import Ground
+from nanohtnet_ros.core.ground import Ground, level_from_camera
 from nanohtnet_ros.core.lifter import LiftedPose, WindowLifter, confidence_of_error
 from nanohtnet_ros.core.placement import place_root
 from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
@@ -21,7 +21,7 @@ from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.smoothing import SmoothingConfig, TrackSmoother
 from nanohtnet_ros.core.stamped_buffer import StampedBuffer, keypoints_at
 from nanohtnet_ros.core.timing import StageTimes
-from nanohtnet_ros.core.turned_view import AHEAD, change_view, keypoints_in, view_of
+from nanohtnet_ros.core.turned_view import AHEAD, all_ahead, keypoints_in, rays_of, view_of
 from nanohtnet_ros.core.visibility import completed, supported
 from nanohtnet_ros.core.window import MAX_GAP_S, NS_PER_S, WindowBuffer
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL
@@ -31,6 +31,9 @@ ONLY_CAMERA = "camera"
 
 HELD_NS = 300_000_000
 """A keypoint that the detector misses is not made up before it has been away for so long."""
+
+GROUND_HELD_NS = NS_PER_S
+"""Where the ground is not known for a moment, as when TF is late, it is where it was before for so long."""
 
 MAX_SHIFT = 0.01
 """A calibration that moves pixels by more than this share of the image's diagonal, from one frame to the next, is
@@ -89,7 +92,7 @@ class _Track:
     smoother: TrackSmoother
     sides: SideKeeper = field(default_factory=SideKeeper)
     seen_ns: np.ndarray = field(default_factory=lambda: np.zeros(len(H36M_17), np.int64))  # each joint
-    view_from_camera: np.ndarray = field(default_factory=lambda: AHEAD)  # (3, 3) that the window is seen in
+    turn: np.ndarray = field(default_factory=lambda: AHEAD)  # (3, 3) towards the person, see `WindowBuffer.window`
     last_ns: int = 0
 
 
@@ -100,6 +103,8 @@ class _View:
     camera: Camera
     last_ns: int
     frames: StampedBuffer[Frame]
+    ground: Ground | None = None  # the last that was known
+    ground_ns: int = 0
     tracks: dict[int, _Track] = field(default_factory=dict)
 
 
@@ -157,74 +162,91 @@ class Lifter:
         with self.times.stage("lift"):
             seen = []
             for name, frame in frames.items():
+                ground = self._enter(name, frame)
                 for person in frame.people:
                     rays = frame.camera.rays(person.keypoints.xy_px)
-                    seen.append((name, frame, _within_lens(person, rays), rays))
-            for name, frame in frames.items():
-                self._enter(name, frame)
+                    seen.append((name, frame, ground, _within_lens(person, rays), rays))
             shown = []
-            for name, frame, person, rays in seen:
+            for name, frame, ground, person, rays in seen:
                 if not person.keypoints.valid.any():
                     continue
-                track = self._advance(name, frame, person, rays)
+                track = self._track(self._views[name], person.track_id)
+                self._advance(track, frame, ground, person.keypoints, rays)
                 keypoints = keypoints_at(track.keypoints, frame.stamp_ns - self.delay_ns)
                 if keypoints is not None:
                     age_s = max(0.0, person.age_s - self.delay_ns / NS_PER_S)
                     shown.append((name, TrackedKeypoints(person.track_id, age_s, keypoints), track))
-            poses = self._lifter.lift([track.window.window() for _, _, track in shown])
+            upright = upright_from_optical(self.config.image_rotation)
+            poses = self._lifter.lift([track.window.window(track.turn, upright) for _, _, track in shown])
             people: dict[str, list[Person]] = {name: [] for name in frames}
             for (name, person, track), pose in zip(shown, poses, strict=True):
                 people[name].append(self._place(person, track, pose, self._views[name]))
         return people
 
-    def _enter(self, name: str, frame: Frame) -> None:
-        """Bring what is remembered of a camera up to a frame: forget who is gone, and all after a jump or change."""
+    def _enter(self, name: str, frame: Frame) -> Ground | None:
+        """Bring what is remembered of a camera up to a frame: forget who is gone, and all after a jump or change.
+
+        Returns:
+            The ground as it is known at the frame, or was shortly before.
+        """
         view = self._views.get(name)
         if view is None or frame.stamp_ns <= view.last_ns or _is_another(frame.camera, view.camera):
             view = self._views[name] = _View(frame.camera, frame.stamp_ns, StampedBuffer(self.delay_ns))
         view.camera, view.last_ns = frame.camera, frame.stamp_ns
-        view.frames.push(frame.stamp_ns, replace(frame, people=[]))
+        if frame.ground is not None and frame.ground.down_cam is not None:
+            view.ground, view.ground_ns = frame.ground, frame.stamp_ns
+        ground = view.ground if frame.stamp_ns - view.ground_ns <= GROUND_HELD_NS else frame.ground
+        view.frames.push(frame.stamp_ns, replace(frame, people=[], ground=ground))
         limit_ns = int(self.config.max_gap_s * NS_PER_S)
         view.tracks = {i: track for i, track in view.tracks.items() if frame.stamp_ns - track.last_ns <= limit_ns}
+        return ground
 
-    def _advance(self, name: str, frame: Frame, person: TrackedKeypoints, rays: np.ndarray) -> _Track:
-        """A person's track, with this frame's keypoints, and their (17, 3) rays, in its window."""
-        card = self._lifter.card
-        tracks = self._views[name].tracks
-        if person.track_id not in tracks:
+    def _track(self, view: _View, track_id: int) -> _Track:
+        """What is remembered of a person, smoothed as configured now."""
+        if track_id not in view.tracks:
+            card = self._lifter.card
             window = WindowBuffer(card.window_length, card.frame_rate_hz, self.config.max_gap_s)
-            tracks[person.track_id] = _Track(window, StampedBuffer(self.delay_ns), TrackSmoother(self.config.smoothing))
-        track = tracks[person.track_id]
+            view.tracks[track_id] = _Track(window, StampedBuffer(self.delay_ns), TrackSmoother(self.config.smoothing))
+        track = view.tracks[track_id]
         if track.smoother.config != self.config.smoothing:
             track.smoother = TrackSmoother(self.config.smoothing)
+        return track
+
+    def _advance(
+        self, track: _Track, frame: Frame, ground: Ground | None, keypoints: Keypoints, rays: np.ndarray
+    ) -> None:
+        """Add a frame's keypoints, and their (17, 3) rays, to a track."""
         track.last_ns = frame.stamp_ns
-        keypoints, known = person.keypoints, supported(person.keypoints, frame.camera)
-        order, correction = track.sides.update(keypoints.of(known), frame.stamp_ns)
+        known = supported(keypoints, frame.camera)
+        order = self._sides(track, keypoints.of(known), frame.stamp_ns)
+        keypoints, known, rays = keypoints.ordered(order), known[order], rays[order]
+        track.seen_ns[known] = frame.stamp_ns
+        track.keypoints.push(frame.stamp_ns, keypoints.of(known))
+        level = None if ground is None or ground.down_cam is None else level_from_camera(ground.down_cam)
+        straight = upright_from_optical(self.config.image_rotation) if level is None else level
+        if self._lifter.card.confidence and known.any():
+            rays = np.where(known[:, None], rays, np.nan)
+        back = level is not None and all_ahead(rays @ straight.T)
+        track.turn = view_of(rays @ straight.T, AHEAD if back else track.turn)
+        if not self._lifter.card.confidence:
+            missed = ~keypoints.valid & (frame.stamp_ns - track.seen_ns <= HELD_NS)  # the window bridges them
+            rays = np.where(missed[:, None], np.nan, _completed(rays, known, track.turn @ straight))
+        track.window.push(frame.stamp_ns, rays, keypoints.of(known).confidence, level)
+
+    def _sides(self, track: _Track, keypoints: Keypoints, stamp_ns: int) -> np.ndarray:
+        """The (17,) order of joints that puts a frame's left and right right; the past is mended where it is wrong."""
+        order, correction = track.sides.update(keypoints, stamp_ns)
         if (correction != np.arange(len(correction))).any():
             track.window.reorder(correction)
             track.smoother = TrackSmoother(self.config.smoothing)
-        keypoints, known, rays = keypoints.ordered(order), known[order], rays[order]
-        upright = upright_from_optical(self.config.image_rotation)
-        view_from_camera = view_of(rays, track.view_from_camera)
-        if view_from_camera is not track.view_from_camera:
-            turn = upright @ view_from_camera @ track.view_from_camera.T @ upright.T
-            track.window.change(lambda keypoints_norm: change_view(keypoints_norm, turn))
-            track.view_from_camera = view_from_camera
-        points = keypoints_in(rays, view_from_camera) @ upright[:2, :2].T
-        track.seen_ns[known] = frame.stamp_ns
-        missed = ~keypoints.valid & (frame.stamp_ns - track.seen_ns <= HELD_NS)  # the window bridges them
-        track.window.push(frame.stamp_ns, np.where(missed[:, None], np.nan, completed(points, known)))
-        track.keypoints.push(frame.stamp_ns, keypoints.of(known))
-        return track
+        return order
 
     def _place(self, person: TrackedKeypoints, track: _Track, pose: LiftedPose, view: _View) -> Person:
         """Steady a pose, bring it to its size, find where it stands."""
         keypoints, confidence, stamp_ns = person.keypoints, person.keypoints.confidence, pose.stamp_ns
         if pose.error_m is not None:
             confidence = confidence * confidence_of_error(pose.error_m)
-        joints = pose.joints_rel_m @ (upright_from_optical(self.config.image_rotation) @ track.view_from_camera)
-        joints = joints.astype(np.float32)
-        joints = hips_to_centres(joints, self.config.hips_ahead_m)
+        joints = hips_to_centres(pose.joints_rel_m, self.config.hips_ahead_m)
         joints = track.smoother.joints(joints, confidence, stamp_ns)
         if self.config.person_height_m is not None:
             joints = scale_to_height(joints, self.config.person_height_m, track.smoother.mean_height_m)
@@ -247,6 +269,21 @@ def _within_lens(person: TrackedKeypoints, rays: np.ndarray) -> TrackedKeypoints
     if (seen == keypoints.valid).all():
         return person
     return replace(person, keypoints=Keypoints(keypoints.xy_px, np.where(seen, keypoints.confidence, 0.0)))
+
+
+def _completed(rays: np.ndarray, known: np.ndarray, view_from_camera: np.ndarray) -> np.ndarray:
+    """Put a standing person's joints for those that nothing supports, see `completed`, in a view's image plane.
+
+    Args:
+        rays: (17, 3) unit vectors, NaN where missing.
+        known: (17,) bool, those that the image supports.
+        view_from_camera: (3, 3) of the view.
+    Returns:
+        (17, 3) unit vectors; NaN where there is not even a guess.
+    """
+    points = keypoints_in(rays, view_from_camera)
+    filled = completed(points, known)
+    return np.where((filled == points).all(axis=1, keepdims=True), rays, rays_of(filled, view_from_camera))
 
 
 def _is_another(camera: Camera, before: Camera) -> bool:

@@ -7,9 +7,14 @@ rotated back.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from nanohtnet_ros.core.camera import FOCAL_NORM, rays_to_tangents
+
+BACK_COS = math.cos(math.radians(70.0))
+"""A person who is no farther than this from the camera's axis is seen without a turn again."""
 
 AHEAD = np.eye(3)
 """Of a virtual camera that looks where the camera itself does."""
@@ -41,12 +46,24 @@ def view_of(rays: np.ndarray, view_from_camera: np.ndarray) -> np.ndarray:
     )
 
 
+def all_ahead(rays: np.ndarray) -> bool:
+    """Whether none of (17, 3) unit vectors, NaN where missing, is more than 70 degrees off the optical axis."""
+    return bool((rays[np.isfinite(rays[:, 2]), 2] >= BACK_COS).all())
+
+
 def keypoints_in(rays: np.ndarray, view_from_camera: np.ndarray) -> np.ndarray:
-    """The network's coordinates of rays in a view: (..., 3) unit vectors to (..., 2) float32."""
-    return (FOCAL_NORM * rays_to_tangents(rays @ view_from_camera.T)).astype(np.float32)
+    """The network's coordinates of rays in a view.
+
+    Args:
+        rays: (..., N, 3) unit vectors in the camera's optical axes.
+        view_from_camera: (3, 3) or (..., 3, 3) rotation.
+    Returns:
+        (..., N, 2) float32; NaN more than 80 degrees off the view's axis.
+    """
+    return (FOCAL_NORM * rays_to_tangents(rays @ np.swapaxes(view_from_camera, -1, -2))).astype(np.float32)
 
 
-def change_view(keypoints_norm: np.ndarray, new_from_old: np.ndarray) -> np.ndarray:
-    """(..., 2) the network's coordinates in one view to those in another."""
+def rays_of(keypoints_norm: np.ndarray, view_from_camera: np.ndarray) -> np.ndarray:
+    """(..., 2) the network's coordinates in a view to (..., 3) unit vectors in the camera's optical axes."""
     rays = np.concatenate((keypoints_norm / FOCAL_NORM, np.ones_like(keypoints_norm[..., :1])), axis=-1)
-    return keypoints_in(rays / np.linalg.norm(rays, axis=-1, keepdims=True), new_from_old)
+    return rays / np.linalg.norm(rays, axis=-1, keepdims=True) @ view_from_camera

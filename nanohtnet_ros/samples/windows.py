@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from nanohtnet_ros.core.model_card import ModelCard
+from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.window import NS_PER_S, WindowBuffer
 from nanohtnet_ros.samples.clips import CLIPS_DIR, GroundTruth
 
 CLIPS = {"rendered_walk": 16, "rendered_two": 8}
 """How many windows of each person of a clip."""
+
+CERTAIN = np.ones(len(H36M_17))
 
 
 def clip_windows(card: ModelCard) -> tuple[np.ndarray, np.ndarray]:
@@ -28,7 +31,7 @@ def clip_windows(card: ModelCard) -> tuple[np.ndarray, np.ndarray]:
             buffer = WindowBuffer(card.window_length, card.frame_rate_hz)
             for frame in range(frames):
                 stamp_ns = int(frame / truth.frame_rate_hz * NS_PER_S)
-                buffer.push(stamp_ns, truth.camera.normalise(truth.joints_px[frame, person]))
+                buffer.push(stamp_ns, truth.camera.rays(truth.joints_px[frame, person]), CERTAIN)
                 if frame in wanted:
                     moment = max(0.0, frame - card.look_ahead / card.frame_rate_hz * truth.frame_rate_hz)
                     before = int(moment)

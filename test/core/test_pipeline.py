@@ -147,7 +147,7 @@ def test_people_anywhere_in_a_fisheye_get_pose_and_place(root):
     pipeline, session, _ = make([[Keypoints(FISHEYE.project(STANDING_M + root), np.ones(17))]])
     (person,) = pipeline.step(IMAGE, ns(1.0), FISHEYE)
     assert np.isfinite(session.batches[0]).all() and np.abs(session.batches[0]).max() < 2.29 * 5.7
-    view = pipeline.lifter._views[ONLY_CAMERA].tracks[1].view_from_camera
+    view = pipeline.lifter._views[ONLY_CAMERA].tracks[1].turn
     np.testing.assert_allclose(person.joints_rel_m @ view.T, STANDING_M, atol=1e-6)  # the network's answer, turned back
 
 
@@ -156,9 +156,7 @@ def test_a_person_who_walks_past_a_fisheye_is_turned_to_within_one_window():
     pipeline, session, _ = make([[Keypoints(FISHEYE.project(STANDING_M + root), np.ones(17))] for root in roots])
     for i in range(len(roots)):
         (person,) = pipeline.step(IMAGE, ns(1 + i / 50), FISHEYE)
-    assert person.track_id == 1 and not np.array_equal(
-        pipeline.lifter._views[ONLY_CAMERA].tracks[1].view_from_camera, np.eye(3)
-    )
+    assert person.track_id == 1 and not np.array_equal(pipeline.lifter._views[ONLY_CAMERA].tracks[1].turn, np.eye(3))
     x = session.batches[-1][0, -len(roots) :, 0, 0]
     assert np.isfinite(session.batches[-1]).all() and (np.abs(np.diff(x)) > 0.02).all()  # all frames, none restarted
 

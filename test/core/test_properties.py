@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from nanohtnet_ros.core.camera import FOCAL_NORM, Camera
 from nanohtnet_ros.core.poses import Keypoints
 from nanohtnet_ros.core.tracker import Tracker, TrackerConfig
+from nanohtnet_ros.core.turned_view import AHEAD, rays_of
 from nanohtnet_ros.core.window import NS_PER_S, WindowBuffer
 
 from factories import STANDING_M
@@ -83,7 +84,7 @@ def test_any_stamps_give_a_window_within_what_was_seen(steps_ns, length, rate_hz
         value = data.draw(st.floats(-2.0, 2.0))
         restarted = not since or not 0 < step_ns <= int(max_gap_s * NS_PER_S)
         since = [value] if restarted else [*since, value]
-        buffer.push(stamp_ns, np.full((17, 2), value))
+        buffer.push(stamp_ns, rays_of(np.full((17, 2), value), AHEAD), np.ones(17))
     window = buffer.window()
     assert window.keypoints_norm.shape == (length, 17, 2) and window.stamp_ns == stamp_ns
     assert window.seen.all() and np.isfinite(window.keypoints_norm).all()
@@ -100,7 +101,7 @@ def test_a_window_depends_on_time_differences_alone(steps_ns, shift_ns):
     for shift in (0, shift_ns):
         buffer = WindowBuffer(41, 50.0)
         for stamp, frame in zip(stamps_ns, frames, strict=True):
-            buffer.push(int(stamp) + shift, frame)
+            buffer.push(int(stamp) + shift, rays_of(frame, AHEAD), np.ones(17))
         windows.append(buffer.window().keypoints_norm)
     np.testing.assert_array_equal(*windows)
 

@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 
+from nanohtnet_ros.core.ground import Ground, level_from_camera
+from nanohtnet_ros.core.turned_view import AHEAD, rays_of
 from nanohtnet_ros.core.window import NS_PER_S, WindowBuffer
 
 T, RATE = 21, 50.0
@@ -17,16 +19,21 @@ def ns(seconds: float) -> int:
     return round(seconds * NS_PER_S)
 
 
+def push(buffer: WindowBuffer, stamp_ns: int, keypoints_norm: np.ndarray, confidence: float = 1.0) -> None:
+    seen = np.isfinite(keypoints_norm).all(axis=1)
+    buffer.push(stamp_ns, rays_of(keypoints_norm, AHEAD), np.where(seen, confidence, 0.0))
+
+
 def filled(seconds, **kwargs) -> WindowBuffer:
     buffer = WindowBuffer(T, RATE, **kwargs)
     for s in seconds:
-        buffer.push(ns(s), at(s))
+        push(buffer, ns(s), at(s))
     return buffer
 
 
 @pytest.mark.parametrize("camera_hz", [15, 25, 30, 50, 60])
 def test_any_camera_rate_gives_the_models_grid(camera_hz):
-    times = 100.0 + np.arange(2 * camera_hz) / camera_hz
+    times = 1.0 + np.arange(2 * camera_hz) / camera_hz
     window = filled(times).window()
     expected = np.stack([at(times[-1] - age / RATE) for age in range(T - 1, -1, -1)])
     np.testing.assert_allclose(window.keypoints_norm, expected, atol=1e-5)
@@ -53,7 +60,7 @@ def test_start_up_repeats_the_first_frame():
 @pytest.mark.parametrize(("gap", "bridged"), [(0.2, True), (0.3, False), (-0.001, False), (-9.0, False), (0, False)])
 def test_long_gaps_and_backward_jumps_restart_the_window(gap, bridged):
     buffer = filled([1.0, 1.05], max_gap_s=0.25)
-    buffer.push(ns(1.05 + gap), at(7.0))
+    push(buffer, ns(1.05 + gap), at(7.0))
     assert len(buffer) == (3 if bridged else 1)
     before_newest = buffer.window().keypoints_norm[0]
     np.testing.assert_allclose(before_newest, at(1.0) if bridged else at(7.0), atol=1e-5)
@@ -66,7 +73,7 @@ def test_a_joint_is_interpolated_over_frames_that_miss_it():
         if i % 3:
             keypoints = keypoints.copy()
             keypoints[13] = np.nan
-        buffer.push(ns(i / 50), keypoints)
+        push(buffer, ns(i / 50), keypoints)
     window = buffer.window()
     assert np.isfinite(window.keypoints_norm).all() and window.seen.all()
     np.testing.assert_allclose(window.keypoints_norm[-4:, 12], [at(i / 50)[12] for i in range(26, 30)], atol=1e-5)
@@ -78,20 +85,76 @@ def test_a_joint_never_seen_stands_where_its_ancestor_does():
     keypoints = at(0.0)
     keypoints[[2, 3]] = np.nan  # right knee and ankle
     buffer = WindowBuffer(T, RATE)
-    buffer.push(0, keypoints)
+    push(buffer, 0, keypoints)
     window = buffer.window()
     assert not window.seen[[2, 3]].any() and window.seen.sum() == 15
     np.testing.assert_array_equal(window.keypoints_norm[:, 3], window.keypoints_norm[:, 1])
     keypoints[0] = np.nan  # the root has no ancestor
-    buffer.push(ns(0.02), keypoints)
+    push(buffer, ns(0.02), keypoints)
     assert np.isfinite(buffer.window().keypoints_norm).all()
+
+
+def test_confidence_is_interpolated_and_nothing_while_a_joint_is_missing():
+    buffer = WindowBuffer(T, RATE)
+    for i in range(11):  # 25 Hz, so that every other frame of the grid lies between two
+        keypoints = at(i / 25)
+        if i in (3, 4):
+            keypoints[13] = np.nan
+        push(buffer, ns(i / 25), keypoints, 0.1 * i)
+    window = buffer.window()
+    assert window.confidence.dtype == np.float32 and not window.level
+    np.testing.assert_allclose(window.confidence[:, 12], np.linspace(0.0, 1.0, T), atol=1e-6)
+    np.testing.assert_allclose(window.confidence[5:12, 13], (0.1, 0.0, 0.0, 0.0, 0.25, 0.5, 0.55), atol=1e-6)
+
+
+def turning(seconds: float) -> np.ndarray:
+    """Down as a camera sees it that nods and rolls."""
+    return Ground.of_angles(20 * np.sin(5 * seconds), 15 * np.sin(3 * seconds)).down_cam
+
+
+def test_a_moving_cameras_window_is_that_of_a_level_camera():
+    """Someone stands still before a camera that nods and rolls but keeps its heading."""
+    still = rays_of(START, AHEAD)
+    buffer = WindowBuffer(T, RATE)
+    for i in range(30):
+        level = level_from_camera(turning(i / RATE))
+        buffer.push(ns(i / RATE), still @ level, np.ones(17), level)
+    window = buffer.window()
+    assert window.level
+    np.testing.assert_allclose(window.keypoints_norm, np.broadcast_to(START, (T, 17, 2)), atol=1e-5)
+    np.testing.assert_allclose(window.view_from_camera[0], level_from_camera(turning(9 / RATE)), atol=1e-12)
+    np.testing.assert_allclose(window.view_from_camera[-1], level_from_camera(turning(29 / RATE)), atol=1e-12)
+
+
+def test_a_window_survives_that_down_gets_known_and_unknown():
+    level = level_from_camera(Ground.of_angles(roll_deg=20).down_cam)
+    rays = rays_of(START, AHEAD) @ level
+    rolled = (rays / rays[:, 2:])[:, :2] * 2.29
+    buffer = WindowBuffer(T, RATE)
+    for i, known in enumerate([False] * 5 + [True] * 5 + [False] * 5 + [True]):
+        buffer.push(ns(i / RATE), rays, np.ones(17), level if known else None)
+        window = buffer.window()
+        assert window.level == known and len(buffer) == i + 1
+        expected = np.broadcast_to(START if known else rolled, (T, 17, 2))
+        np.testing.assert_allclose(window.keypoints_norm, expected, atol=1e-5)
+
+
+def test_a_turned_view_is_not_a_level_one():
+    turn = level_from_camera(Ground.of_angles(pitch_deg=30).down_cam)
+    rays = rays_of(START, AHEAD)
+    buffer = WindowBuffer(T, RATE)
+    buffer.push(0, rays @ turn, np.ones(17), AHEAD)
+    window = buffer.window(turn)
+    assert not window.level
+    np.testing.assert_allclose(window.keypoints_norm[-1], START, atol=1e-5)
+    np.testing.assert_array_equal(window.view_from_camera[-1], turn)
 
 
 def test_the_buffer_stays_bounded_over_weeks_of_frames():
     buffer = WindowBuffer(T, RATE)
     lengths = set()
     for i in range(5000):
-        buffer.push(ns(i / 60), at(0.0))
+        push(buffer, ns(i / 60), at(0.0))
         lengths.add(len(buffer))
     assert max(lengths) <= (T - 1) / RATE * 60 + 2
 
@@ -100,7 +163,7 @@ def test_guards():
     with pytest.raises(ValueError, match="empty"):
         WindowBuffer(T, RATE).window()
     blind = WindowBuffer(T, RATE)
-    blind.push(0, np.full((17, 2), np.nan))
+    push(blind, 0, np.full((17, 2), np.nan))
     with pytest.raises(ValueError, match="no joint"):
         blind.window()
     with pytest.raises(ValueError, match="positive"):
