@@ -38,7 +38,7 @@ ROWS: dict[str, dict[str, object]] = {
     "no expected errors": {"losses.likelihood": 0.0, "model.uncertainty": "false"},
     "bone lengths in the loss": {"losses.bone_length": 0.3},
     "velocities in the loss": {"losses.velocity": 3.0},
-    "no view of the person": {"model.person_view": "false"},
+    "no view of the person": {"model.person_view": "false", "model.level": "false"},
     "arm tokens swapped": {"model.swap_arm_tokens": "true"},
     "no crossover": {"synthesis.crossover.probability": 0.0},
     "arms as recorded": {"synthesis.crossover.arms_probability": 0.0},

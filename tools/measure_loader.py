@@ -22,7 +22,7 @@ def recorded_noise() -> RecordedViews:
     length = HUMAN36M_FRAMES // SEQUENCES
     names = [str(i) for i in range(SEQUENCES)]
     return RecordedViews(
-        torch.randn(HUMAN36M_FRAMES, 17, 2),
+        torch.randn(HUMAN36M_FRAMES, 17, 3),
         torch.randn(HUMAN36M_FRAMES, 17, 3),
         torch.arange(SEQUENCES) * length,
         torch.full((SEQUENCES,), length),

@@ -180,7 +180,11 @@ def try_torch(
         from nanohtnet_ros.model.checkpoints import load_checkpoint
         from nanohtnet_ros.training.evaluate import torch_lift
 
-        lift = torch_lift(load_checkpoint(checkpoint))
+        lift_windows = torch_lift(load_checkpoint(checkpoint))
+
+        def lift(x: np.ndarray) -> np.ndarray:
+            return lift_windows(x, np.zeros(len(x), np.float32))
+
         compare(row, used_joints(lift(windows), used), reference_m, Backend(row.title, "cpu", 0.01, 0.1))
     except ImportError as error:
         row.absent = str(error)

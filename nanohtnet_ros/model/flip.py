@@ -33,8 +33,9 @@ class FlipAveraged(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, keypoints: Tensor) -> Tensor:
-        """(B, n, 17, 3 or 4) outputs for windows (B, T, 17, 2), see `NanoHTNet.forward`."""
-        both = torch.stack((keypoints, mirrored(keypoints))).flatten(0, 1)  # (2*B, T, 17, 2)
-        plain, flipped = self.network(both).unflatten(0, (2, -1)).unbind(0)
+    def forward(self, keypoints: Tensor, level: Tensor | None = None) -> Tensor:
+        """(B, n, 17, 3 or 4) outputs for windows (B, T, 17, 2 or 3), see `LiftingModule.forward`."""
+        both = torch.cat((keypoints, mirrored(keypoints)))  # (2*B, T, 17, 2 or 3)
+        levels = () if level is None else (torch.cat((level, level)),)
+        plain, flipped = self.network(both, *levels).unflatten(0, (2, -1)).unbind(0)
         return (plain + mirrored(flipped)) / 2

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from nanohtnet_ros.core.skeleton import H36M_17, H36M_LIMBS
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.model.lifting_module import LiftingModule
+from nanohtnet_ros.model.lifting_module import LiftingModule, tilt_layer
 from nanohtnet_ros.model.network_config import NetworkConfig
 
 
@@ -52,6 +52,7 @@ class NanoHTNetConfig(NetworkConfig):
         output_offsets: which frames the n outputs are, as offsets from the window's newest frame (0), ascending.
             None: the n frames centred on the window's middle, as published.
         uncertainty: give a fourth value per joint, the natural logarithm of its expected error in metres.
+        confidence, level: see `NetworkConfig`; not in the paper.
     """
 
     window_length: int = 243
@@ -328,31 +329,39 @@ class NanoHTNet(LiftingModule):
     def __init__(self, config: NanoHTNetConfig) -> None:
         super().__init__(config)
         T, n, C, h = config.window_length, config.kept_frames, config.channels, config.joint_features
-        J = len(H36M_17)
-        self.tem_patch_embed = nn.Linear(2 * J, C)
+        J, D = len(H36M_17), config.point_values
+        self.tem_patch_embed = nn.Linear(D * J, C)
         self.tem_pos_embed = nn.Parameter(torch.zeros(1, n, C))
         self.tem_Transformer = MixerStack(TemporalMixer, config)
         self.fcn_tem = nn.Linear(C, J * h)
-        self.patch_embed = nn.Linear(2 * T, C)
+        self.patch_embed = nn.Linear(D * T, C)
         self.pos_embed = nn.Parameter(torch.zeros(1, J, C))
         self.Transformer = MixerStack(SpatialMixer, config)
         self.fcn_spa = nn.Linear(C, h * n)
         self.fc = nn.Linear(2 * h, 4 if config.uncertainty else 3)
+        if config.level:
+            self.tem_tilt, self.spa_tilt = tilt_layer(C), tilt_layer(C)
         self.register_buffer("dct", dct_rows(T, n), persistent=False)
 
     @property
     def feature_width(self) -> int:
         return 2 * self.config.joint_features
 
-    def features(self, keypoints: Tensor) -> Tensor:
-        B, T, J, _ = keypoints.shape
+    def features(self, points: Tensor, tilt: Tensor | None = None) -> Tensor:
+        B, T, J, D = points.shape
         n, h = self.config.kept_frames, self.config.joint_features
 
-        low = self.dct @ keypoints.reshape(B, T, J * 2)  # (B, n, J*2)
-        low = self.tem_Transformer(self.tem_patch_embed(low) + self.tem_pos_embed)
+        low = self.dct @ points.reshape(B, T, J * D)  # (B, n, J*D)
+        low = self.tem_patch_embed(low) + self.tem_pos_embed
+        if tilt is not None:
+            low = low + self.tem_tilt(tilt)[:, None]
+        low = self.tem_Transformer(low)
         low = self.fcn_tem(low).reshape(B, n, J, h)
 
-        joints = keypoints.transpose(1, 2).reshape(B, J, T * 2)
-        joints = self.Transformer(self.patch_embed(joints) + self.pos_embed)
+        joints = points.transpose(1, 2).reshape(B, J, T * D)
+        joints = self.patch_embed(joints) + self.pos_embed
+        if tilt is not None:
+            joints = joints + self.spa_tilt(tilt)[:, None]
+        joints = self.Transformer(joints)
         joints = self.fcn_spa(joints).reshape(B, J, n, h).transpose(1, 2)  # (B, n, J, h)
         return torch.cat((joints, low), dim=-1)

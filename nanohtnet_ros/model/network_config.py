@@ -21,6 +21,8 @@ class NetworkConfig:
             turn the joints back after it (see `person_view.py`).
         zero_root: output exactly zero for joint 0.
         uncertainty: give a fourth value per joint, the natural logarithm of its expected error in metres.
+        confidence: take the detector's confidence of each keypoint besides its coordinates.
+        level: take whether the window is levelled (gravity is known), and the tilt of the person's view with it.
     """
 
     window_length: int = 81
@@ -29,6 +31,8 @@ class NetworkConfig:
     person_view: bool = False
     zero_root: bool = False
     uncertainty: bool = False
+    confidence: bool = False
+    level: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.kept_frames <= self.window_length:
@@ -40,6 +44,13 @@ class NetworkConfig:
                 f"output_offsets are {list(offsets)}, expected {self.kept_frames} ascending frames of the window, "
                 f"{1 - self.window_length} to 0"
             )
+        if self.level and not self.person_view:
+            raise UserError("level is set, but person_view is not, whose tilt is its input: set both or neither")
+
+    @property
+    def point_values(self) -> int:
+        """Values of a keypoint that `features` gets: x and y, and its doubt with `confidence`."""
+        return 3 if self.confidence else 2
 
     @property
     def frame_offsets(self) -> tuple[int, ...]:

@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.model.lifting_module import LiftingModule
-from nanohtnet_ros.model.person_view import look_at_person
 
 EMPTY = -1  # sequence of a slot of the bank that holds no key yet
 EPSILON = 1e-6  # added after the ReLU, so that all-zero features have a direction too
@@ -102,15 +101,10 @@ class ContrastiveEncoder(nn.Module):
         self.head = ProjectionHead(encoder.config.kept_frames, encoder.feature_width, head_features)
         encoder.fc.requires_grad_(False)
 
-    def features(self, keypoints: Tensor) -> Tensor:
-        """(B, n, J, F) features of windows (B, T, J, 2), in the person's view if the encoder is made for it."""
-        if self.encoder.config.person_view:
-            keypoints, _ = look_at_person(keypoints, self.encoder.config.used_offset)
-        return self.encoder.features(keypoints)
-
-    def forward(self, keypoints: Tensor) -> Tensor:
-        """(B, D) keys of unit length of windows (B, T, J, 2)."""
-        return self.head(self.features(keypoints))
+    def forward(self, keypoints: Tensor, level: Tensor | None = None) -> Tensor:
+        """(B, D) keys of unit length of windows, see `LiftingModule.forward`."""
+        features, _ = self.encoder.encode(keypoints, level)
+        return self.head(features)
 
     @property
     def key_width(self) -> int:
@@ -141,12 +135,12 @@ class MomentumEncoders(nn.Module):
         return super().train(False)
 
     @torch.no_grad()
-    def keys(self, keypoints: Tensor, views: Sequence[int]) -> Tensor:
-        """(P, B, D) keys of the given views of windows (V, B, T, J, 2)."""
+    def keys(self, keypoints: Tensor, level: Tensor, views: Sequence[int]) -> Tensor:
+        """(P, B, D) keys of the given views of windows (V, B, T, J, 3) and whether they are levelled (V, B)."""
         if self.per_view:
-            return torch.stack([self.encoders[view](keypoints[view]) for view in views])
-        seen = keypoints[list(views)]
-        return self.encoders[0](seen.flatten(0, 1)).unflatten(0, seen.shape[:2])
+            return torch.stack([self.encoders[view](keypoints[view], level[view]) for view in views])
+        seen, known = keypoints[list(views)], level[list(views)]
+        return self.encoders[0](seen.flatten(0, 1), known.flatten()).unflatten(0, known.shape)
 
     @torch.no_grad()
     def follow(self, query: ContrastiveEncoder, views: Sequence[int]) -> None:

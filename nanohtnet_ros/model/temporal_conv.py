@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.model.lifting_module import LiftingModule
+from nanohtnet_ros.model.lifting_module import LiftingModule, tilt_layer
 from nanohtnet_ros.model.network_config import NetworkConfig
 
 
@@ -32,7 +32,7 @@ class TemporalConvConfig(NetworkConfig):
             None: the n frames centred on the window's middle.
         person_view: see `NanoHTNetConfig`.
         zero_root: see `NanoHTNetConfig`.
-        uncertainty: see `NanoHTNetConfig`.
+        uncertainty, confidence, level: see `NetworkConfig`.
         channels: C.
         kernel_sizes: frames that each level merges into one, from the input on.
         dropout: after every activation.
@@ -101,7 +101,9 @@ class TemporalConv(LiftingModule):
     def __init__(self, config: TemporalConvConfig) -> None:
         super().__init__(config)
         J, C = len(H36M_17), config.channels
-        self.expand = ConvBlock(2 * J, C, config.kernel_sizes[0], config.dropout)
+        self.expand = ConvBlock(config.point_values * J, C, config.kernel_sizes[0], config.dropout)
+        if config.level:
+            self.tilt = tilt_layer(C)
         self.levels = nn.Sequential(
             *(
                 ResidualLevel(C, size, tap, config.dropout)
@@ -115,8 +117,10 @@ class TemporalConv(LiftingModule):
     def feature_width(self) -> int:
         return self.config.joint_features
 
-    def features(self, keypoints: Tensor) -> Tensor:
-        B, T, J, _ = keypoints.shape
-        x = keypoints.reshape(B, T, J * 2).transpose(1, 2)  # (B, J*2, T)
-        x = self.levels(self.expand(x))[:, :, 0]  # (B, C)
+    def features(self, points: Tensor, tilt: Tensor | None = None) -> Tensor:
+        B, T, J, D = points.shape
+        x = self.expand(points.reshape(B, T, J * D).transpose(1, 2))  # (B, C, T / first kernel)
+        if tilt is not None:
+            x = x + self.tilt(tilt)[:, :, None]
+        x = self.levels(x)[:, :, 0]  # (B, C)
         return self.shrink(x).reshape(B, self.config.kept_frames, J, self.config.joint_features)

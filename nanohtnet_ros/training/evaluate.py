@@ -44,7 +44,7 @@ def score(lift: Lift, data: EvaluationSet, offsets: Sequence[int] | None = None)
     output = offsets.index(frame) - len(offsets)
     scores = {}
     for condition, keypoints in data.keypoints.items():
-        predicted = predict(lift, keypoints, [output])[:, 0, :, :3]
+        predicted = predict(lift, keypoints, data.level, [output])[:, 0, :, :3]
         for name, metric in (("mpjpe", mpjpe_mm), ("p_mpjpe", p_mpjpe_mm), ("n_mpjpe", n_mpjpe_mm)):
             scores[f"{condition}_{name}_mm"] = round(metric(predicted, target), 2)
     return scores

@@ -70,9 +70,9 @@ class PretrainTask:
         self.latest: tuple[Tensor, Tensor, Tensor, list[int]] | None = None
 
     def batch(self, size: int, rng: torch.Generator) -> tuple[Tensor, ...]:
-        """(B, V, T, 17, 2) views of random moments, (B,) their recordings and (B,) newest frames."""
-        keypoints, sequence, frame = self.source.views(size, self.config.views, self.window_length, rng)
-        return keypoints.transpose(0, 1), sequence, frame
+        """(B, V, T, 17, 3) views of random moments, (B, V) level, (B,) their recordings and (B,) newest frames."""
+        keypoints, level, sequence, frame = self.source.views(size, self.config.views, self.window_length, rng)
+        return keypoints.transpose(0, 1), level.T, sequence, frame
 
     def query_view(self) -> int:
         """The camera of this step's queries: random, but the same in all processes."""
@@ -80,11 +80,11 @@ class PretrainTask:
 
     def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, Tensor]]:
         """InfoNCE of a batch; `module` is `self.module`, perhaps wrapped."""
-        keypoints, sequence, frame = batch
+        keypoints, level, sequence, frame = batch
         chosen = self.query_view()
         others = [view for view in range(self.config.views) if view != chosen]
-        query = module(keypoints[:, chosen])
-        keys = self.momentum.keys(keypoints.transpose(0, 1), others)
+        query = module(keypoints[:, chosen], level[:, chosen])
+        keys = self.momentum.keys(keypoints.transpose(0, 1), level.T, others)
         negatives = self.bank.negatives(sequence, frame, self.exclusion_frames)
         positive, negative = similarities(query, keys, self.bank.keys, negatives)
         self.latest = (keys, sequence, frame, others)

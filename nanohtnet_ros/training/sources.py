@@ -39,10 +39,12 @@ class SyntheticViews:
 
     def batch(
         self, size: int, window_length: int, offsets: Sequence[int], rng: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         return self.synthesis.batch(self.capture, size, window_length, offsets, rng)
 
-    def views(self, size: int, views: int, window_length: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def views(
+        self, size: int, views: int, window_length: int, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         return self.synthesis.views(self.capture, size, views, window_length, rng)
 
     def evaluation_set(self, window_length: int, offsets: Sequence[int], stride: int = 10) -> EvaluationSet:

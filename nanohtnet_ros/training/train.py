@@ -68,8 +68,8 @@ class LiftingTask:
         return self.data.batch(size, self.window_length, self.offsets, rng)
 
     def loss(self, module: nn.Module, batch: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, Tensor]]:
-        keypoints, target_m = batch
-        return self.losses(module(keypoints), target_m, self.offsets)
+        keypoints, level, target_m = batch
+        return self.losses(module(keypoints, level), target_m, self.offsets)
 
     def after_step(self) -> None:
         """Nothing to do."""

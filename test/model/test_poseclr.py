@@ -121,7 +121,7 @@ def test_gradient_reaches_the_whole_query_encoder_and_nothing_else(made, rng):
     query = made()
     momentum = MomentumEncoders(query, PoseCLRConfig(views=3))
     seen = torch.stack([windows(6, rng) for _ in range(3)])
-    keys = momentum.keys(seen, (1, 2))
+    keys = momentum.keys(seen, torch.zeros(3, 6), (1, 2))
     pairs = similarities(query(seen[0]), keys, unit(rng, 10, 136), torch.ones(6, 10, dtype=torch.bool))
     info_nce(*pairs, 0.2).backward()
     for name, parameter in query.named_parameters():
@@ -136,10 +136,30 @@ def test_gradient_reaches_the_whole_query_encoder_and_nothing_else(made, rng):
 def test_an_encoder_with_a_persons_view_sees_it(made, rng):
     query, x = made(person_view=True).eval(), windows(3, rng)
     view, rotation = look_at_person(x, query.encoder.config.used_offset)
-    torch.testing.assert_close(query.features(x), query.encoder.features(view))
-    torch.testing.assert_close(query.encoder.regress(query.features(x), rotation), query.encoder(x))
+    features, turned = query.encoder.encode(x)
+    torch.testing.assert_close(features, query.encoder.features(view))
+    torch.testing.assert_close(turned, rotation)
+    torch.testing.assert_close(query(x), query.head(features))
+    torch.testing.assert_close(query.encoder.regress(features, rotation), query.encoder(x))
     plain = made().eval()
-    torch.testing.assert_close(plain.features(x), plain.encoder.features(x))
+    torch.testing.assert_close(plain(x), plain.head(plain.encoder.features(x)))
+
+
+@BOTH
+def test_keys_depend_on_confidence_and_level(made, rng):
+    query = made(person_view=True, confidence=True, level=True).eval()
+    x, known = torch.cat((windows(3, rng), torch.ones(3, 9, 17, 1)), dim=-1), torch.ones(3)
+    with torch.no_grad():
+        for parameter in query.encoder.parameters():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=rng))
+    doubtful = x.clone()
+    doubtful[:, :, 3, 2] = 0.2
+    for other in (query(x, 0 * known), query(doubtful, known)):
+        assert (query(x, known) - other).abs().max() > 1e-4
+    torch.testing.assert_close(query(x, 0 * known), query(x))
+    momentum = MomentumEncoders(query, PoseCLRConfig(views=2))
+    keys = momentum.keys(torch.stack((x, doubtful)), torch.stack((known, 0 * known)), (0, 1))
+    torch.testing.assert_close(keys, torch.stack((query(x, known), query(doubtful, 0 * known))))
 
 
 def changed(query: ContrastiveEncoder) -> ContrastiveEncoder:
@@ -180,7 +200,7 @@ def test_each_view_is_encoded_by_its_own_encoder(rng):
         for encoder in momentum.encoders:
             encoder.head.linear.weight.normal_(generator=rng)
     seen = torch.stack([windows(2, rng) for _ in range(3)])
-    keys = momentum.keys(seen, (0, 2))
+    keys = momentum.keys(seen, torch.zeros(3, 2), (0, 2))
     torch.testing.assert_close(keys[0], momentum.encoders[0](seen[0]))
     torch.testing.assert_close(keys[1], momentum.encoders[2](seen[2]))
     assert not torch.allclose(keys[1], momentum.encoders[0](seen[2]))
@@ -189,7 +209,8 @@ def test_each_view_is_encoded_by_its_own_encoder(rng):
 def test_momentum_encoders_stay_in_evaluation_mode(rng):
     momentum = MomentumEncoders(nano(dropout_spatial=0.5), PoseCLRConfig(views=2)).train()
     seen = windows(2, rng)[None]
-    assert torch.equal(momentum.keys(seen, (0,)), momentum.keys(seen, (0,)))
+    keys = [momentum.keys(seen, torch.zeros(1, 2), (0,)) for _ in range(2)]
+    assert torch.equal(*keys)
 
 
 @pytest.mark.parametrize("seed", range(20))

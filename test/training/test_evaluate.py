@@ -85,16 +85,16 @@ def oracle(*sets: EvaluationSet, change=lambda joints: joints):
             for i, window in enumerate(windows[0 : len(data)].numpy()):
                 known[window.tobytes()] = data.targets_m[i].numpy()
                 known[mirror(window).tobytes()] = mirror(data.targets_m[i].numpy())
-    return lambda keypoints: np.stack([change(known[window.tobytes()]) for window in keypoints])
+    return lambda keypoints, level: np.stack([change(known[window.tobytes()]) for window in keypoints])
 
 
 def with_outputs(lift, offsets, data):
     """The outputs of `data.offsets` at their places among others, which are nonsense."""
     places = [offsets.index(offset) for offset in data.offsets]
 
-    def lift_all(keypoints):
+    def lift_all(keypoints, level):
         joints = np.full((len(keypoints), len(offsets), 17, 3), 99.0, np.float32)
-        joints[:, places] = lift(keypoints)
+        joints[:, places] = lift(keypoints, level)
         return joints
 
     return lift_all
@@ -146,7 +146,7 @@ def test_score_takes_the_output_of_its_frame(capture, data):
     assert score(with_outputs(oracle(newest), first, newest), newest, first)["noisy_mpjpe_mm"] < 0.01
     centred = build_evaluation_set(capture, 27, (-14, -13, -12), cameras=1)
     middle = with_outputs(
-        lambda x: oracle(centred)(x)[:, 1:2],
+        lambda x, level: oracle(centred)(x, level)[:, 1:2],
         (-14, -13, -12),
         replace(centred, offsets=(-13,), targets_m=centred.targets_m[:, 1:2]),
     )
@@ -157,9 +157,9 @@ def test_score_takes_the_output_of_its_frame(capture, data):
 
 def test_batches_change_nothing(tiny, data):
     lift = torch_lift(tiny)
-    whole = predict(lift, data.keypoints["clean"], [2])
+    whole = predict(lift, data.keypoints["clean"], data.level, [2])
     assert whole.shape == (len(data), 1, 17, 4) and (whole[:, :, 0, :3] == 0).all()
-    np.testing.assert_allclose(predict(lift, data.keypoints["clean"], [2], batch_size=5), whole, atol=1e-5)
+    np.testing.assert_allclose(predict(lift, data.keypoints["clean"], data.level, [2], batch_size=5), whole, atol=1e-5)
 
 
 def test_mirroring_is_that_of_the_image(data):
@@ -190,10 +190,10 @@ def test_flip_averaging_is_exact_for_symmetric_networks_and_halves_one_sided_err
 
 
 def test_a_flipped_prediction_is_that_of_the_mirrored_windows_mirrored_back(tiny, data):
-    lift, windows = torch_lift(tiny), data.keypoints["noisy"][:8]
-    flipped = predict(lift, windows, [0, 1, 2], flip=True)
-    np.testing.assert_allclose(flipped, mirror(predict(lift, mirrored(windows), [0, 1, 2])), atol=1e-6)
-    assert np.abs(flipped - predict(lift, windows, [0, 1, 2])).max() > 1e-3
+    lift, windows, level = torch_lift(tiny), data.keypoints["noisy"][:8], data.level[:8]
+    flipped = predict(lift, windows, level, [0, 1, 2], flip=True)
+    np.testing.assert_allclose(flipped, mirror(predict(lift, mirrored(windows), level, [0, 1, 2])), atol=1e-6)
+    assert np.abs(flipped - predict(lift, windows, level, [0, 1, 2])).max() > 1e-3
 
 
 def test_velocities_come_from_consecutive_frames(data, motion):
@@ -223,7 +223,7 @@ def test_breakdowns_sort_every_window_into_one_group(tiny, data):
     report = measure(made, data, flip="off")
     assert list(report["by"]) == ["action", "joint", "distance", "height"]
     assert set(report["by"]["action"]) == {"walk", "wave"}
-    poses = predict(made.lift, data.keypoints["clean"], [2])[:, 0, :, :3]
+    poses = predict(made.lift, data.keypoints["clean"], data.level, [2])[:, 0, :, :3]
     for name in ("action", "distance", "height"):
         entries = report["by"][name].values()
         assert sum(entry["windows"] for entry in entries) == len(data)
@@ -313,6 +313,7 @@ def test_sets_of_other_kinds_are_measured_too(data, tmp_path):
     """Conditions and labels are those of the set, whatever it was made from."""
     recorded = EvaluationSet(
         {"cpn": data.keypoints["noisy"]},
+        data.level,
         data.targets_m,
         data.offsets,
         {"action": data.labels["action"], "subject": np.where(np.arange(len(data)) % 2, "S9", "S11")},
@@ -342,12 +343,14 @@ def test_the_packages_network_is_found_by_its_name_and_scaled_as_its_card_says(t
         opened.offset == 0
         and opened.window_length == ModelCard.load(find_model(DEFAULT_MODEL).with_suffix(".json")).window_length
     )
-    keypoints = np.random.default_rng(0).normal(0, 0.2, (2, opened.window_length, 17, 2)).astype(np.float32)
+    keypoints = np.random.default_rng(0).normal(0, 0.2, (2, opened.window_length, 17, 3)).astype(np.float32)
+    level = np.zeros(2, np.float32)
     copy = tmp_path / "other.onnx"
     copy.write_bytes(find_model(DEFAULT_MODEL).read_bytes())
     card = json.loads(find_model(DEFAULT_MODEL).with_suffix(".json").read_text())
     copy.with_suffix(".json").write_text(json.dumps({**card, "focal_norm": 2 * card["focal_norm"]}))
-    np.testing.assert_allclose(LiftingNetwork.open(str(copy)).lift(keypoints), opened.lift(2 * keypoints), atol=1e-5)
+    scaled = LiftingNetwork.open(str(copy)).lift(keypoints, level)
+    np.testing.assert_allclose(scaled, opened.lift(2 * keypoints, level), atol=1e-5)
     copy.with_suffix(".json").write_text(json.dumps({**card, "window_length": 27}))
     with pytest.raises(ValueError, match="card and network belong together"):
         LiftingNetwork.open(str(copy))
@@ -390,9 +393,9 @@ def test_networks_and_sets_that_do_not_fit_are_refused(mocap_file, data, motion)
     with pytest.raises(ValueError, match="takes 25 frames a second"):
         evaluation_set_of(mocap_file, "val", replace(good, frame_rate_hz=25.0))
     with pytest.raises(ValueError, match="gives 2 output frames, expected 3"):
-        measure(network(lambda keypoints: np.zeros((len(keypoints), 2, 17, 3))), data)
+        measure(network(lambda keypoints, level: np.zeros((len(keypoints), 2, 17, 3))), data)
     with pytest.raises(ValueError, match="not finite"):
-        score(lambda keypoints: np.full((len(keypoints), 3, 17, 3), np.nan), data)
-    nothing = EvaluationSet({"clean": data.keypoints["clean"][:0]}, data.targets_m[:0], data.offsets)
+        score(lambda keypoints, level: np.full((len(keypoints), 3, 17, 3), np.nan), data)
+    nothing = EvaluationSet({"clean": data.keypoints["clean"][:0]}, data.level[:0], data.targets_m[:0], data.offsets)
     with pytest.raises(ValueError, match="no windows"):
         measure(good, nothing)

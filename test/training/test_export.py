@@ -117,7 +117,7 @@ def test_the_plain_graph_has_more_operators(folded, plain):
 
 def test_a_flip_averaged_file_gives_the_mean_of_both_answers(folded, flipped):
     x = (0.3 * torch.randn(3, 27, 17, 2)).numpy()
-    expected = torch_lift(FlipAveraged(folded[0]))(x)
+    expected = torch_lift(FlipAveraged(folded[0]))(x, np.zeros(len(x), np.float32))
     np.testing.assert_allclose(open_session(flipped, "cpu").run(x), expected, atol=1e-5)
     assert {node.op_type for node in onnx.load(flipped).graph.node} <= PARSED
 
@@ -153,7 +153,7 @@ def test_another_output_than_pytorchs_is_refused(folded, monkeypatch, tmp_path):
 
     def off_by_a_fiftieth_of_a_millimetre(m):
         lift = honest(m)
-        return lambda x: lift(x) + 2e-5
+        return lambda x, level: lift(x, level) + 2e-5
 
     monkeypatch.setattr(module, "torch_lift", off_by_a_fiftieth_of_a_millimetre)
     with pytest.raises(UserError, match="outputs for one window differ from PyTorch's by 2"):

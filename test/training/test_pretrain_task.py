@@ -15,6 +15,7 @@ from nanohtnet_ros.model.temporal_conv import TemporalConv, TemporalConvConfig
 from nanohtnet_ros.training.data.recordings import RecordedViews, View
 from nanohtnet_ros.training.evaluation.contrastive_probe import ContrastiveProbe, probe_rows
 from nanohtnet_ros.training.pretrain import PretrainTask
+from nanohtnet_ros.training.synthesis.synthesis import with_confidence
 from nanohtnet_ros.training.synthesis.virtual_camera import optical_from_world, project
 
 from factories import STANDING_M
@@ -61,12 +62,13 @@ class Turntable:
 
     def views(self, size, views, window_length, rng):
         joints, sequence, newest = self.joints(size, window_length, rng)
-        return torch.stack([project(self.seen(joints, rng), 2.29) for _ in range(views)]), sequence, newest
+        seen = torch.stack([with_confidence(project(self.seen(joints, rng), 2.29)) for _ in range(views)])
+        return seen, torch.zeros(views, size), sequence, newest
 
     def batch(self, size, window_length, offsets, rng):
         seen = self.seen(self.joints(size, window_length, rng)[0], rng)
         targets = seen[:, [window_length - 1 + offset for offset in offsets]]
-        return project(seen, 2.29), targets - targets[:, :, :1]
+        return with_confidence(project(seen, 2.29)), torch.zeros(size), targets - targets[:, :, :1]
 
 
 def task_of(network: str, config: PoseCLRConfig = CLR, seed: int = 0, **changes) -> PretrainTask:
@@ -111,11 +113,11 @@ def test_any_encoder_learns_to_know_a_moment_from_another_side(network, momentum
 def test_a_step_puts_its_keys_and_moments_into_the_bank():
     task = task_of("nanohtnet")
     batch = task.batch(4, torch.Generator().manual_seed(0))
-    keypoints, sequence, frame = batch
-    assert keypoints.shape == (4, 3, 9, 17, 2)
+    keypoints, level, sequence, frame = batch
+    assert keypoints.shape == (4, 3, 9, 17, 3) and level.shape == (4, 3)
     task.loss(task.module, batch)
     others = [view for view in range(3) if view != task.query_view()]
-    expected = task.momentum.keys(keypoints.transpose(0, 1), others).flatten(0, 1)
+    expected = task.momentum.keys(keypoints.transpose(0, 1), level.T, others).flatten(0, 1)
     assert task.bank.filled == 0  # the own moment's keys are not there while its loss is made
     task.after_step()
     torch.testing.assert_close(task.bank.keys[:8], expected)
@@ -147,10 +149,10 @@ def test_recorded_cameras_give_views_too():
     )
     probe = ContrastiveProbe.draw(recorded, recorded, CONV, 9, moments=16)
     task = PretrainTask(TemporalConv(CONV), CLR, recorded, probe)
-    keypoints, sequence, _ = task.batch(8, torch.Generator().manual_seed(0))
-    assert keypoints.shape == (8, 3, 9, 17, 2)
+    keypoints, _, sequence, _ = task.batch(8, torch.Generator().manual_seed(0))
+    assert keypoints.shape == (8, 3, 9, 17, 3)
     for b in range(8):
-        cameras = {round(10 * view.mean().item()) for view in keypoints[b]}
+        cameras = {round(10 * view[..., :2].mean().item()) for view in keypoints[b]}
         assert len(cameras) == 3 and cameras < {0, 1, 2, 3}
     steps(task, 2, size=8)
     assert set(task.bank.sequence.tolist()) == {-1, *sequence.tolist()} and task.evaluate(task.module)
@@ -165,7 +167,7 @@ def test_a_moment_that_comes_again_is_no_negative():
         loss, parts = task.loss(task.module, batch)
         assert loss == 0.0 and parts["top1"] == 1.0
         task.after_step()
-    near, far = ((batch[0], batch[1], batch[2] + gap) for gap in (9, 10))  # a window's length, and one more
+    near, far = ((*batch[:3], batch[3] + gap) for gap in (9, 10))  # a window's length, and one more
     assert task.loss(task.module, near)[0] == 0.0
     assert task.loss(task.module, far)[0] > 0.0
     wider = task_of("nanohtnet", dataclasses.replace(CLR, exclusion_frames=10))
@@ -217,12 +219,18 @@ def test_top1_finds_the_moment_from_another_side_and_leaves_its_neighbours_out()
 
     def score(keys: torch.Tensor, sequence: list[int], frame: list[int], exclusion_frames: int) -> float:
         class Given(torch.nn.Linear):
-            def forward(self, views):
+            def forward(self, views, level):
                 return keys
 
-        nothing = (torch.zeros(1, 9, 17, 2), torch.zeros(1, 3, 17, 3))
+        nothing = (torch.zeros(1, 9, 17, 3), torch.zeros(1), torch.zeros(1, 3, 17, 3))
         probe = ContrastiveProbe(
-            torch.zeros(2, 3, 9, 17, 2), torch.tensor(sequence), torch.tensor(frame), exclusion_frames, nothing, nothing
+            torch.zeros(2, 3, 9, 17, 3),
+            torch.zeros(2, 3),
+            torch.tensor(sequence),
+            torch.tensor(frame),
+            exclusion_frames,
+            nothing,
+            nothing,
         )
         return probe._view_top1(Given(1, 1))
 
@@ -233,20 +241,22 @@ def test_top1_finds_the_moment_from_another_side_and_leaves_its_neighbours_out()
 
 def test_the_probe_fits_what_is_linear_and_cannot_fit_noise():
     task, rng = task_of("nanohtnet"), torch.Generator().manual_seed(0)
-    keypoints = 0.3 * torch.randn(64, 9, 17, 2, generator=rng)
+    keypoints = with_confidence(0.3 * torch.randn(64, 9, 17, 2, generator=rng))
     with torch.no_grad():
-        linear = task.module.features(keypoints)[..., :3] * 0.5 + 0.1
+        linear = task.module.encoder.encode(keypoints)[0][..., :3] * 0.5 + 0.1
     noise = torch.randn(64, 3, 17, 3, generator=rng)
     for joints, low, high in ((linear, 0.0, 20.0), (noise, 1000.0, 2000.0)):
-        probe = dataclasses.replace(task.probe, fit=(keypoints, joints), test=(keypoints, joints))
+        probe = dataclasses.replace(
+            task.probe, fit=(keypoints, torch.zeros(64), joints), test=(keypoints, torch.zeros(64), joints)
+        )
         assert low <= probe.score(task.module)["probe_mpjpe_mm"] < high
 
 
 def test_the_probe_sees_joints_where_the_regression_head_does():
     """With joints for features, a linear layer finds them exactly, whichever way the person's view is turned."""
     task = task_of("nanohtnet", person_view=True)
-    keypoints, joints = Turntable(0).batch(16, 9, (-2, -1, 0), torch.Generator().manual_seed(0))
-    x, y = probe_rows(task.module, keypoints, joints)
+    keypoints, level, joints = Turntable(0).batch(16, 9, (-2, -1, 0), torch.Generator().manual_seed(0))
+    x, y = probe_rows(task.module, keypoints, level, joints)
     assert x.shape == (16 * 3 * 16, 17) and (x[:, -1] == 1).all() and y.shape == (16 * 3 * 16, 3)
     with torch.no_grad():
         encoder = task.module.encoder
@@ -273,7 +283,7 @@ def test_two_processes_share_one_bank(tmp_path):
     assert all(torch.equal(first[name], second[name]) for name in first)
     moments = []
     for rank in (0, 1):
-        _, sequence, frame = Turntable(0).views(2, 3, 9, torch.Generator().manual_seed(rank))
+        *_, sequence, frame = Turntable(0).views(2, 3, 9, torch.Generator().manual_seed(rank))
         moments += list(zip(sequence.tolist(), frame.tolist(), strict=True)) * 2
     there = list(zip(first["bank.sequence"].tolist(), first["bank.frame"].tolist(), strict=True))
     assert there[:8] == moments and there[8:] == [(-1, 0)] * 504

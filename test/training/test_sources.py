@@ -37,8 +37,8 @@ def folders(tmp_path_factory, mocap_file, human36m_archives):
 def test_all_kinds_give_windows_of_the_same_form(folders, kind):
     for split in ("train", "val"):
         data = open_training_data(folders[kind], split, Synthesis())
-        keypoints, targets = data.batch(6, T, OFFSETS, torch.Generator().manual_seed(0))
-        assert keypoints.shape == (6, T, 17, 2) and targets.shape == (6, 3, 17, 3)
+        keypoints, level, targets = data.batch(6, T, OFFSETS, torch.Generator().manual_seed(0))
+        assert keypoints.shape == (6, T, 17, 3) and level.shape == (6,) and targets.shape == (6, 3, 17, 3)
         assert keypoints.dtype == targets.dtype == torch.float32
         assert (targets[:, :, 0] == 0).all() and torch.isfinite(keypoints).all()
         assert 0.2 < targets.norm(dim=-1).amax() < 2.5 and len(data.sha256) == 64
@@ -46,7 +46,8 @@ def test_all_kinds_give_windows_of_the_same_form(folders, kind):
         assert isinstance(held_out, EvaluationSet) and held_out.window_length == T and "action" in held_out.labels
         assert type(data.to("cpu")) is type(data)
         if (kind, split) != ("3dhp", "val"):
-            assert data.views(4, 2, T, torch.Generator().manual_seed(0))[0].shape == (2, 4, T, 17, 2)
+            keypoints, level, *_ = data.views(4, 2, T, torch.Generator().manual_seed(0))
+            assert keypoints.shape == (2, 4, T, 17, 3) and level.shape == (2, 4)
 
 
 @pytest.mark.parametrize(

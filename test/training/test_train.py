@@ -235,10 +235,10 @@ def test_a_fraction_of_the_data_is_trained_on(mocap_file, command, monkeypatch):
 def test_the_targets_are_the_frames_that_the_network_gives(mocap_file):
     data = open_training_data(mocap_file, "train", Recipe().synthesis)
     task = LiftingTask(build(MODEL), Recipe(model=MODEL), data, data, Process())
-    keypoints, target_m = task.batch(4, torch.Generator().manual_seed(1))
+    keypoints, level, target_m = task.batch(4, torch.Generator().manual_seed(1))
     expected = Recipe().synthesis.batch(data.capture, 4, 9, (-8, -4, 0), torch.Generator().manual_seed(1))
-    assert keypoints.shape == (4, 9, 17, 2) and target_m.shape == (4, 3, 17, 3)
-    assert torch.equal(keypoints, expected[0]) and torch.equal(target_m, expected[1])
+    assert keypoints.shape == (4, 9, 17, 3) and level.shape == (4,) and target_m.shape == (4, 3, 17, 3)
+    assert torch.equal(keypoints, expected[0]) and torch.equal(target_m, expected[2])
 
 
 def test_losses_that_the_network_cannot_serve_are_found_at_the_start(mocap_file, command, capsys):

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from nanohtnet_ros.errors import UserError
@@ -78,7 +79,7 @@ class RecordedViews:
     """Concatenated sequences of cameras.
 
     Attributes:
-        keypoints_norm: (N, 17, 2) float32.
+        keypoints_norm: (N, 17, 3) float32, with a confidence of 1: the archives have none.
         joints_cam_m: (N, 17, 3) float32, metres, optical axes.
         starts, lengths: (S,) int64, first frame and frames of each sequence.
         subjects, actions, cameras, trials: labels of each sequence.
@@ -116,7 +117,9 @@ class RecordedViews:
         if not valid.any():
             raise UserError(f"none of the {len(valid)} frames is valid: look at the archive's 'valid' flags")
         return cls(
-            keypoints_norm=torch.from_numpy(np.concatenate([view.keypoints_norm for view in views])),
+            keypoints_norm=F.pad(
+                torch.from_numpy(np.concatenate([view.keypoints_norm for view in views])), (0, 1), value=1.0
+            ),
             joints_cam_m=torch.from_numpy(np.concatenate([view.joints_cam_m for view in views])),
             starts=torch.cumsum(lengths, 0) - lengths,
             lengths=lengths,
@@ -152,7 +155,7 @@ class RecordedViews:
 
     def batch(
         self, size: int, window_length: int, offsets: Sequence[int], rng: torch.Generator, flip: bool = True
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Random windows, uniform over the valid frames.
 
         A window is that of its newest frame if that is among the offsets, else of the middle one of them, as of the
@@ -165,7 +168,8 @@ class RecordedViews:
             rng: source of all randomness, on the device of the recordings.
             flip: mirror half of the windows, left for right.
         Returns:
-            (B, T, 17, 2) keypoints and (B, n, 17, 3) root-relative joints, metres, optical axes.
+            (B, T, 17, 3) keypoints with confidence, (B,) zeros, for down is not known, and (B, n, 17, 3) root-relative
+            joints, metres, optical axes.
         """
         frame = self._random_frames(size, rng)
         newest, first, last = self._windows_for(frame, self._sequence(frame), offsets)
@@ -174,9 +178,11 @@ class RecordedViews:
         if flip:
             flipped = torch.nonzero(torch.rand(size, generator=rng, device=rng.device) < 0.5)[:, 0]
             keypoints[flipped], targets[flipped] = mirrored(keypoints[flipped]), mirrored(targets[flipped])
-        return keypoints, targets
+        return keypoints, torch.zeros(size, device=rng.device), targets
 
-    def views(self, size: int, views: int, window_length: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def views(
+        self, size: int, views: int, window_length: int, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Random moments in several of the cameras that recorded them.
 
         Args:
@@ -185,7 +191,8 @@ class RecordedViews:
             window_length: T.
             rng: source of all randomness, on the device of the recordings.
         Returns:
-            (V, B, T, 17, 2) keypoints, (B,) each moment's recording, (B,) its newest frame.
+            (V, B, T, 17, 3) keypoints with confidence, (V, B) zeros, for down is not known, (B,) each moment's
+            recording, (B,) its newest frame.
         Raises:
             UserError: a recording has fewer cameras.
         """
@@ -202,7 +209,7 @@ class RecordedViews:
         last = first + self.lengths[chosen] - 1
         rows = _rows((first + within[:, None]).flatten(), window_length, first.flatten(), last.flatten())
         keypoints = _take(self.keypoints_norm, rows).unflatten(0, (size, views)).transpose(0, 1)
-        return keypoints, recording[sequence], within
+        return keypoints, torch.zeros(views, size, device=rng.device), recording[sequence], within
 
     def evaluation_set(self, window_length: int, offsets: Sequence[int], stride: int = 1) -> EvaluationSet:
         """A window for every `stride`-th valid frame of each sequence, as in `batch`.
@@ -241,7 +248,7 @@ class RecordedViews:
         }
         windows = RecordedWindows(self.keypoints_norm, newest, first, window_length, last)
         targets = self._targets(newest, first, last, offsets)
-        return EvaluationSet({self.condition: windows}, targets, tuple(offsets), labels)
+        return EvaluationSet({self.condition: windows}, torch.zeros(len(frame)), targets, tuple(offsets), labels)
 
     @cached_property
     def _recordings(self) -> tuple[Tensor, Tensor]:

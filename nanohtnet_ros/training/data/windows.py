@@ -18,7 +18,7 @@ class SlidingWindows:
     """Overlapping windows, cut on demand from the frames that they share.
 
     Attributes:
-        frames: (M, 17, 2) keypoints of concatenated clips.
+        frames: (M, 17, 3) keypoints of concatenated clips.
         newest: (N,) int64, row of each window's newest frame.
         first: (N,) int64, row of its clip's first frame, which is repeated before the clip's start.
         length: T.
@@ -31,14 +31,14 @@ class SlidingWindows:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, T, 17, 2)."""
+        """(N, T, 17, 3)."""
         return (len(self.newest), self.length, *self.frames.shape[1:])
 
     def __len__(self) -> int:
         return len(self.newest)
 
     def __getitem__(self, chosen: slice) -> Tensor:
-        """(B, T, 17, 2) the windows of a slice."""
+        """(B, T, 17, 3) the windows of a slice."""
         rows = self.newest[chosen, None] - torch.arange(self.length - 1, -1, -1)
         return self.frames[torch.maximum(rows, self.first[chosen, None])]
 
@@ -48,7 +48,9 @@ class EvaluationSet:
     """Fixed windows, their true joints, and labels to group errors by.
 
     Attributes:
-        keypoints: by condition (as `clean` and `noisy`), (N, T, 17, 2) normalised keypoints of the same windows.
+        keypoints: by condition (as `clean` and `noisy`), (N, T, 17, 3) normalised keypoints of the same windows and
+            their confidence.
+        level: (N,) float32, 1 where a window is levelled, 0 where down is not known.
         targets_m: (N, F, 17, 3) root-relative joints, metres, optical axes.
         offsets: the F frames of the targets, relative to the window's newest frame (0); ascending.
         labels: by name, (N,) each. Categories: `action`, `subject`. Metres: `distance_m` from the camera to the
@@ -57,6 +59,7 @@ class EvaluationSet:
     """
 
     keypoints: Mapping[str, Tensor | SlidingWindows]
+    level: Tensor
     targets_m: Tensor
     offsets: tuple[int, ...]
     labels: dict[str, np.ndarray] = field(default_factory=dict)
@@ -66,8 +69,10 @@ class EvaluationSet:
         if tuple(self.targets_m.shape) != (N, F, 17, 3):
             raise UserError(f"targets are {tuple(self.targets_m.shape)}, expected (N, {F}, 17, 3): one per offset")
         shapes = {tuple(keypoints.shape) for keypoints in self.keypoints.values()}
-        if len(shapes) != 1 or any(len(s) != 4 or s[0] != N or s[2:] != (17, 2) for s in shapes):
-            raise UserError(f"keypoints are {sorted(shapes)}, expected ({N}, T, 17, 2) for every condition")
+        if len(shapes) != 1 or any(len(s) != 4 or s[0] != N or s[2:] != (17, 3) for s in shapes):
+            raise UserError(f"keypoints are {sorted(shapes)}, expected ({N}, T, 17, 3) for every condition")
+        if tuple(self.level.shape) != (N,):
+            raise UserError(f"level is {tuple(self.level.shape)}, expected ({N},): one per window")
         check_offsets(self.offsets, self.window_length)
         lengths = {name: len(values) for name, values in self.labels.items() if len(values) != N}
         if lengths:
@@ -99,12 +104,19 @@ class TrainingData(Protocol):
 
     def batch(
         self, size: int, window_length: int, offsets: Sequence[int], rng: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """(B, T, 17, 2) keypoints and (B, n, 17, 3) root-relative joints, metres, at `offsets` from the newest."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Random windows.
+
+        Returns:
+            (B, T, 17, 3) keypoints and their confidence, (B,) 1 where a window is levelled, else 0, and (B, n, 17, 3)
+            root-relative joints, metres, at `offsets` from the newest.
+        """
         ...
 
-    def views(self, size: int, views: int, window_length: int, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """(V, B, T, 17, 2) keypoints of B moments in V cameras, (B,) recordings, (B,) newest frames."""
+    def views(
+        self, size: int, views: int, window_length: int, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(V, B, T, 17, 3) keypoints of B moments in V cameras, (V, B) level, (B,) recordings, (B,) newest frames."""
         ...
 
     def evaluation_set(self, window_length: int, offsets: Sequence[int], stride: int = ...) -> EvaluationSet:

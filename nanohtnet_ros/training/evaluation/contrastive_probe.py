@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from nanohtnet_ros.model.network_config import NetworkConfig
-from nanohtnet_ros.model.person_view import look_at_person
 from nanohtnet_ros.model.poseclr import ContrastiveEncoder
 from nanohtnet_ros.training.data.windows import TrainingData
 
@@ -21,19 +20,21 @@ class ContrastiveProbe:
     """Fixed windows to evaluate encoders on.
 
     Attributes:
-        views: (2, M, T, 17, 2) keypoints of M held-out moments in two cameras.
+        views: (2, M, T, 17, 3) keypoints of M held-out moments in two cameras.
+        level: (2, M) whether they are levelled.
         sequence, frame: (M,) each moment's recording and newest frame.
         exclusion_frames: frames of the same recording that count as the same moment.
-        fit: (B, T, 17, 2) keypoints and (B, n, 17, 3) joints, metres, of training motion.
+        fit: (B, T, 17, 3) keypoints, (B,) level and (B, n, 17, 3) joints, metres, of training motion.
         test: the same of held-out motion.
     """
 
     views: Tensor
+    level: Tensor
     sequence: Tensor
     frame: Tensor
     exclusion_frames: int
-    fit: tuple[Tensor, Tensor]
-    test: tuple[Tensor, Tensor]
+    fit: tuple[Tensor, Tensor, Tensor]
+    test: tuple[Tensor, Tensor, Tensor]
 
     @classmethod
     def draw(
@@ -77,8 +78,8 @@ class ContrastiveProbe:
 
     def _view_top1(self, module: ContrastiveEncoder) -> float:
         device = next(module.parameters()).device
-        views, sequence, frame = (x.to(device) for x in (self.views, self.sequence, self.frame))
-        similarity = module(views[0]) @ module(views[1]).T  # (M, M)
+        views, level, sequence, frame = (x.to(device) for x in (self.views, self.level, self.sequence, self.frame))
+        similarity = module(views[0], level[0]) @ module(views[1], level[1]).T  # (M, M)
         near = (sequence == sequence[:, None]) & ((frame - frame[:, None]).abs() <= self.exclusion_frames)
         own = torch.eye(len(sequence), dtype=torch.bool, device=device)
         nearest = similarity.masked_fill(near & ~own, -1.0).argmax(dim=1)
@@ -93,7 +94,7 @@ class ContrastiveProbe:
         return 1000.0 * (features @ layer - joints_m).norm(dim=-1).mean().item()
 
 
-def probe_rows(module: ContrastiveEncoder, keypoints: Tensor, joints_m: Tensor) -> tuple[Tensor, Tensor]:
+def probe_rows(module: ContrastiveEncoder, keypoints: Tensor, level: Tensor, joints_m: Tensor) -> tuple[Tensor, Tensor]:
     """Features and joints, one row per window, frame and joint; the root, which is zero, is left out.
 
     With `person_view` the joints are rotated into it, where the regression head predicts them.
@@ -102,9 +103,9 @@ def probe_rows(module: ContrastiveEncoder, keypoints: Tensor, joints_m: Tensor) 
         (R, F + 1) features and a one, (R, 3) metres; float64.
     """
     device = next(module.parameters()).device
-    keypoints, joints_m = keypoints.to(device), joints_m.to(device)
-    if module.encoder.config.person_view:
-        _, rotation = look_at_person(keypoints, module.encoder.config.used_offset)
+    joints_m = joints_m.to(device)
+    features, rotation = module.encoder.encode(keypoints.to(device), level.to(device))
+    if rotation is not None:
         joints_m = torch.einsum("bij,bnkj->bnki", rotation, joints_m)
-    features = module.features(keypoints)[:, :, 1:].double().flatten(0, 2)
+    features = features[:, :, 1:].double().flatten(0, 2)
     return torch.cat((features, torch.ones_like(features[:, :1])), dim=1), joints_m[:, :, 1:].double().flatten(0, 2)

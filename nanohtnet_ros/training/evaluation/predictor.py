@@ -20,8 +20,9 @@ from nanohtnet_ros.runtime.session import open_session
 from nanohtnet_ros.training.data import FRAME_RATE_HZ
 from nanohtnet_ros.training.data.windows import SlidingWindows
 
-Lift = Callable[[np.ndarray], np.ndarray]
-"""(B, T, 17, 2) normalised keypoints to (B, n, 17, 3) metres, or (B, n, 17, 4) with the log of expected errors."""
+Lift = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""(B, T, 17, 3) normalised keypoints with confidence, and (B,) whether they are levelled, float32, to (B, n, 17, 3)
+metres, or (B, n, 17, 4) with the log of expected errors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +92,7 @@ class LiftingNetwork:
             )
         return cls(
             path.name,
-            lambda keypoints: session.run(keypoints * card.input_scale),
+            lambda keypoints, level: session.run(keypoints[..., :2] * card.input_scale),
             card.window_length,
             card.frame_rate_hz,
             card.output_offsets,
@@ -105,8 +106,8 @@ def torch_lift(model: torch.nn.Module) -> Lift:
     device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
 
     @torch.inference_mode()
-    def lift(keypoints: np.ndarray) -> np.ndarray:
-        return model(torch.from_numpy(keypoints).to(device)).float().cpu().numpy()
+    def lift(keypoints: np.ndarray, level: np.ndarray) -> np.ndarray:
+        return model(torch.from_numpy(keypoints).to(device), torch.from_numpy(level).to(device)).float().cpu().numpy()
 
     return lift
 
@@ -114,6 +115,7 @@ def torch_lift(model: torch.nn.Module) -> Lift:
 def predict(
     lift: Lift,
     keypoints: Tensor | SlidingWindows,
+    level: Tensor,
     outputs: Sequence[int],
     expected: int | None = None,
     flip: bool = False,
@@ -123,7 +125,8 @@ def predict(
 
     Args:
         lift: the network.
-        keypoints: (N, T, 17, 2).
+        keypoints: (N, T, 17, 3).
+        level: (N,) whether each is levelled.
         outputs: indices of the outputs to keep.
         expected: n, to check.
         flip: give the network the mirrored windows, and mirror its outputs back.
@@ -136,7 +139,8 @@ def predict(
     batches = []
     for start in range(0, len(keypoints), batch_size):
         windows = keypoints[start : start + batch_size]
-        joints = lift((mirrored(windows) if flip else windows).numpy())
+        known = level[start : start + batch_size].numpy()
+        joints = lift((mirrored(windows) if flip else windows).numpy(), known)
         if expected is not None and joints.shape[1] != expected:
             raise UserError(
                 f"the network gives {joints.shape[1]} output frames, expected {expected}: "

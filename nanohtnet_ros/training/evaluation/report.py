@@ -86,9 +86,9 @@ def measure(
         check_fit(network, motion)
     metrics, first = {}, {}  # first: (N, F, 17, 3 or 4) by condition, of the first flip
     for condition, keypoints in data.keypoints.items():
-        outputs = outputs_of(network, keypoints, data.offsets, flips)
+        outputs = outputs_of(network, keypoints, data, flips)
         first[condition] = outputs[flips[0]]
-        moving = outputs if motion is None else outputs_of(network, motion.keypoints[condition], motion.offsets, flips)
+        moving = outputs if motion is None else outputs_of(network, motion.keypoints[condition], motion, flips)
         metrics[condition] = {
             name: {
                 **summary(joints[:, used, :, :3], targets[:, used]),
@@ -151,14 +151,14 @@ def check_breakdowns(per: Sequence[str] | None, data: EvaluationSet) -> list[str
 
 
 def outputs_of(
-    network: LiftingNetwork, keypoints: Tensor | SlidingWindows, offsets: Sequence[int], flips: Sequence[str]
+    network: LiftingNetwork, keypoints: Tensor | SlidingWindows, data: EvaluationSet, flips: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """(N, F, 17, 3 or 4) outputs at some offsets, without (`off`) and with flip averaging (`on`)."""
-    outputs = [network.offsets.index(offset) for offset in offsets]
-    plain = predict(network.lift, keypoints, outputs, len(network.offsets))
+    """(N, F, 17, 3 or 4) outputs at a set's offsets, without (`off`) and with flip averaging (`on`)."""
+    outputs = [network.offsets.index(offset) for offset in data.offsets]
+    plain = predict(network.lift, keypoints, data.level, outputs, len(network.offsets))
     if "on" not in flips:
         return {"off": plain}
-    averaged = (plain + predict(network.lift, keypoints, outputs, flip=True)) / 2
+    averaged = (plain + predict(network.lift, keypoints, data.level, outputs, flip=True)) / 2
     return {name: averaged if name == "on" else plain for name in flips}
 
 

@@ -15,7 +15,7 @@ from nanohtnet_ros.training.data.windows import EvaluationSet, SlidingWindows, c
 from nanohtnet_ros.training.synthesis.definitions import as_detected
 from nanohtnet_ros.training.synthesis.keypoint_noise import KeypointNoise
 from nanohtnet_ros.training.synthesis.pose_augmentation import PoseAugmentation
-from nanohtnet_ros.training.synthesis.synthesis import root_relative_targets
+from nanohtnet_ros.training.synthesis.synthesis import root_relative_targets, with_confidence
 from nanohtnet_ros.training.synthesis.virtual_camera import RobotCameras, project
 
 MIN_DEPTH_M = 0.5
@@ -73,7 +73,8 @@ def build_evaluation_set(
         "camera_height_m": place.centre_m[:, -1, 2].numpy(),
     }
     return EvaluationSet(
-        {"clean": clean, "noisy": KeypointNoise().apply(clean, rng, used)},
+        {"clean": with_confidence(clean), "noisy": with_confidence(KeypointNoise().apply(clean, rng, used))},
+        torch.zeros(len(sequence)),
         root_relative_targets(seen, offsets),
         tuple(offsets),
         labels,
@@ -118,8 +119,8 @@ def motion_set(
     newest = clip * length + T - 1 + row
     joints = seen.flatten(0, 1)[newest + offset]
     conditions: dict[str, Tensor | SlidingWindows] = {
-        name: SlidingWindows(keypoints.flatten(0, 1), newest, clip * length, T)
+        name: SlidingWindows(with_confidence(keypoints).flatten(0, 1), newest, clip * length, T)
         for name, keypoints in (("clean", clean), ("noisy", noisy))
     }
     labels = {"clip": clip.numpy(), "sequence": clip.numpy(), "frame": frame[clip, row].numpy()}
-    return EvaluationSet(conditions, (joints - joints[:, :1])[:, None], (offset,), labels)
+    return EvaluationSet(conditions, torch.zeros(len(clip)), (joints - joints[:, :1])[:, None], (offset,), labels)

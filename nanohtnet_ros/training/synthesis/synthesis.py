@@ -54,7 +54,7 @@ class Synthesis:
 
     def batch(
         self, capture: MotionCapture, size: int, window_length: int, offsets: Sequence[int], rng: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Make one random training batch, on the device of the capture and of `rng`.
 
         Args:
@@ -65,30 +65,32 @@ class Synthesis:
                 the used one (`used_offset`).
             rng: source of all randomness.
         Returns:
-            (B, T, 17, 2) normalised keypoints with errors, and (B, n, 17, 3) root-relative joints, metres,
-            optical axes.
+            (B, T, 17, 3) normalised keypoints with errors and confidence, (B,) level, and (B, n, 17, 3) root-relative
+            joints, metres, optical axes.
         """
         joints, _, _ = self._people(capture, size, window_length, rng)
         used = used_offset(offsets)
         joints = self.cameras.view(joints, rng, self.motion, used)
         keypoints = self.noise.apply(project(joints, FOCAL_NORM), rng, used)
-        return keypoints, root_relative_targets(joints, offsets)
+        return with_confidence(keypoints), torch.zeros(size, device=rng.device), root_relative_targets(joints, offsets)
 
     def views(
         self, capture: MotionCapture, size: int, views: int, window_length: int, rng: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Random windows, each through several cameras.
 
         Args:
             capture, size, window_length, rng: see `batch`.
             views: V, cameras for each window; each has a pose, motion and noise of its own.
         Returns:
-            (V, B, T, 17, 2) normalised keypoints with errors, (B,) each window's sequence, (B,) its newest frame.
+            (V, B, T, 17, 3) normalised keypoints with errors and confidence, (V, B) level, (B,) each window's sequence,
+            (B,) its newest frame.
         """
         joints, sequence, newest = self._people(capture, size, window_length, rng)
         seen = self.cameras.view(joints.repeat(views, 1, 1, 1), rng, self.motion)
         keypoints = self.noise.apply(project(seen, FOCAL_NORM), rng)
-        return keypoints.unflatten(0, (views, size)), sequence, newest
+        seen_points = with_confidence(keypoints).unflatten(0, (views, size))
+        return seen_points, torch.zeros(views, size, device=rng.device), sequence, newest
 
     def _people(
         self, capture: MotionCapture, size: int, window_length: int, rng: torch.Generator
@@ -115,6 +117,11 @@ class Synthesis:
         flipped = some_of(size, 0.5, rng)
         joints[flipped] = mirrored(joints[flipped], axis=1)
         return joints, sequence, newest
+
+
+def with_confidence(keypoints: Tensor) -> Tensor:
+    """(..., 17, 3) keypoints (..., 17, 2) and a confidence of 1."""
+    return torch.cat((keypoints, torch.ones_like(keypoints[..., :1])), dim=-1)
 
 
 def root_relative_targets(joints_cam_m: Tensor, offsets: Sequence[int]) -> Tensor:

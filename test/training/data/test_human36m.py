@@ -68,7 +68,9 @@ def test_joints_come_into_the_cameras_axes(archives, split):
                 joints = camera.view(positions[:, KEPT_JOINTS])
                 np.testing.assert_allclose(views.joints_cam_m[start : start + 60], joints, atol=1e-3)
                 np.testing.assert_allclose(
-                    views.keypoints_norm[start : start + 60], FOCAL_NORM * joints[..., :2] / joints[..., 2:], atol=1e-5
+                    views.keypoints_norm[start : start + 60, :, :2],
+                    FOCAL_NORM * joints[..., :2] / joints[..., 2:],
+                    atol=1e-5,
                 )
                 sequence += 1
     assert sequence == len(views.lengths)
@@ -78,7 +80,7 @@ def test_detected_keypoints_are_cut_to_the_joints_length(archives):
     folder, made = archives
     views, exact = human36m.load(folder, "val"), human36m.load(folder, "val", "gt")
     assert torch.equal(views.joints_cam_m, exact.joints_cam_m) and views.sha256 != exact.sha256
-    error_px = (views.keypoints_norm - exact.keypoints_norm).numpy() * 1147 / FOCAL_NORM
+    error_px = (views.keypoints_norm - exact.keypoints_norm)[..., :2].numpy() * 1147 / FOCAL_NORM
     assert error_px.std() == pytest.approx(2.0, rel=0.15)
     assert len(made["detected_2d"]["S9"]["Walking"][3]) > 60
 
@@ -90,7 +92,7 @@ def test_width_is_the_papers_normalisation(archives):
         start = int(views.starts[camera * 3])
         x, y = made["positions_2d"]["S9"]["Walking"][camera][7, 4]
         np.testing.assert_allclose(
-            views.keypoints_norm[start + 7, 4], (x / 1000 * 2 - 1, y / 1000 * 2 - height / 1000), atol=1e-6
+            views.keypoints_norm[start + 7, 4, :2], (x / 1000 * 2 - 1, y / 1000 * 2 - height / 1000), atol=1e-6
         )
 
 

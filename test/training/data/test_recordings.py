@@ -34,7 +34,7 @@ def rng():
 def test_joining_keeps_order_and_labels(views):
     assert views.starts.tolist() == [0, 20, 25] and views.lengths.tolist() == [20, 5, 12]
     assert views.names == ("S1 t c", "S2 t c", "S3 t c")
-    assert views.keypoints_norm[25, 0].tolist() == [3000.0, -3000.0] and bool(views.valid.all())
+    assert views.keypoints_norm[25, 0].tolist() == [3000.0, -3000.0, 1.0] and bool(views.valid.all())
 
 
 def windows(views: RecordedViews, offsets) -> tuple[torch.Tensor, torch.Tensor]:
@@ -65,17 +65,21 @@ def test_a_streaming_window_ends_at_its_frame(views):
 
 
 def test_batches_draw_every_frame_alike_and_are_reproducible(views, rng):
-    keypoints, targets = views.batch(8000, T, STREAMING, rng, flip=False)
-    assert keypoints.shape == (8000, T, 17, 2) and targets.shape == (8000, 3, 17, 3)
+    keypoints, level, targets = views.batch(8000, T, STREAMING, rng, flip=False)
+    assert (
+        keypoints.shape == (8000, T, 17, 3)
+        and torch.equal(level, torch.zeros(8000))
+        and targets.shape == (8000, 3, 17, 3)
+    )
     newest, counts = np.unique(keypoints[:, -1, 0, 0].numpy(), return_counts=True)
     assert len(newest) == 37
     assert counts.min() > 0.7 * 8000 / 37 and counts.max() < 1.3 * 8000 / 37
     again = [views.batch(16, T, CENTRED, torch.Generator().manual_seed(5)) for _ in range(2)]
-    assert torch.equal(again[0][0], again[1][0]) and torch.equal(again[0][1], again[1][1])
+    assert torch.equal(again[0][0], again[1][0]) and torch.equal(again[0][2], again[1][2])
 
 
 def test_half_of_the_windows_are_mirrored_2d_and_3d_alike(views, rng):
-    keypoints, targets = views.batch(2000, T, STREAMING, rng)
+    keypoints, _, targets = views.batch(2000, T, STREAMING, rng)
     flipped = keypoints[:, -1, 0, 0] < 0
     assert 0.45 < flipped.float().mean() < 0.55
     assert torch.equal(mirrored(keypoints[flipped])[:, :, 0, 0].sign(), torch.ones(int(flipped.sum()), T))
@@ -106,7 +110,7 @@ def test_evaluation_asks_for_every_valid_frame_once_in_order():
 
 
 def test_a_set_of_recordings_can_be_evaluated(views):
-    def flat(keypoints):
+    def flat(keypoints, level):
         return np.zeros((len(keypoints), 3, 17, 3), np.float32)
 
     scores = score(flat, views.evaluation_set(T, CENTRED, stride=2))
@@ -123,8 +127,8 @@ def test_views_show_one_moment_in_different_cameras(rng):
         "gt",
         "",
     )
-    keypoints, recording, newest = views.views(64, 3, T, rng)
-    assert keypoints.shape == (3, 64, T, 17, 2) and set(recording.tolist()) == {0, 1}
+    keypoints, level, recording, newest = views.views(64, 3, T, rng)
+    assert keypoints.shape == (3, 64, T, 17, 3) and level.shape == (3, 64) and set(recording.tolist()) == {0, 1}
     tags = keypoints[:, :, :, 0, 0]
     expected = 1000.0 * (recording + 1)[:, None] + (newest[:, None] + torch.arange(1 - T, 1)).clamp_min(0)
     assert torch.equal(tags.floor(), expected.expand_as(tags))
@@ -144,7 +148,7 @@ def test_recordings_move_between_devices(views):
 def test_training_never_asks_for_an_invalid_frame(rng):
     valid = np.zeros(20, bool)
     valid[[3, 4, 11]] = True
-    keypoints, _ = RecordedViews.join([view(20, 1, valid)], "gt", "").batch(100, T, STREAMING, rng, flip=False)
+    keypoints, _, _ = RecordedViews.join([view(20, 1, valid)], "gt", "").batch(100, T, STREAMING, rng, flip=False)
     assert set(keypoints[:, -1, 0, 0].tolist()) == {1003.0, 1004.0, 1011.0}
 
 

@@ -48,7 +48,7 @@ def test_offsets_choose_targets_and_change_nothing_else(capture, data):
 def test_targets_lie_on_the_rays_of_their_keypoints(data):
     """With the root's distance, a target and its keypoints are one projection, at each of the offsets."""
     for place, offset in enumerate(data.offsets):
-        keypoints = data.keypoints["clean"][:, 26 + offset].double() / FOCAL_NORM
+        keypoints = data.keypoints["clean"][:, 26 + offset, :, :2].double() / FOCAL_NORM
         for norm, joints in zip(keypoints[:20], data.targets_m[:20, place].double(), strict=True):
             # x = u z and y = v z, with unknown root (x0, y0, z0): linear equations.
             rows, right = [], []
@@ -72,7 +72,7 @@ def test_labels_name_the_window(capture, data):
 
 
 def test_distances_are_those_of_the_root_that_the_keypoints_tell(data):
-    keypoints, joints = data.keypoints["clean"][:, -1].double() / FOCAL_NORM, data.targets_m[:, -1].double()
+    keypoints, joints = data.keypoints["clean"][:, -1, :, :2].double() / FOCAL_NORM, data.targets_m[:, -1].double()
     for row in range(0, len(data), 5):
         u, v = keypoints[row].T.numpy()
         x, y, z = joints[row].T.numpy()
@@ -92,11 +92,11 @@ def test_heights_are_those_of_the_cameras(capture, data, monkeypatch):
 
 
 def test_sliding_windows_are_cut_from_their_clip_alone():
-    frames = torch.arange(10.0)[:, None, None].expand(10, 17, 2)
+    frames = torch.arange(10.0)[:, None, None].expand(10, 17, 3)
     windows = SlidingWindows(frames, torch.tensor([3, 5, 6]), torch.tensor([0, 5, 5]), 3)
-    assert windows.shape == (3, 3, 17, 2) and len(windows) == 3
+    assert windows.shape == (3, 3, 17, 3) and len(windows) == 3
     assert windows[0:3][:, :, 0, 0].tolist() == [[1, 2, 3], [5, 5, 5], [5, 5, 6]]
-    assert windows[2:9].shape == (1, 3, 17, 2)
+    assert windows[2:9].shape == (1, 3, 17, 3)
 
 
 def test_motion_sets_are_consecutive_frames_of_one_camera(capture):
@@ -120,6 +120,7 @@ def test_motion_sets_are_consecutive_frames_of_one_camera(capture):
 def test_neighbours_are_next_to_each_other_in_one_clip(data):
     few = EvaluationSet(
         {"clean": data.keypoints["clean"][:7]},
+        data.level[:7],
         data.targets_m[:7],
         data.offsets,
         {"clip": np.array([0, 0, 0, 1, 1, 1, 2]), "frame": np.array([4, 5, 6, 7, 8, 10, 11])},

@@ -196,11 +196,11 @@ def test_projection_is_a_pinhole():
 
 def test_a_batch_is_seen_and_answered_in_the_same_axes(capture, rng):
     quiet = Synthesis(noise=KeypointNoise.none(), motion=CameraMotion(moving_probability=0.0))
-    keypoints, targets = quiet.batch(capture, 16, 27, range(-8, 1), rng)
-    assert keypoints.shape == (16, 27, 17, 2) and targets.shape == (16, 9, 17, 3)
+    keypoints, level, targets = quiet.batch(capture, 16, 27, range(-8, 1), rng)
+    assert keypoints.shape == (16, 27, 17, 3) and level.shape == (16,) and targets.shape == (16, 9, 17, 3)
     assert (targets[:, :, 0] == 0).all() and torch.isfinite(keypoints).all()
     # Where a joint is to the right of and below the root it is so in the image too, but for perspective.
-    offset = keypoints[:, -9:] - keypoints[:, -9:, :1]
+    offset = (keypoints[:, -9:] - keypoints[:, -9:, :1])[..., :2]
     large = targets[..., :2].abs() > 0.35
     assert (torch.sign(offset) == torch.sign(targets[..., :2]))[large].float().mean() > 0.97
 
@@ -213,7 +213,7 @@ def test_the_same_seed_gives_the_same_batch(capture):
 def test_targets_are_the_frames_asked_for(capture):
     synthesis = Synthesis(noise=KeypointNoise.none())
     all_frames, some = (
-        synthesis.batch(capture, 8, 27, offsets, torch.Generator().manual_seed(3))[1]
+        synthesis.batch(capture, 8, 27, offsets, torch.Generator().manual_seed(3))[2]
         for offsets in (range(-26, 1), (-26, -13, 0))
     )
     assert torch.equal(some, all_frames[:, [0, 13, 26]])
@@ -223,7 +223,7 @@ def test_cameras_and_lenses_are_chosen_for_the_frame_that_is_used(capture):
     ahead = RobotCameras(pan_deg=0.0, roll_deg=0.0)
     still = Synthesis(cameras=ahead, noise=KeypointNoise.none(), motion=CameraMotion(moving_probability=0.0))
     for offsets, used in (((-1, 0), 26), ((-14, -13, -12), 13)):
-        keypoints, _ = still.batch(capture, 200, 27, offsets, torch.Generator().manual_seed(3))
+        keypoints, _, _ = still.batch(capture, 200, 27, offsets, torch.Generator().manual_seed(3))
         aside = keypoints[:, :, 0, 0].abs().amax(dim=0)  # the pelvis is straight ahead in that frame alone
         assert aside[used] < 1e-4 and (aside > 1e-4).sum() == 26
 
@@ -240,8 +240,8 @@ def test_moving_cameras_are_at_their_places_in_the_frame_that_is_used(capture):
 
 def test_views_show_one_moment_from_several_places(capture, rng):
     synthesis = Synthesis(noise=KeypointNoise.none(), motion=CameraMotion(moving_probability=0.0))
-    keypoints, sequence, newest = synthesis.views(capture, 6, 3, 9, rng)
-    assert keypoints.shape == (3, 6, 9, 17, 2)
+    keypoints, level, sequence, newest = synthesis.views(capture, 6, 3, 9, rng)
+    assert keypoints.shape == (3, 6, 9, 17, 3) and level.shape == (3, 6)
     assert (newest < capture.lengths[sequence]).all() and (newest >= 0).all()
     assert (keypoints[0] - keypoints[1]).abs().amax(dim=(1, 2, 3)).min() > 0.05  # no two cameras are the same
 
