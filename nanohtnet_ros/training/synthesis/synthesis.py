@@ -12,12 +12,12 @@ from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.model.flip import mirrored
 from nanohtnet_ros.model.network_config import used_offset
 from nanohtnet_ros.training.data.mocap import MotionCapture
+from nanohtnet_ros.training.synthesis.bodies import BodyVariation
 from nanohtnet_ros.training.synthesis.crossover import Crossover
 from nanohtnet_ros.training.synthesis.definitions import JointDefinitions
 from nanohtnet_ros.training.synthesis.keypoint_noise import KeypointNoise
 from nanohtnet_ros.training.synthesis.pose_augmentation import PoseAugmentation
 from nanohtnet_ros.training.synthesis.virtual_camera import (
-    BodyVariation,
     CameraMotion,
     RobotCameras,
     project,
@@ -33,7 +33,7 @@ class Synthesis:
     Attributes:
         crossover: exchange of upper bodies and arms between recordings.
         augmentation: of the poses.
-        bodies: variation of proportions.
+        bodies: of men, women and children.
         definitions: variation of joint definitions.
         cameras: placement of virtual cameras.
         motion: of the cameras.

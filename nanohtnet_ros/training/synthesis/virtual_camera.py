@@ -1,4 +1,4 @@
-"""Bodies of other proportions, and virtual cameras placed as on a robot."""
+"""Virtual cameras placed as on a robot."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from nanohtnet_ros.training.data import FRAME_RATE_HZ
-from nanohtnet_ros.training.synthesis.body_axes import bones_of, chain
 
 
 def uniform(shape: tuple[int, ...], low: float, high: float, rng: torch.Generator) -> Tensor:
@@ -20,72 +19,6 @@ def uniform(shape: tuple[int, ...], low: float, high: float, rng: torch.Generato
 def some_of(size: int, probability: float, rng: torch.Generator) -> Tensor:
     """(n,) int64, ascending: each of `size` indices with a probability."""
     return torch.nonzero(uniform((size,), 0.0, 1.0, rng) < probability)[:, 0]
-
-
-@dataclass(frozen=True)
-class BodyVariation:
-    """Variation of a body's proportions about the recorded person's.
-
-    Every spread is the standard deviation of a log factor, which is the same for left and right.
-
-    Attributes:
-        scale: of the whole body.
-        limbs: of each thigh, shin, upper arm and forearm.
-        hips: of the hip half-width, about `hips_mean` times the recorded one.
-        shoulders: of the distance from thorax to shoulder.
-        trunk: of hip-spine and spine-thorax.
-        head: of thorax-neck and neck-head, about `neck_mean` and `head_mean` times the recorded ones, which makes of
-            them what `definitions.with_nose_and_crown` takes.
-    """
-
-    scale: float = 0.05
-    limbs: float = 0.06
-    hips: float = 0.15
-    hips_mean: float = 1.15
-    shoulders: float = 0.12
-    trunk: float = 0.08
-    head: float = 0.06
-    neck_mean: float = 1.87
-    head_mean: float = 1.36
-
-    def apply(self, joints_m: Tensor, rng: torch.Generator) -> Tensor:
-        """Scale bones; their directions are kept.
-
-        Args:
-            joints_m: (B, T, 17, 3) world frame, z up.
-        Returns:
-            (B, T, 17, 3). Roots are scaled with the body about the ground, so that feet stay on it.
-        """
-
-        def factor(sigma: float, mean: float = 1.0) -> Tensor:
-            return mean * torch.exp(sigma * torch.randn((joints_m.shape[0], 1, 1), generator=rng, device=rng.device))
-
-        hip, shoulder = factor(self.hips, self.hips_mean), factor(self.shoulders)
-        thigh, shin, upper_arm, forearm = (factor(self.limbs) for _ in range(4))
-        lower_trunk, upper_trunk = factor(self.trunk), factor(self.trunk)
-        neck, head = factor(self.head, self.neck_mean), factor(self.head, self.head_mean)
-        # Factor of the bone that ends at each joint, in Human3.6M order; the root is scaled with the whole body.
-        factors = (
-            torch.ones_like(hip),
-            hip,
-            thigh,
-            shin,
-            hip,
-            thigh,
-            shin,
-            lower_trunk,
-            upper_trunk,
-            neck,
-            head,
-            shoulder,
-            upper_arm,
-            forearm,
-            shoulder,
-            upper_arm,
-            forearm,
-        )
-        scale = factor(self.scale)
-        return chain(bones_of(joints_m) * (torch.stack(factors, dim=2) * scale[:, :, None]))
 
 
 @dataclass(frozen=True)
