@@ -15,7 +15,6 @@ from nanohtnet_ros.model.temporal_conv import TemporalConv, TemporalConvConfig
 from nanohtnet_ros.training.data.recordings import RecordedViews, View
 from nanohtnet_ros.training.evaluation.contrastive_probe import ContrastiveProbe, probe_rows
 from nanohtnet_ros.training.pretrain import PretrainTask
-from nanohtnet_ros.training.synthesis.synthesis import with_confidence
 from nanohtnet_ros.training.synthesis.virtual_camera import optical_from_world, project
 
 from factories import STANDING_M
@@ -34,6 +33,10 @@ NANO = NanoHTNetConfig(
 )
 CONV = TemporalConvConfig(window_length=9, kernel_sizes=(3, 3), channels=64, dropout=0.0)
 CLR = PoseCLRConfig(views=3, bank_size=512, temperature=0.1, momentum=0.99)
+
+
+def with_confidence(keypoints: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.pad(keypoints, (0, 1), value=1.0)
 
 
 class Turntable:

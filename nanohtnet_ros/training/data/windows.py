@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from nanohtnet_ros.errors import UserError
+
+Ground = Literal["given", "withheld"]
+"""Whether windows are seen by level cameras, since down is known, or by the cameras as they are."""
 
 
 @dataclass(frozen=True, eq=False)

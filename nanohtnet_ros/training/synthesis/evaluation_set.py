@@ -6,17 +6,31 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from nanohtnet_ros.core.body import standing_height
 from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.model.network_config import used_offset
 from nanohtnet_ros.training.data.mocap import MotionCapture
-from nanohtnet_ros.training.data.windows import EvaluationSet, SlidingWindows, check_offsets
+from nanohtnet_ros.training.data.windows import EvaluationSet, Ground, SlidingWindows, check_offsets
 from nanohtnet_ros.training.synthesis.definitions import as_detected
-from nanohtnet_ros.training.synthesis.keypoint_noise import KeypointNoise
+from nanohtnet_ros.training.synthesis.gravity import Gravity, level_from_camera, levelled
+from nanohtnet_ros.training.synthesis.keypoint_noise import FieldOfView, KeypointNoise
 from nanohtnet_ros.training.synthesis.pose_augmentation import PoseAugmentation
-from nanohtnet_ros.training.synthesis.synthesis import root_relative_targets, with_confidence
-from nanohtnet_ros.training.synthesis.virtual_camera import RobotCameras, project
+from nanohtnet_ros.training.synthesis.synthesis import root_relative_targets
+from nanohtnet_ros.training.synthesis.virtual_camera import LEAST_DEPTH_M, CameraPoses, RobotCameras, project
+
+CAMERAS = RobotCameras(
+    height_m=(0.2, 2.2), distance_m=(1.5, 8.0), aim_m=(0.0, 0.0), pitch_deg=(-40.0, 40.0), rolled_probability=0.0
+)
+NOISE = KeypointNoise(
+    field_of_view=FieldOfView(widest_deg=179.0, tight_probability=0.0),
+    desk_probability=0.0,
+    missing_probability=0.0,
+    held_probability=0.3,
+)
+"""Cameras and errors that do not change with those of training, so that errors of all networks can be compared."""
 
 MIN_DEPTH_M = 0.5
 """`motion_set` leaves out clips in which a joint has less depth than this."""
@@ -30,12 +44,14 @@ def build_evaluation_set(
     cameras: int = 4,
     seed: int = 7,
     augmentation: PoseAugmentation | None = None,
+    ground: Ground = "withheld",
+    placement: RobotCameras = CAMERAS,
 ) -> EvaluationSet:
     """Cut windows every `stride` frames, each seen by `cameras` random static cameras; bodies as recorded.
 
     Windows that reach before a sequence's start repeat its first frame. The windows do not depend on the offsets;
-    cameras and lenses are chosen for the used frame (`used_offset`). Conditions are `clean`
-    (exact keypoints) and `noisy` (with `KeypointNoise()`).
+    cameras and lenses are chosen for the used frame (`used_offset`). Conditions are `clean` (exact keypoints, and where
+    down is known exactly) and `noisy` (with `NOISE`, and down known to a degree).
 
     Args:
         capture: recorded motion.
@@ -45,11 +61,12 @@ def build_evaluation_set(
         cameras: for each window.
         seed: of cameras and noise.
         augmentation: of the poses; None: poses as recorded.
+        ground: whether windows are levelled. Cameras and noise are the same.
+        placement: of the cameras.
     Raises:
         UserError: an offset lies outside the window.
     """
     check_offsets(offsets, window_length)
-    rng = torch.Generator().manual_seed(seed)
     ends = [
         (i, end)
         for i, length in enumerate(capture.lengths.tolist())
@@ -62,27 +79,34 @@ def build_evaluation_set(
         world = augmentation.apply(world, torch.Generator().manual_seed(seed))
     world = as_detected(world)
     used = used_offset(offsets)
-    place = RobotCameras().place(world[:, used - 1, 0], rng)
-    seen = place.view(world)
-    clean = project(seen, FOCAL_NORM)
+    poses = placement.place(world[:, used - 1, 0], torch.Generator().manual_seed(seed))
+    seen = poses.view(world)
+    keypoints, level, down = _seen(seen, poses, used, ground, seed)
+    pelvis, camera_down = seen[:, used - 1, 0], poses.down_cam[:, -1]
+    # The noise draws its lenses first.
+    borders, _ = NOISE.field_of_view.sample(project(seen, FOCAL_NORM), torch.Generator().manual_seed(seed + 1), used)
+    outside = (project(seen[:, used - 1], FOCAL_NORM).abs() > borders[:, 0]).any(dim=-1)
     labels = {
         "action": np.array(capture.actions)[sequence.numpy()],
         "sequence": sequence.numpy(),
         "frame": newest.numpy(),
-        "distance_m": seen[:, used - 1, 0].norm(dim=-1).numpy(),
-        "camera_height_m": place.centre_m[:, -1, 2].numpy(),
+        "distance_m": pelvis.norm(dim=-1).numpy(),
+        "camera_height_m": poses.centre_m[:, -1, 2].numpy(),
+        "roll_deg": torch.rad2deg(poses.roll[:, -1].abs()).numpy(),
+        "elevation_deg": torch.rad2deg(torch.asin(-(pelvis * camera_down).sum(dim=-1) / pelvis.norm(dim=-1))).numpy(),
+        "cut_off": outside.float().mean(dim=-1).numpy(),
+        "body_height_m": np.array([standing_height(joints) for joints in seen[:, used - 1].numpy()]),
     }
-    return EvaluationSet(
-        {"clean": with_confidence(clean), "noisy": with_confidence(KeypointNoise().apply(clean, rng, used))},
-        torch.zeros(len(sequence)),
-        root_relative_targets(seen, offsets),
-        tuple(offsets),
-        labels,
-    )
+    return EvaluationSet(keypoints, level, root_relative_targets(seen, down, offsets), tuple(offsets), labels)
 
 
 def motion_set(
-    capture: MotionCapture, window_length: int, offset: int = 0, frames: int = 100, seed: int = 7
+    capture: MotionCapture,
+    window_length: int,
+    offset: int = 0,
+    frames: int = 100,
+    seed: int = 7,
+    ground: Ground = "withheld",
 ) -> EvaluationSet | None:
     """A clip of each sequence through one static camera, with a window for each of its frames: for velocities.
 
@@ -95,21 +119,20 @@ def motion_set(
         offset: frame of the targets, relative to the newest.
         frames: maximum length of each clip.
         seed: of cameras and noise.
+        ground: whether windows are levelled.
     Returns:
         Windows with the labels `clip`, `sequence` and `frame`; None where no sequence gives any.
     Raises:
         UserError: the offset lies outside the window.
     """
     check_offsets((offset,), window_length)
-    rng = torch.Generator().manual_seed(seed)
     T, length = window_length, window_length - 1 + frames
     sequence = torch.arange(len(capture.lengths))
     last = (capture.lengths + capture.lengths.clamp_max(length)) // 2 - 1
     world = as_detected(capture.windows(sequence, last, length))  # (S, T-1+frames, 17, 3)
-    halfway = world[:, -(frames // 2 + 1), None]  # `view` places the camera by a window's last frame
-    seen = RobotCameras().view(torch.cat((world, halfway), dim=1), rng)[:, :-1]
-    clean = project(seen, FOCAL_NORM)
-    noisy = KeypointNoise().apply(clean, rng)
+    poses = CAMERAS.place(world[:, -(frames // 2 + 1), 0], torch.Generator().manual_seed(seed))
+    seen = poses.view(world)
+    keypoints, level, down = _seen(seen, poses, 0, ground, seed)
 
     in_front = seen[..., 2].amin(dim=(1, 2)) > MIN_DEPTH_M
     frame = last[:, None] - torch.arange(frames - 1, -1, -1)  # (S, frames)
@@ -117,10 +140,31 @@ def motion_set(
     if not len(clip):
         return None
     newest = clip * length + T - 1 + row
-    joints = seen.flatten(0, 1)[newest + offset]
+    targets = root_relative_targets(seen, down, range(1 - length, 1)).flatten(0, 1)[newest + offset]
     conditions: dict[str, Tensor | SlidingWindows] = {
-        name: SlidingWindows(with_confidence(keypoints).flatten(0, 1), newest, clip * length, T)
-        for name, keypoints in (("clean", clean), ("noisy", noisy))
+        name: SlidingWindows(values.flatten(0, 1), newest, clip * length, T) for name, values in keypoints.items()
     }
     labels = {"clip": clip.numpy(), "sequence": clip.numpy(), "frame": frame[clip, row].numpy()}
-    return EvaluationSet(conditions, torch.zeros(len(clip)), (joints - joints[:, :1])[:, None], (offset,), labels)
+    return EvaluationSet(conditions, level[clip], targets[:, None], (offset,), labels)
+
+
+def _seen(
+    joints_cam_m: Tensor, poses: CameraPoses, offset: int, ground: Ground, seed: int
+) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    """What cameras see of joints (B, T, 17, 3).
+
+    Returns:
+        (B, T, 17, 3) keypoints and confidence by condition, (B,) level, and down in the cameras of levelled windows,
+        see `Gravity.sense`.
+    """
+    gravity = Gravity(given=1.0 if ground == "given" else 0.0)
+    level, down, known_down = gravity.sense(joints_cam_m, poses.down_cam, torch.Generator().manual_seed(seed + 2))
+    exact = project(joints_cam_m, FOCAL_NORM)
+    noisy = NOISE.apply(
+        exact,
+        torch.Generator().manual_seed(seed + 1),
+        offset,
+        level_from_camera(known_down),
+        joints_cam_m[..., 2] < LEAST_DEPTH_M,
+    )
+    return {"clean": F.pad(levelled(exact, level_from_camera(down)), (0, 1), value=1.0), "noisy": noisy}, level, down

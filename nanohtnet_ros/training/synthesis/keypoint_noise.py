@@ -1,7 +1,8 @@
-"""Errors of a 2D detector on a robot's camera: noise, occlusion, swaps, lost frames and the camera's frame rate."""
+"""A 2D detector on a robot's camera: noise, occlusion, swaps, lost frames, the camera's frame rate, and confidence."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -10,7 +11,13 @@ from torch import Tensor
 from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.core.skeleton import H36M_17, H36M_LIMBS, Joint
 from nanohtnet_ros.training.data import FRAME_RATE_HZ
+from nanohtnet_ros.training.synthesis.confidence import Confidence
+from nanohtnet_ros.training.synthesis.filling import bridge, fill_missing, hold
+from nanohtnet_ros.training.synthesis.gravity import levelled
 from nanohtnet_ros.training.synthesis.virtual_camera import uniform
+
+LEAST_JOINTS = 5
+"""A person of whom fewer are in the image is not detected."""
 
 
 def person_size(keypoints: Tensor, offset: int = 0) -> Tensor:
@@ -28,14 +35,21 @@ class FieldOfView:
 
     Attributes:
         horizontal_deg: full angle, narrow to wide lenses; widened until the pelvis is in view in the used frame.
+        widest_deg: up to which it is widened for the other joints: people who are nearer are truncated.
         cut_probability: of a window in which the image may truncate people; in the others the lens is widened until all
             joints of that frame are in view.
+        tight_probability: of a window whose border passes through the person in that frame: without feet, from the
+            waist up, or without what is to one side.
+        upper_probability: of such a window in which the thorax has to be in view, not the pelvis.
         aspect: height over width.
         width_px: of the image, sampled log-uniformly.
     """
 
     horizontal_deg: tuple[float, float] = (45.0, 110.0)
+    widest_deg: float = 130.0
     cut_probability: float = 0.2
+    tight_probability: float = 0.3
+    upper_probability: float = 0.5
     aspect: tuple[float, float] = (0.5625, 0.75)
     width_px: tuple[float, float] = (320.0, 1920.0)
 
@@ -53,8 +67,16 @@ class FieldOfView:
         aspect = uniform((B,), *self.aspect, rng)
         extent = keypoints[:, offset - 1].abs() / torch.stack((torch.ones_like(aspect), aspect), dim=-1)[:, None]
         extent = extent.amax(dim=-1)  # (B, J) half width that each joint needs
-        cut = uniform((B,), 0.0, 1.0, rng) < self.cut_probability
-        half = torch.maximum(half, 1.02 * torch.where(cut, extent[:, 0], extent.amax(dim=1)))
+        least, widest = (FOCAL_NORM * math.tan(math.radians(a / 2)) for a in (self.horizontal_deg[0], self.widest_deg))
+        few, whole = extent.kthvalue(LEAST_JOINTS, dim=1).values, extent.amax(dim=1).clamp_max(widest)
+        hip = torch.maximum(extent[:, Joint.HIP], few)
+        kind = uniform((B,), 0.0, 1.0, rng)
+        cut, tight = kind < self.cut_probability, kind >= 1.0 - self.tight_probability
+        half = torch.maximum(half, 1.02 * torch.where(cut, hip, torch.maximum(hip, whole)))
+        upper = uniform((B,), 0.0, 1.0, rng) < self.upper_probability
+        needed = torch.where(upper, torch.maximum(extent[:, Joint.THORAX], few), hip)
+        through = torch.lerp(needed, torch.maximum(needed, whole), uniform((B,), 0.0, 1.0, rng).square())
+        half = torch.where(tight, (1.02 * through).clamp_min(least), half)
         low, high = self.width_px
         width_px = low * (high / low) ** uniform((B,), 0.0, 1.0, rng)
         borders = torch.stack((half, half * aspect), dim=-1)
@@ -102,14 +124,18 @@ class KeypointNoise:
         field_of_view: the image's borders; joints outside count as occluded.
         swaps: of left and right, of the legs, of the arms or of both.
         occlusions: of one to three limbs.
-        held_probability: of a window in which occluded joints keep their last position in the image (a detector that
-            leaves them out); in the others they are guessed.
+        desk_probability: of a window in which all that is below an edge in the image is occluded.
+        desk_edge: range of its height, from the person's highest (0) to their lowest (1) joint in the used frame.
+        missing_probability: of a window in which joints that are occluded or out of the image are missing.
+        held_probability: of one in which they keep their last position in the image; in the others they are guessed.
         guess: standard deviation of a guessed joint's error, constant in a window.
+        sure_probability: of a window in which the detector does not doubt what it holds or guesses.
         dropped: probability of a camera frame being lost, never the newest.
         entering: probability of a window whose person enters the view within it, up to the used frame.
         camera_rates_hz: frame rates that keypoints are sampled at before they are interpolated back to 50 Hz; the
             newest frame is always sampled.
         camera_rate_weights: relative frequencies of these rates.
+        confidence: of the keypoints.
     """
 
     amount: float = 2.0
@@ -124,55 +150,82 @@ class KeypointNoise:
     field_of_view: FieldOfView = field(default_factory=FieldOfView)
     swaps: Intervals = Intervals(probability=0.1, seconds=(0.04, 0.4))
     occlusions: Intervals = Intervals(probability=0.2, seconds=(0.1, 3.0))
-    held_probability: float = 0.3
+    desk_probability: float = 0.1
+    desk_edge: tuple[float, float] = (0.3, 0.85)
+    missing_probability: float = 0.45
+    held_probability: float = 0.15
     guess: float = 0.25
+    sure_probability: float = 0.15
     dropped: float = 0.05
     entering: float = 0.1
     camera_rates_hz: tuple[float, ...] = (50.0, 30.0, 25.0, 15.0)
     camera_rate_weights: tuple[float, ...] = (0.4, 0.25, 0.2, 0.15)
+    confidence: Confidence = field(default_factory=Confidence)
 
     @classmethod
     def none(cls) -> KeypointNoise:
-        """No errors: keypoints are returned unchanged."""
+        """No errors: keypoints are returned unchanged, with a confidence of 1."""
         never = Intervals(probability=0.0, seconds=(0.1, 0.1))
         return cls(
             amount=0.0,
             jitter_px=0.0,
             jitter_motion=0.0,
             girdle_width=0.0,
-            field_of_view=FieldOfView(horizontal_deg=(179.9, 179.9)),
+            field_of_view=FieldOfView(horizontal_deg=(179.9, 179.9), tight_probability=0.0),
+            desk_probability=0.0,
             swaps=never,
             occlusions=never,
             dropped=0.0,
             entering=0.0,
             camera_rates_hz=(FRAME_RATE_HZ,),
             camera_rate_weights=(1.0,),
+            confidence=Confidence.none(),
         )
 
-    def apply(self, keypoints: Tensor, rng: torch.Generator, offset: int = 0) -> Tensor:
-        """Add errors to clean keypoints.
+    def apply(
+        self,
+        keypoints: Tensor,
+        rng: torch.Generator,
+        offset: int = 0,
+        level_from_camera: Tensor | None = None,
+        behind: Tensor | None = None,
+    ) -> Tensor:
+        """Detect people in a camera's frames, and cut the window that a node would.
 
         Args:
-            keypoints: (B, T, 17, 2) at 50 Hz, on the device of `rng`.
+            keypoints: (B, T, 17, 2) exact, at 50 Hz, on the device of `rng`.
             offset: the used frame, relative to the newest (0).
+            level_from_camera: (B, T, 3, 3) rotations by which each frame's detected keypoints are turned.
+            behind: (B, T, 17) bool, joints behind the camera.
         Returns:
-            (B, T, 17, 2) at 50 Hz.
+            (B, T, 17, 3) at 50 Hz: keypoints, and their confidence, 0 where a joint is missing.
         """
-        B = len(keypoints)
+        B, T = keypoints.shape[:2]
         borders, pixel = self.field_of_view.sample(keypoints, rng, offset)
         size = person_size(keypoints, offset)
         amount = self.amount * uniform((B, 1, 1, 1), 0.0, 1.0, rng)
         unseen = (keypoints.abs() > borders).any(dim=-1)
-        shifted = self._shift(keypoints, amount, rng)
-        seen = self._hide(self._swap(shifted, rng), unseen, size, borders, rng)
+        if behind is not None:
+            unseen |= behind
+        swapped = self._swapped(B, T, rng)
+        hidden = unseen | self._occluded(keypoints[..., 1], offset, rng)
+        shown = self._shift(keypoints, amount, rng)
+        flip = torch.tensor(H36M_17.flip_order.tolist(), device=rng.device)
+        shown = torch.where(swapped[..., None], shown[:, :, flip], shown)
+        shown, missing, doubted = self._hide(shown, hidden, size, borders, rng)
+        lost = unseen.sum(dim=2, keepdim=True) > unseen.shape[2] - LEAST_JOINTS
+        flags = torch.stack((missing, doubted, swapped, lost.expand_as(missing)))
 
         weights = torch.tensor(self.camera_rate_weights, device=rng.device)
         rate = torch.multinomial(weights, B, replacement=True, generator=rng)
-        noisy = torch.empty_like(keypoints)
+        noisy = keypoints.new_empty((*keypoints.shape[:3], 3))
         for i, rate_hz in enumerate(self.camera_rates_hz):
             chosen = torch.nonzero(rate == i)[:, 0]
             if len(chosen):
-                noisy[chosen] = self._at_rate(seen[chosen], rate_hz, amount[chosen] * size[chosen], pixel[chosen], rng)
+                level = None if level_from_camera is None else level_from_camera[chosen]
+                noisy[chosen] = self._at_rate(
+                    shown[chosen], flags[:, chosen], level, rate_hz, size[chosen], amount[chosen], pixel[chosen], rng
+                )
         return self._enter(noisy, rng, offset)
 
     def _shift(self, keypoints: Tensor, amount: Tensor, rng: torch.Generator) -> Tensor:
@@ -191,36 +244,58 @@ class KeypointNoise:
             moved[:, :, right] -= half
         return moved
 
-    def _swap(self, keypoints: Tensor, rng: torch.Generator) -> Tensor:
-        B, T, J, _ = keypoints.shape
+    def _swapped(self, B: int, T: int, rng: torch.Generator) -> Tensor:
+        """(B, T, 17) bool, joints whose left and right are exchanged."""
         interval = self.swaps.sample(B, T, rng)
         which = torch.randint(0, 3, (B, 1), generator=rng, device=rng.device)  # legs, arms, both
-        joint = torch.arange(J, device=rng.device)
+        joint = torch.arange(len(H36M_17), device=rng.device)
         legs, arms = (joint >= Joint.R_HIP) & (joint <= Joint.L_ANKLE), joint >= Joint.L_SHOULDER
         group = ((which != 1) & legs) | ((which != 0) & arms)  # (B, J)
-        swapped = (interval[:, :, None] & group[:, None])[..., None]
-        flip = torch.tensor(H36M_17.flip_order.tolist(), device=rng.device)
-        return torch.where(swapped, keypoints[:, :, flip], keypoints)
+        return interval[:, :, None] & group[:, None]
 
-    def _hide(self, keypoints: Tensor, unseen: Tensor, size: Tensor, borders: Tensor, rng: torch.Generator) -> Tensor:
-        """Hold or guess joints (B, T, J) that are out of the image or occluded."""
-        B, T, J, _ = keypoints.shape
+    def _occluded(self, y: Tensor, offset: int, rng: torch.Generator) -> Tensor:
+        """(B, T, 17) bool, joints behind something, by their place (B, T, 17) down in the image."""
+        B, T, J = y.shape
         limb_of_joint = torch.zeros((len(H36M_LIMBS), J), dtype=torch.bool, device=rng.device)
         for limb, joints in enumerate(H36M_LIMBS):
             limb_of_joint[limb, list(joints[1:])] = True
-        limbs = torch.rand((B, len(H36M_LIMBS)), generator=rng, device=rng.device) < 0.4
+        limbs = uniform((B, len(H36M_LIMBS)), 0.0, 1.0, rng) < 0.4
         hidden = (limbs[:, :, None] & limb_of_joint).any(dim=1)  # (B, J)
         occluded = self.occlusions.sample(B, T, rng)[:, :, None] & hidden[:, None]
-        gone = unseen | occluded
+        top, bottom = y[:, offset - 1].aminmax(dim=1, keepdim=True)
+        edge = torch.lerp(top, bottom, uniform((B, 1), *self.desk_edge, rng))
+        desk = uniform((B, 1, 1), 0.0, 1.0, rng) < self.desk_probability
+        return occluded | (desk & (y > edge[:, None]))
+
+    def _hide(
+        self, keypoints: Tensor, hidden: Tensor, size: Tensor, borders: Tensor, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Hold or guess hidden joints (B, T, J); which of them are missing, and which of the others doubted."""
+        B, _, J, _ = keypoints.shape
         guessed = keypoints + self.guess * size * torch.randn((B, 1, J, 2), generator=rng, device=rng.device)
         guessed = torch.maximum(torch.minimum(guessed, borders), -borders)  # within the image
-        held_window = torch.rand((B, 1, 1, 1), generator=rng, device=rng.device) < self.held_probability
-        return torch.where(gone[..., None], torch.where(held_window, hold(keypoints, ~gone), guessed), keypoints)
+        kind = uniform((B, 1, 1), 0.0, 1.0, rng)
+        missing, held = kind < self.missing_probability, kind >= 1.0 - self.held_probability
+        given = torch.where(held[..., None], hold(keypoints, ~hidden), guessed)
+        doubted = hidden & ~missing & (uniform((B, 1, 1), 0.0, 1.0, rng) >= self.sure_probability)
+        return torch.where(hidden[..., None], given, keypoints), hidden & missing, doubted
 
-    def _at_rate(self, keypoints: Tensor, rate_hz: float, scale: Tensor, pixel: Tensor, rng: torch.Generator) -> Tensor:
+    def _at_rate(
+        self,
+        keypoints: Tensor,
+        flags: Tensor,
+        level_from_camera: Tensor | None,
+        rate_hz: float,
+        size: Tensor,
+        amount: Tensor,
+        pixel: Tensor,
+        rng: torch.Generator,
+    ) -> Tensor:
+        """See keypoints (B, T, 17, 2) at a camera's rate, with flags (4, B, T, 17): missing, doubted, swapped, lost."""
         B, T, J, _ = keypoints.shape
         to_camera, to_model = (m.to(keypoints.device) for m in rate_matrices(T, rate_hz))
-        S = len(to_camera)
+        S, scale = len(to_camera), amount * size
+        missing, doubted, swapped, lost = flags[:, :, to_camera.argmax(dim=1)]
         seen = resample(to_camera, keypoints)  # (B, S, J, 2)
         motion = torch.zeros((B, S, J, 1), device=keypoints.device)
         motion[:, 1:] = (seen[:, 1:] - seen[:, :-1]).norm(dim=-1, keepdim=True)
@@ -229,13 +304,20 @@ class KeypointNoise:
             return torch.randn(shape, generator=rng, device=rng.device)
 
         variance = (scale * self.jitter).square() + (pixel * self.jitter_px).square()
-        spread = (variance + (self.jitter_motion * motion).square()).sqrt()
+        variance = variance + (self.jitter_motion * motion).square()
         steps = normal(B, S, J, 2) * (1.0 - self.drift_memory**2) ** 0.5
         steps[:, 0] = normal(B, J, 2)
         drift = resample(ar1_matrix(S, self.drift_memory).to(keypoints.device), steps)
-        error = spread * normal(B, S, J, 2) + scale * (self.drift * drift + self.offset * normal(B, 1, J, 2))
-        kept = torch.rand((B, S), generator=rng, device=rng.device) >= self.dropped
-        return resample(to_model, bridge(seen + error, kept))
+        error = variance.sqrt() * normal(B, S, J, 2) + scale * (self.drift * drift + self.offset * normal(B, 1, J, 2))
+        size_of_error = (error.square().sum(dim=-1) + variance[..., 0]).sqrt() / size[..., 0]
+        confidence = self.confidence.apply(size_of_error, doubted, swapped, rng).masked_fill(missing, 0.0)
+        seen = seen + error
+        if level_from_camera is not None:
+            seen = levelled(seen, resample(to_camera, level_from_camera))
+        kept = (torch.rand((B, S, 1), generator=rng, device=rng.device) >= self.dropped) & ~lost[..., :1]
+        kept[:, -1] = True
+        seen = fill_missing(seen, kept & ~missing)
+        return resample(to_model, torch.cat((seen, bridge(confidence[..., None], kept)), dim=-1))
 
     def _enter(self, keypoints: Tensor, rng: torch.Generator, offset: int) -> Tensor:
         """Repeat the first frame, as in a window whose person has just entered the view."""
@@ -246,50 +328,9 @@ class KeypointNoise:
         return keypoints[torch.arange(B, device=rng.device)[:, None], frame]
 
 
-def hold(keypoints: Tensor, seen: Tensor) -> Tensor:
-    """Hold each joint at its last visible position; before that at its first.
-
-    Args:
-        keypoints: (B, T, J, 2).
-        seen: (B, T, J) bool. A joint that is never visible is kept.
-    """
-    last, following = _neighbours(seen)
-    source = torch.where(last >= 0, last, following)
-    frame = torch.arange(seen.shape[1], device=seen.device)[None, :, None]
-    source = torch.where(source < seen.shape[1], source, frame)
-    return keypoints.gather(1, source[..., None].expand_as(keypoints))
-
-
-def bridge(keypoints: Tensor, kept: Tensor) -> Tensor:
-    """Interpolate lost frames linearly; before the first kept frame that one is held.
-
-    Args:
-        keypoints: (B, S, J, 2).
-        kept: (B, S) bool; the newest frame counts as kept.
-    """
-    kept = kept.clone()
-    kept[:, -1] = True
-    before, after = _neighbours(kept)
-    before = torch.where(before >= 0, before, after)
-    span = (after - before).clamp_min(1)
-    frame = torch.arange(kept.shape[1], device=kept.device)[None, :]
-    weight = ((frame - before) / span).clamp(0.0, 1.0)[..., None, None]
-    row = torch.arange(len(kept), device=kept.device)[:, None]
-    return torch.lerp(keypoints[row, before], keypoints[row, after], weight)
-
-
-def _neighbours(marked: Tensor) -> tuple[Tensor, Tensor]:
-    """Along dim 1, index of the last marked element up to each (-1: none) and of the next from it (size: none)."""
-    size = marked.shape[1]
-    index = torch.arange(size, device=marked.device).reshape(1, size, *(1,) * (marked.dim() - 2)).expand_as(marked)
-    last = torch.where(marked, index, -1).cummax(dim=1).values
-    following = torch.where(marked, index, size).flip(1).cummin(dim=1).values.flip(1)
-    return last, following
-
-
-def resample(matrix: Tensor, keypoints: Tensor) -> Tensor:
-    """(B, S, J, 2) weighted sums over time of keypoints (B, T, J, 2), weights (S, T)."""
-    return (matrix @ keypoints.flatten(2)).unflatten(2, keypoints.shape[2:])
+def resample(matrix: Tensor, values: Tensor) -> Tensor:
+    """(B, S, ...) weighted sums over time of (B, T, ...), weights (S, T)."""
+    return (matrix @ values.flatten(2)).unflatten(2, values.shape[2:])
 
 
 def rate_matrices(length: int, rate_hz: float) -> tuple[Tensor, Tensor]:

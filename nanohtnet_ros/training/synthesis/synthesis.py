@@ -15,9 +15,11 @@ from nanohtnet_ros.training.data.mocap import MotionCapture
 from nanohtnet_ros.training.synthesis.bodies import BodyVariation
 from nanohtnet_ros.training.synthesis.crossover import Crossover
 from nanohtnet_ros.training.synthesis.definitions import JointDefinitions
+from nanohtnet_ros.training.synthesis.gravity import Gravity, level_from_camera
 from nanohtnet_ros.training.synthesis.keypoint_noise import KeypointNoise
 from nanohtnet_ros.training.synthesis.pose_augmentation import PoseAugmentation
 from nanohtnet_ros.training.synthesis.virtual_camera import (
+    LEAST_DEPTH_M,
     CameraMotion,
     RobotCameras,
     project,
@@ -37,6 +39,7 @@ class Synthesis:
         definitions: variation of joint definitions.
         cameras: placement of virtual cameras.
         motion: of the cameras.
+        gravity: what is known of it.
         noise: errors of the keypoints.
         speed: range of playback speeds, sampled uniformly.
         action_exponent: weight of actions by duration, see `MotionCapture.sequence_weights`.
@@ -48,6 +51,7 @@ class Synthesis:
     definitions: JointDefinitions = field(default_factory=JointDefinitions)
     cameras: RobotCameras = field(default_factory=RobotCameras)
     motion: CameraMotion = field(default_factory=CameraMotion)
+    gravity: Gravity = field(default_factory=Gravity)
     noise: KeypointNoise = field(default_factory=KeypointNoise)
     speed: tuple[float, float] = (0.8, 1.25)
     action_exponent: float = 0.5
@@ -58,21 +62,18 @@ class Synthesis:
         """Make one random training batch, on the device of the capture and of `rng`.
 
         Args:
-            capture: recorded motion.
+            capture: motion of the training split.
             size: B.
             window_length: T.
-            offsets: n frames, relative to the newest (0), whose joints are the targets; camera and lens are chosen for
+            offsets: n target frames relative to the window's newest (0), ascending; camera and lens are chosen for
                 the used one (`used_offset`).
             rng: source of all randomness.
         Returns:
-            (B, T, 17, 3) normalised keypoints with errors and confidence, (B,) level, and (B, n, 17, 3) root-relative
-            joints, metres, optical axes.
+            (B, T, 17, 3) normalised keypoints with errors and their confidence; (B,) 1 where they are levelled, else 0;
+            and (B, n, 17, 3) root-relative joints, metres, in the optical axes of their frame's (level) camera.
         """
-        joints, _, _ = self._people(capture, size, window_length, rng)
-        used = used_offset(offsets)
-        joints = self.cameras.view(joints, rng, self.motion, used)
-        keypoints = self.noise.apply(project(joints, FOCAL_NORM), rng, used)
-        return with_confidence(keypoints), torch.zeros(size, device=rng.device), root_relative_targets(joints, offsets)
+        people, _, _ = self._people(capture, size, window_length, rng)
+        return self._seen(people, offsets, rng)
 
     def views(
         self, capture: MotionCapture, size: int, views: int, window_length: int, rng: torch.Generator
@@ -83,14 +84,23 @@ class Synthesis:
             capture, size, window_length, rng: see `batch`.
             views: V, cameras for each window; each has a pose, motion and noise of its own.
         Returns:
-            (V, B, T, 17, 3) normalised keypoints with errors and confidence, (V, B) level, (B,) each window's sequence,
-            (B,) its newest frame.
+            (V, B, T, 17, 3) normalised keypoints with errors and their confidence, (V, B) level, (B,) each window's
+            sequence, (B,) its newest frame.
         """
-        joints, sequence, newest = self._people(capture, size, window_length, rng)
-        seen = self.cameras.view(joints.repeat(views, 1, 1, 1), rng, self.motion)
-        keypoints = self.noise.apply(project(seen, FOCAL_NORM), rng)
-        seen_points = with_confidence(keypoints).unflatten(0, (views, size))
-        return seen_points, torch.zeros(views, size, device=rng.device), sequence, newest
+        people, sequence, newest = self._people(capture, size, window_length, rng)
+        keypoints, level, _ = self._seen(people.repeat(views, 1, 1, 1), (0,), rng)
+        return keypoints.unflatten(0, (views, size)), level.unflatten(0, (views, size)), sequence, newest
+
+    def _seen(self, people_m: Tensor, offsets: Sequence[int], rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """People (B, T, 17, 3) as a camera, a detector and a sense of gravity give them, see `batch`."""
+        used = used_offset(offsets)
+        poses = self.motion.drive(self.cameras.place(people_m[:, used - 1, 0], rng), people_m.shape[1], rng, used)
+        joints = poses.view(people_m)
+        level, down, known_down = self.gravity.sense(joints, poses.down_cam, rng)
+        keypoints = self.noise.apply(
+            project(joints, FOCAL_NORM), rng, used, level_from_camera(known_down), joints[..., 2] < LEAST_DEPTH_M
+        )
+        return keypoints, level, root_relative_targets(joints, down, offsets)
 
     def _people(
         self, capture: MotionCapture, size: int, window_length: int, rng: torch.Generator
@@ -119,13 +129,14 @@ class Synthesis:
         return joints, sequence, newest
 
 
-def with_confidence(keypoints: Tensor) -> Tensor:
-    """(..., 17, 3) keypoints (..., 17, 2) and a confidence of 1."""
-    return torch.cat((keypoints, torch.ones_like(keypoints[..., :1])), dim=-1)
+def root_relative_targets(joints_cam_m: Tensor, down_cam: Tensor, offsets: Sequence[int]) -> Tensor:
+    """(B, n, 17, 3) joints of some frames relative to their joint 0, in the axes of level cameras.
 
-
-def root_relative_targets(joints_cam_m: Tensor, offsets: Sequence[int]) -> Tensor:
-    """(B, n, 17, 3) joints of the frames at `offsets` from the newest, relative to their joint 0."""
-    length = joints_cam_m.shape[1]
-    chosen = joints_cam_m[:, [length - 1 + offset for offset in offsets]]
-    return chosen - chosen[:, :, :1]
+    Args:
+        joints_cam_m: (B, T, 17, 3) optical axes.
+        down_cam: (B, T, 3) unit vectors to the floor in the same axes.
+        offsets: the n frames, relative to the newest.
+    """
+    frames = [joints_cam_m.shape[1] - 1 + offset for offset in offsets]
+    chosen = joints_cam_m[:, frames]
+    return (chosen - chosen[:, :, :1]) @ level_from_camera(down_cam[:, frames]).transpose(2, 3)

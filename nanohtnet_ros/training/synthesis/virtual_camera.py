@@ -10,6 +10,9 @@ from torch import Tensor
 
 from nanohtnet_ros.training.data import FRAME_RATE_HZ
 
+LEAST_DEPTH_M = 0.2
+"""Joints with less depth are out of the image."""
+
 
 def uniform(shape: tuple[int, ...], low: float, high: float, rng: torch.Generator) -> Tensor:
     """Uniform float32 samples in [low, high), on the generator's device."""
@@ -82,6 +85,12 @@ class CameraPoses:
     pitch: Tensor
     roll: Tensor
 
+    @property
+    def down_cam(self) -> Tensor:
+        """(B, F, 3) unit vectors to the floor, in each frame's optical axes."""
+        level = self.pitch.cos()
+        return torch.stack((self.roll.sin() * level, self.roll.cos() * level, -self.pitch.sin()), dim=-1)
+
     def view(self, joints_world_m: Tensor) -> Tensor:
         """(B, T, 17, 3) joints in each frame's optical axes (x right, y down, z forward); F is 1 or T."""
         rotation = optical_from_world(self.yaw, self.pitch, self.roll)  # (B, F, 3, 3)
@@ -90,26 +99,32 @@ class CameraPoses:
 
 @dataclass(frozen=True)
 class RobotCameras:
-    """Placement of virtual cameras; every range is sampled uniformly unless stated.
+    """Placement of virtual cameras on robots and walls; every range is sampled uniformly unless stated.
 
     Attributes:
         height_m: of the camera above the ground.
         distance_m: from the camera to the pelvis in the used frame; sampled log-uniformly.
         pan_deg: maximum angle of the pelvis left or right of the optical axis.
-        tilt_deg: maximum angle above or below it.
-        pitch_deg: maximum pitch of the camera.
+        tilt_deg: maximum angle above or below it of the point that the camera is aimed at.
+        aim_m: height of that point above the pelvis.
+        pitch_deg: of the camera at most, down (negative) and up.
         roll_deg: standard deviation.
+        rolled_probability: of a camera that is rolled much.
+        rolled_deg: maximum roll of such a camera.
     """
 
-    height_m: tuple[float, float] = (0.2, 2.2)
-    distance_m: tuple[float, float] = (1.5, 8.0)
+    height_m: tuple[float, float] = (0.2, 3.0)
+    distance_m: tuple[float, float] = (1.0, 8.0)
     pan_deg: float = 35.0
     tilt_deg: float = 22.0
-    pitch_deg: float = 40.0
+    aim_m: tuple[float, float] = (-0.5, 0.8)
+    pitch_deg: tuple[float, float] = (-50.0, 35.0)
     roll_deg: float = 4.0
+    rolled_probability: float = 0.15
+    rolled_deg: float = 30.0
 
     def place(self, pelvis_m: Tensor, rng: torch.Generator) -> CameraPoses:
-        """Sample a camera for each person.
+        """Sample a still camera for each person.
 
         Args:
             pelvis_m: (B, 3) in the used frame, world frame, z up.
@@ -123,29 +138,14 @@ class RobotCameras:
         azimuth = uniform((B,), -math.pi, math.pi, rng)
         pan = torch.deg2rad(uniform((B,), -self.pan_deg, self.pan_deg, rng))
         tilt = torch.deg2rad(uniform((B,), -self.tilt_deg, self.tilt_deg, rng))
-        limit = math.radians(self.pitch_deg)
-        pitch = (elevation + tilt).clamp(-limit, limit)
         roll = math.radians(self.roll_deg) * torch.randn(B, generator=rng, device=rng.device)
+        rolled = uniform((B,), 0.0, 1.0, rng) < self.rolled_probability
+        roll = torch.where(rolled, torch.deg2rad(uniform((B,), -self.rolled_deg, self.rolled_deg, rng)), roll)
+        tilt = tilt + torch.atan(uniform((B,), *self.aim_m, rng) / distance)
+        pitch = (elevation + tilt).clamp(*map(math.radians, self.pitch_deg))
         ray = torch.stack((elevation.cos() * azimuth.cos(), elevation.cos() * azimuth.sin(), rise), dim=-1)
         centre = pelvis_m - distance[:, None] * ray
         return CameraPoses(centre[:, None], (azimuth + pan)[:, None], pitch[:, None], roll[:, None])
-
-    def view(
-        self, joints_world_m: Tensor, rng: torch.Generator, motion: CameraMotion | None = None, offset: int = 0
-    ) -> Tensor:
-        """Transform each window into the axes of a camera of its own.
-
-        Args:
-            joints_world_m: (B, T, 17, 3), z up.
-            motion: of the cameras; None: they are static.
-            offset: the used frame, relative to the newest (0).
-        Returns:
-            (B, T, 17, 3) in the camera's optical axes at each frame: x right, y down, z forward.
-        """
-        poses = self.place(joints_world_m[:, offset - 1, 0], rng)
-        if motion is not None:
-            poses = motion.drive(poses, joints_world_m.shape[1], rng, offset)
-        return poses.view(joints_world_m)
 
 
 def optical_from_world(yaw: Tensor, pitch: Tensor, roll: Tensor) -> Tensor:
@@ -169,9 +169,9 @@ def project(joints_cam_m: Tensor, focal_norm: float) -> Tensor:
     """Project joints to normalised image coordinates.
 
     Args:
-        joints_cam_m: (..., 3), optical axes; depth is clamped to at least 0.2 m.
+        joints_cam_m: (..., 3), optical axes; depth is clamped to at least `LEAST_DEPTH_M`.
         focal_norm: focal length of the image coordinates.
     Returns:
         (..., 2).
     """
-    return joints_cam_m[..., :2] / joints_cam_m[..., 2:].clamp_min(0.2) * focal_norm
+    return joints_cam_m[..., :2] / joints_cam_m[..., 2:].clamp_min(LEAST_DEPTH_M) * focal_norm

@@ -61,7 +61,10 @@ def test_targets_lie_on_the_rays_of_their_keypoints(data):
 
 def test_labels_name_the_window(capture, data):
     label = data.labels
-    assert set(label) == {"action", "sequence", "frame", "distance_m", "camera_height_m"}
+    assert set(label) == {
+        *("action", "sequence", "frame", "distance_m", "camera_height_m", "elevation_deg", "roll_deg"),
+        *("cut_off", "body_height_m"),
+    }
     for row in range(0, len(data), 7):
         sequence, frame = label["sequence"][row], label["frame"][row]
         assert label["action"][row] == capture.actions[sequence]
@@ -83,12 +86,11 @@ def test_distances_are_those_of_the_root_that_the_keypoints_tell(data):
     assert data.labels["distance_m"].min() > 1.49 and data.labels["distance_m"].max() < 8.01
 
 
-def test_heights_are_those_of_the_cameras(capture, data, monkeypatch):
+def test_heights_are_those_of_the_cameras(capture, data):
     heights = data.labels["camera_height_m"]
     assert heights.min() > 0.19 and heights.max() < 2.21 and np.ptp(heights) > 1.0
-    monkeypatch.setattr(evaluation_set, "RobotCameras", lambda: RobotCameras(height_m=(1.3, 1.3)))
-    level = build_evaluation_set(capture, 27, cameras=2).labels["camera_height_m"]
-    np.testing.assert_allclose(level, 1.3, atol=1e-3)
+    placed = build_evaluation_set(capture, 27, cameras=2, placement=RobotCameras(height_m=(1.3, 1.3)))
+    np.testing.assert_allclose(placed.labels["camera_height_m"], 1.3, atol=1e-3)
 
 
 def test_sliding_windows_are_cut_from_their_clip_alone():

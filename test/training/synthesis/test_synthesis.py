@@ -3,11 +3,13 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+
 from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.model.flip import mirrored
 from nanohtnet_ros.training.data.mocap import MotionCapture
 from nanohtnet_ros.training.synthesis.crossover import RIGHT_LEG, Crossover, limb_length
+from nanohtnet_ros.training.synthesis.gravity import Gravity
 from nanohtnet_ros.training.synthesis.keypoint_noise import KeypointNoise
 from nanohtnet_ros.training.synthesis.synthesis import Synthesis
 from nanohtnet_ros.training.synthesis.virtual_camera import (
@@ -16,6 +18,8 @@ from nanohtnet_ros.training.synthesis.virtual_camera import (
     optical_from_world,
     project,
 )
+
+FAR = RobotCameras(distance_m=(3.0, 8.0))
 
 
 @pytest.fixture
@@ -31,6 +35,11 @@ def capture(mocap_file):
 def windows(capture, count: int = 64, length: int = 27) -> torch.Tensor:
     sequence = torch.arange(count) % len(capture.lengths)
     return capture.windows(sequence, capture.lengths[sequence] - 1, length)
+
+
+def filmed(joints, rng, motion: CameraMotion, offset: int = 0) -> torch.Tensor:
+    poses = RobotCameras().place(joints[:, offset - 1, 0], rng)
+    return motion.drive(poses, joints.shape[1], rng, offset).view(joints)
 
 
 def test_loading_takes_one_split_and_checks_the_file(mocap_file, tmp_path):
@@ -78,23 +87,26 @@ def test_sampling_weighs_actions(capture):
 def test_cameras_stand_where_they_should(capture, rng):
     joints = windows(capture, 2000)
     cameras = RobotCameras()
-    seen = cameras.view(joints, rng)
+    poses = cameras.place(joints[:, -1, 0], rng)
+    seen = poses.view(joints)
     pelvis = seen[:, -1, 0]
     distance = pelvis.norm(dim=-1)
-    assert distance.min() >= 1.5 - 1e-3 and distance.max() <= 8.0 + 1e-3
+    assert distance.min() >= 1.0 - 1e-3 and distance.max() <= 8.0 + 1e-3
     assert (pelvis[:, 2] > 0).all()
     np.testing.assert_allclose(  # a rigid motion
         torch.cdist(seen[:5, 0], seen[:5, 0]), torch.cdist(joints[:5, 0], joints[:5, 0]), atol=1e-4
     )
     tangent = pelvis[:, 0] / pelvis[:, 2]
     assert tangent.min() < -0.5 and tangent.max() > 0.5  # anywhere in the view, also at its edges
+    roll, pitch = torch.rad2deg(poses.roll), torch.rad2deg(poses.pitch)
+    assert roll.abs().median() < 5 and 25 < roll.abs().max() < 30 and pitch.min() > -50.1 and pitch.max() < 35.1
 
 
 def test_moving_cameras_arrive_where_still_ones_stand(capture):
     joints = windows(capture, 200)
     still, moving = (
-        RobotCameras().view(joints, torch.Generator().manual_seed(4), motion)
-        for motion in (None, CameraMotion(moving_probability=1.0, shake_deg=0.0))
+        filmed(joints, torch.Generator().manual_seed(4), CameraMotion(moving_probability=moving, shake_deg=0.0))
+        for moving in (0.0, 1.0)
     )
     np.testing.assert_allclose(still[:, -1], moving[:, -1], atol=1e-5)
     assert (still[:, 0] - moving[:, 0]).norm(dim=-1).mean() > 0.05
@@ -120,7 +132,7 @@ def test_a_camera_drives_along_its_heading_at_its_speed():
 
 def test_still_cameras_are_still_though_others_move(capture, rng):
     joints = windows(capture, 400)[:, -1:].expand(-1, 27, -1, -1)  # frozen people: all motion is the camera's
-    seen = RobotCameras().view(joints, rng, CameraMotion(moving_probability=0.5))
+    seen = filmed(joints, rng, CameraMotion(moving_probability=0.5))
     change = (seen[:, 0] - seen[:, -1]).norm(dim=-1).mean(dim=-1)
     assert 0.4 < (change < 1e-4).float().mean() < 0.6
 
@@ -178,20 +190,41 @@ def test_projection_is_a_pinhole():
     assert torch.isfinite(out).all()
 
 
-def test_a_batch_is_seen_and_answered_in_the_same_axes(capture, rng):
-    quiet = Synthesis(noise=KeypointNoise.none(), motion=CameraMotion(moving_probability=0.0))
-    keypoints, level, targets = quiet.batch(capture, 16, 27, range(-8, 1), rng)
-    assert keypoints.shape == (16, 27, 17, 3) and level.shape == (16,) and targets.shape == (16, 9, 17, 3)
+@pytest.mark.parametrize("given", [0.0, 1.0])
+def test_a_batch_is_seen_and_answered_in_the_same_axes(capture, rng, given):
+    quiet = Synthesis(noise=KeypointNoise.none(), gravity=Gravity(given, 0.0, 0.0), cameras=FAR)
+    keypoints, level, targets = quiet.batch(capture, 64, 27, range(-8, 1), rng)
+    assert keypoints.shape == (64, 27, 17, 3) and targets.shape == (64, 9, 17, 3) and level.shape == (64,)
+    assert (keypoints[..., 2] == 1).all() and level.mean() == pytest.approx(given, abs=0.2)
     assert (targets[:, :, 0] == 0).all() and torch.isfinite(keypoints).all()
-    # Where a joint is to the right of and below the root it is so in the image too, but for perspective.
-    offset = (keypoints[:, -9:] - keypoints[:, -9:, :1])[..., :2]
-    large = targets[..., :2].abs() > 0.35
-    assert (torch.sign(offset) == torch.sign(targets[..., :2]))[large].float().mean() > 0.97
+    # x = u z and y = v z with an unknown root: linear equations, which all joints of a frame fulfil.
+    u, v = (keypoints[:, -9:, :, :2].double() / FOCAL_NORM).unbind(-1)
+    x, y, z = targets.double().unbind(-1)
+    one, zero = torch.ones_like(u), torch.zeros_like(u)
+    rows = torch.cat((torch.stack((one, zero, -u), dim=-1), torch.stack((zero, one, -v), dim=-1)), dim=-2)
+    right = torch.cat((u * z - x, v * z - y), dim=-1)[..., None]
+    root = torch.linalg.lstsq(rows, right).solution
+    error = (rows @ root - right).abs().amax(dim=(1, 2, 3))
+    assert error.max() < 1e-4
+
+
+def test_levelled_people_stand_upright_whatever_the_camera(capture):
+    standing = windows(capture)
+    upright = (standing[:, -1, 8] - standing[:, -1, 0])[:, 2].mean()
+    level, withheld = (
+        Synthesis(gravity=Gravity(given), cameras=RobotCameras(rolled_probability=1.0)).batch(
+            capture, 400, 9, (0,), torch.Generator().manual_seed(2)
+        )
+        for given in (1.0, 0.0)
+    )
+    chosen = level[1] == 1
+    sideways = [targets[chosen, 0, 8, 0].std() for _, _, targets in (level, withheld)]
+    assert upright > 0.3 and sideways[0] < 0.7 * sideways[1]
 
 
 def test_the_same_seed_gives_the_same_batch(capture):
     batches = [Synthesis().batch(capture, 8, 27, (-3, 0), torch.Generator().manual_seed(3)) for _ in range(2)]
-    assert torch.equal(batches[0][0], batches[1][0]) and torch.equal(batches[0][1], batches[1][1])
+    assert all(torch.equal(*tensors) for tensors in zip(*batches, strict=True))
 
 
 def test_targets_are_the_frames_asked_for(capture):
@@ -204,8 +237,13 @@ def test_targets_are_the_frames_asked_for(capture):
 
 
 def test_cameras_and_lenses_are_chosen_for_the_frame_that_is_used(capture):
-    ahead = RobotCameras(pan_deg=0.0, roll_deg=0.0)
-    still = Synthesis(cameras=ahead, noise=KeypointNoise.none(), motion=CameraMotion(moving_probability=0.0))
+    ahead = RobotCameras(pan_deg=0.0, roll_deg=0.0, rolled_probability=0.0)
+    still = Synthesis(
+        cameras=ahead,
+        noise=KeypointNoise.none(),
+        motion=CameraMotion(moving_probability=0.0),
+        gravity=Gravity(given=0.0),
+    )
     for offsets, used in (((-1, 0), 26), ((-14, -13, -12), 13)):
         keypoints, _, _ = still.batch(capture, 200, 27, offsets, torch.Generator().manual_seed(3))
         aside = keypoints[:, :, 0, 0].abs().amax(dim=0)  # the pelvis is straight ahead in that frame alone
@@ -215,17 +253,18 @@ def test_cameras_and_lenses_are_chosen_for_the_frame_that_is_used(capture):
 def test_moving_cameras_are_at_their_places_in_the_frame_that_is_used(capture):
     joints = windows(capture, 200)
     still, moving = (
-        RobotCameras().view(joints, torch.Generator().manual_seed(4), motion, -13)
-        for motion in (None, CameraMotion(moving_probability=1.0, shake_deg=0.0))
+        filmed(joints, torch.Generator().manual_seed(4), CameraMotion(moving_probability=moving, shake_deg=0.0), -13)
+        for moving in (0.0, 1.0)
     )
     change = (still - moving).norm(dim=-1).mean(dim=(0, 2))
     assert change[13] < 1e-5 and change[0] > 0.05 and change[26] > 0.05
 
 
 def test_views_show_one_moment_from_several_places(capture, rng):
-    synthesis = Synthesis(noise=KeypointNoise.none(), motion=CameraMotion(moving_probability=0.0))
+    synthesis = Synthesis(noise=KeypointNoise.none(), motion=CameraMotion(moving_probability=0.0), cameras=FAR)
     keypoints, level, sequence, newest = synthesis.views(capture, 6, 3, 9, rng)
     assert keypoints.shape == (3, 6, 9, 17, 3) and level.shape == (3, 6)
+    keypoints = keypoints[..., :2]
     assert (newest < capture.lengths[sequence]).all() and (newest >= 0).all()
     assert (keypoints[0] - keypoints[1]).abs().amax(dim=(1, 2, 3)).min() > 0.05  # no two cameras are the same
 
