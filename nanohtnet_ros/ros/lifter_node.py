@@ -10,6 +10,7 @@ from nanohtnet_ros.core.pose_estimation import Frame
 from nanohtnet_ros.core.timing import StageTimes
 from nanohtnet_ros.estimator import Networks, open_lifter
 from nanohtnet_ros.msg import Skeleton2DArray
+from nanohtnet_ros.ros.ground_input import GroundInput, ground_tf
 from nanohtnet_ros.ros.inputs import CalibrationInput, DepthInput, KeypointInput
 from nanohtnet_ros.ros.messages import header_before, stamp_ns
 from nanohtnet_ros.ros.outputs import DescriptionOutput, SkeletonOutput
@@ -24,6 +25,7 @@ class CameraInputs:
 
     calibration: CalibrationInput
     depth: DepthInput | None
+    ground: GroundInput
     keypoints: KeypointInput
 
 
@@ -35,6 +37,7 @@ class LifterProcessor(Processor[LifterNodeParameters, dict[str, CameraInputs]]):
         self._node = node
         self._lifter = open_lifter(p, node.keep_output(Networks(p)))
         node.keep_output(DescriptionOutput(node, self._lifter.network))
+        self._tf = ground_tf(node, p)
         self._outputs = {name: node.keep_output(SkeletonOutput(node, node.diagnostics, p, name)) for name in p.cameras}
         self.title = self._lifter.network.title
 
@@ -42,19 +45,22 @@ class LifterProcessor(Processor[LifterNodeParameters, dict[str, CameraInputs]]):
         self._lifter.config = p.lifting
 
     def subscribe(self, p: LifterNodeParameters) -> dict[str, CameraInputs]:
-        return {name: self._subscribe(p, name) for name in p.cameras}
+        node = self._node
+        ground = node.keep_input(GroundInput(node, node.diagnostics, lambda: node.settings.values, self._tf))
+        return {name: self._subscribe(p, name, ground) for name in p.cameras}
 
-    def _subscribe(self, p: LifterNodeParameters, camera: str) -> CameraInputs:
+    def _subscribe(self, p: LifterNodeParameters, camera: str, ground: GroundInput) -> CameraInputs:
         node, topics = self._node, prefix(camera)
         calibration = node.keep_input(CalibrationInput(node, node.diagnostics, topics))
         depth = None
         if p.use_depth:
             depth = node.keep_input(DepthInput(node, node.diagnostics, p.depth_tolerance_s, topics))
         put = partial(node.put, source=camera)
-        return CameraInputs(calibration, depth, node.keep_input(KeypointInput(node, node.diagnostics, put, topics)))
+        keypoints = node.keep_input(KeypointInput(node, node.diagnostics, put, topics))
+        return CameraInputs(calibration, depth, ground, keypoints)
 
     def process(self, items: dict[str, Any], inputs: dict[str, CameraInputs]) -> int:
-        found = {camera: self._frame(inputs[camera], msg) for camera, msg in items.items()}
+        found = {camera: self._frame(camera, inputs[camera], msg) for camera, msg in items.items()}
         frames = {camera: frame for camera, frame in found.items() if frame is not None}
         self._node.counts["refused"] += len(found) - len(frames)
         people = self._lifter.step_cameras(frames)
@@ -65,14 +71,15 @@ class LifterProcessor(Processor[LifterNodeParameters, dict[str, CameraInputs]]):
         self._node.diagnostics.figures["people"] = sum(map(len, people.values()))
         return len(frames)
 
-    def _frame(self, inputs: CameraInputs, msg: Skeleton2DArray) -> Frame | None:
+    def _frame(self, name: str, inputs: CameraInputs, msg: Skeleton2DArray) -> Frame | None:
         """What a message holds, or None where it cannot be used."""
         tracked = inputs.keypoints.people(msg)
         if tracked is None:
             return None
         stamp, size = stamp_ns(msg.header), (msg.image_width, msg.image_height)
         camera = inputs.calibration.camera(*size, self._node.settings.values.horizontal_fov_deg)
-        return Frame(stamp, camera, tracked, inputs.depth.depth_m(stamp, size) if inputs.depth else None)
+        depth_m = inputs.depth.depth_m(stamp, size) if inputs.depth else None
+        return Frame(stamp, camera, tracked, depth_m, inputs.ground.ground(msg.header, name))
 
     def reset(self) -> None:
         self._lifter.reset()

@@ -93,6 +93,7 @@ class SkeletonOutput:
             copy_of(RESULTS),
             qos_overriding_options=OVERRIDABLE,
         )
+        self._ground_frame = p.ground_frame
         self._target: TargetFrame | None = None
         self._upright: UprightFrame | None = None
         self._tf: TfOutput | None = None
@@ -133,7 +134,7 @@ class SkeletonOutput:
             self._diagnostics.set(
                 self._condition, WARN if problem else OK, problem or f"skeletons are in {header.frame_id}", log=False
             )
-        self._publisher.publish(skeletons_to_msg(people, header))
+        self._publisher.publish(skeletons_to_msg(people, header, self._ground_frame))
         if self._tf is not None:
             self._tf.publish(people, header)
 

@@ -36,7 +36,26 @@ class ImageParameters(Settings):
 
 
 @dataclass(frozen=True)
-class SkeletonParameters(Settings):
+class GroundParameters(Settings):
+    """Of nodes that may know where down and the floor are."""
+
+    ground_frame: str = setting(
+        "", "TF frame with z up and the floor at z = 0, as base_footprint: gives gravity and the camera's height"
+    )
+    imu_topic: str = setting("", "sensor_msgs/Imu that gives gravity, where ground_frame does not")
+    camera_height_m: float = setting(
+        0.0, "height of the camera above the floor without ground_frame, metres; 0 if not known", 0.0, 100.0, live=True
+    )
+    camera_pitch_deg: float = setting(
+        0.0, "how far a fixed camera, without ground_frame and imu_topic, looks down, degrees", -90.0, 90.0, live=True
+    )
+    camera_roll_deg: float = setting(
+        0.0, "how far it is turned clockwise, seen from behind, degrees", -180.0, 180.0, live=True
+    )
+
+
+@dataclass(frozen=True)
+class SkeletonParameters(GroundParameters):
     """Of nodes that publish 3D skeletons."""
 
     horizontal_fov_deg: float = setting(

@@ -7,6 +7,7 @@ from typing import Any
 
 from nanohtnet_ros.core.timing import StageTimes
 from nanohtnet_ros.estimator import PoseEstimator
+from nanohtnet_ros.ros.ground_input import GroundInput, ground_tf
 from nanohtnet_ros.ros.inputs import CalibrationInput, DepthInput, ImageInput
 from nanohtnet_ros.ros.messages import header_before, stamp_ns
 from nanohtnet_ros.ros.outputs import DescriptionOutput, KeypointOutput, SkeletonOutput
@@ -22,6 +23,7 @@ class PoseInputs:
 
     calibration: CalibrationInput
     depth: DepthInput | None
+    ground: GroundInput
     images: ImageInput
 
 
@@ -35,6 +37,7 @@ class PoseProcessor(Processor[PoseNodeParameters, PoseInputs]):
         network = self._estimator.lifter.network
         node.keep_output(DescriptionOutput(node, network))
         self._keypoint_output = node.keep_output(KeypointOutput(node))
+        self._tf = ground_tf(node, p)
         self._skeleton_output = node.keep_output(SkeletonOutput(node, node.diagnostics, p))
         self.title = f"{network.title}; {self._estimator.tracker.title}; images by {converter_name()}"
 
@@ -45,8 +48,9 @@ class PoseProcessor(Processor[PoseNodeParameters, PoseInputs]):
         node = self._node
         calibration = node.keep_input(CalibrationInput(node, node.diagnostics))
         depth = node.keep_input(DepthInput(node, node.diagnostics, p.depth_tolerance_s)) if p.use_depth else None
+        ground = node.keep_input(GroundInput(node, node.diagnostics, lambda: node.settings.values, self._tf))
         images = node.keep_input(ImageInput(node, node.diagnostics, p.image_transport, node.put))
-        return PoseInputs(calibration, depth, images)
+        return PoseInputs(calibration, depth, ground, images)
 
     def process(self, items: dict[str, Any], inputs: PoseInputs) -> int:
         node, header = self._node, items[IMAGE].header
@@ -55,7 +59,8 @@ class PoseProcessor(Processor[PoseNodeParameters, PoseInputs]):
         height, width = image.shape[:2]
         camera = inputs.calibration.camera(width, height, node.settings.values.horizontal_fov_deg)
         depth_m = inputs.depth.depth_m(stamp_ns(header), (width, height)) if inputs.depth else None
-        people = self._estimator.step(image, stamp_ns(header), camera, depth_m)
+        ground = inputs.ground.ground(header)
+        people = self._estimator.step(image, stamp_ns(header), camera, depth_m, ground)
         delay_ns = self._estimator.lifter.delay_ns
         with node.times.stage("publish"):
             # With a look-ahead the skeletons are of an earlier image, which is not at hand any more.

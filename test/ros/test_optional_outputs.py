@@ -15,6 +15,7 @@ from lifecycle_msgs.srv import GetState
     [
         ({"publish_tf": "true"}, "tf2_msgs", "tf2-msgs"),
         ({"target_frame": "map"}, "tf2_ros", "tf2-ros-py"),
+        ({"ground_frame": "base_footprint"}, "tf2_ros", "tf2-ros-py"),
         ({"publish_hri": "true"}, "hri_msgs", "hri-msgs"),
     ],
 )
