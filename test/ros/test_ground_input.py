@@ -6,6 +6,7 @@ from scipy.spatial.transform import Rotation
 
 rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
+from geometry_msgs.msg import TransformStamped
 from sensor_msgs.msg import Imu
 from std_msgs.msg import Header
 
@@ -13,6 +14,7 @@ from nanohtnet_ros.core.ground import Ground
 from nanohtnet_ros.ros.diagnostics import OK, WARN, Diagnostics
 from nanohtnet_ros.ros.ground_input import GroundInput
 from nanohtnet_ros.ros.parameters import GroundParameters
+from nanohtnet_ros.ros.qos import LATCHED
 
 from streams import FRAME_ID, header, image
 
@@ -177,3 +179,21 @@ def test_a_pose_node_says_what_it_knows_of_gravity(start_pose, peer, picture):
     (skeleton,) = node.send_and_wait(image(picture, 100.01)).skeletons
     assert np.isnan(skeleton.root_in_ground.z) and skeleton.root_valid
     node.says("ground=down by /imu", "camera looks down deg=7.7")
+
+
+def test_a_pose_node_takes_the_floor_from_tf(start_pose, peer, picture):
+    pytest.importorskip("tf2_ros", reason="tf2_ros is not installed")
+    messages = pytest.importorskip("tf2_msgs.msg", reason="tf2_msgs is not installed")
+    node = start_pose(ground_frame="base_footprint")
+    node.says("ground: not known", "no transform")
+    transform = TransformStamped(header=Header(frame_id="base_footprint"), child_frame_id=CAMERA)
+    t, q = transform.transform.translation, transform.transform.rotation
+    t.x, t.z = 0.2, 1.45
+    q.x, q.y, q.z, q.w = xyzw(Rotation.from_euler("y", 7.7, degrees=True).as_matrix() @ LEVEL).tolist()
+    peer.publish("/tf_static", messages.TFMessage(transforms=[transform]), LATCHED)
+    node.send_empty_until(lambda: "ground=by TF, the floor of 'base_footprint'" in node.diagnostics(), "the transform")
+    message = node.send_and_wait(image(picture, 100.0))
+    assert message.ground_frame == "base_footprint" and message.header.frame_id == CAMERA
+    place, root = message.skeletons[0].root_in_ground, message.skeletons[0].root
+    expected = Ground.of_angles(7.7, 0.0, 1.45).place(np.array((root.x, root.y, root.z))) + (0.2, 0.0, 0.0)
+    np.testing.assert_allclose((place.x, place.y, place.z), expected, atol=1e-6)
