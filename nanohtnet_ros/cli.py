@@ -8,16 +8,18 @@ import inspect
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 from nanohtnet_ros import __version__
+from nanohtnet_ros.core.settings import Settings, constraint_of, default_of
 from nanohtnet_ros.errors import UserError
 
 COMMANDS = {
-    "run": ("nanohtnet_ros.demo.run:run", "3D skeletons of a video file through the ROS nodes: bag, table, picture"),
-    "demo": ("nanohtnet_ros.demo.run:demo", "the same for the two clips of this package, against their ground truth"),
+    "run": ("nanohtnet_ros.commands.run:run", "3D skeletons of videos, images and bags: as a bag, as tables, ..."),
+    "demo": ("nanohtnet_ros.demo.run:demo", "two clips of this package through the ROS nodes, against ground truth"),
     "models get": ("nanohtnet_ros.commands.models:get", "download a detector's files into the user's cache"),
     "models list": ("nanohtnet_ros.commands.models:show", "models that are installed: size, errors, speed"),
     "engine build": ("nanohtnet_ros.commands.engine:build", "build a network's TensorRT engine for this machine"),
@@ -52,7 +54,8 @@ def simple_parser(command: Callable, prog: str) -> argparse.ArgumentParser | Non
     Commands with recipes need jsonargparse, which ROS's distributions do not have.
 
     Args:
-        command: a function with a Google docstring; parameters without a default are positional.
+        command: a function with a Google docstring; parameters without a default are positional. Those of `Settings`
+            stand for an option for each setting.
         prog: what the user types to get it.
     Returns:
         The parser, or None where a parameter is more than a value.
@@ -63,19 +66,51 @@ def simple_parser(command: Callable, prog: str) -> argparse.ArgumentParser | Non
         prog, description=summary, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     hints = get_type_hints(command)
+
+    def add_option(name: str, kind: type, default: object, text: str) -> None:
+        known = "" if default in (None, "") else f" (default: {default})"
+        switch: dict[str, Any] = {"nargs": "?", "const": True} if kind is bool else {}
+        parser.add_argument(
+            f"--{name}",
+            type=VALUES[kind],
+            default=default,
+            metavar=kind.__name__,
+            help=text.replace("%", "%%") + known,
+            **switch,
+        )
+
     for name, parameter in inspect.signature(command).parameters.items():
-        kind: Any = next((kind for kind in get_args(hints.get(name)) if kind is not NoneType), hints.get(name))
-        if kind not in VALUES or parameter.kind is parameter.VAR_KEYWORD:
+        kind = kind_of(hints.get(name))
+        text = " ".join(described.get(name, "").split())
+        if isinstance(kind, type) and issubclass(kind, Settings):
+            for entry in fields(kind):
+                add_option(entry.name, type(default_of(entry)), default_of(entry), constraint_of(entry).description)
+        elif kind not in VALUES or parameter.kind is parameter.VAR_KEYWORD:
             return None
-        text = " ".join(described.get(name, "").split()).replace("%", "%%")
-        if parameter.default is parameter.empty:
-            parser.add_argument(name, type=VALUES[kind], help=text)
+        elif parameter.default is parameter.empty:
+            nargs = "+" if parameter.kind is parameter.VAR_POSITIONAL else None
+            parser.add_argument(name, type=VALUES[kind], nargs=nargs, help=text.replace("%", "%%"))
         else:
-            known = "" if parameter.default in (None, "") else f" (default: {parameter.default})"
-            parser.add_argument(
-                f"--{name}", type=VALUES[kind], default=parameter.default, metavar=kind.__name__, help=text + known
-            )
+            add_option(name, kind, parameter.default, text)
     return parser
+
+
+def kind_of(hint: Any) -> Any:
+    """A parameter's type; that of a value that may also be None."""
+    return next((kind for kind in get_args(hint) if kind is not NoneType), hint)
+
+
+def call(command: Callable, given: dict[str, Any]) -> None:
+    """Call a command with what its parser has found."""
+    positional: list[Any] = []
+    hints = get_type_hints(command)
+    for name, parameter in inspect.signature(command).parameters.items():
+        kind = kind_of(hints.get(name))
+        if isinstance(kind, type) and issubclass(kind, Settings):
+            given[name] = kind(**{entry.name: given.pop(entry.name) for entry in fields(kind)})
+        elif parameter.kind is parameter.VAR_POSITIONAL:
+            positional = given.pop(name)
+    command(*positional, **given)
 
 
 def true_or_false(text: str) -> bool:
@@ -114,7 +149,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         command = getattr(importlib.import_module(module), function)
         if parser := simple_parser(command, prog):
-            command(**vars(parser.parse_args(options)))
+            call(command, vars(parser.parse_args(options)))
         else:
             from jsonargparse import auto_cli
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import pickle
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import fields, replace
@@ -24,12 +26,17 @@ _log = logging.getLogger(__name__)
 
 
 class Networks(ExitStack):
-    """Opens networks with the runtime that settings ask for; closing it closes them all."""
+    """Opens networks with the runtime that settings ask for; closing it closes them all.
+
+    Attributes:
+        sessions: opened so far.
+    """
 
     def __init__(self, settings: RuntimeSettings) -> None:
         """Open nothing yet."""
         super().__init__()
         self._settings = settings
+        self.sessions: list[Session] = []
 
     def open(self, path: Path, threads: int = 1, max_batch: int = 32) -> Session:
         """Open a network's file; arguments and errors as of `open_session`."""
@@ -37,7 +44,28 @@ class Networks(ExitStack):
         session = open_session(
             path, s.device, threads, s.require_gpu, max_batch=max_batch, precision=s.precision, cuda_graph=s.cuda_graph
         )
+        self.sessions.append(session)
         return self.enter_context(closing(session))
+
+
+class _Pickler(pickle.Pickler):
+    """Everything but networks, in whose place their numbers stand."""
+
+    def __init__(self, file: io.BytesIO, sessions: list[Session]) -> None:
+        super().__init__(file)
+        self._numbers = {id(session): number for number, session in enumerate(sessions)}
+
+    def persistent_id(self, obj: object) -> int | None:
+        return self._numbers.get(id(obj))
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, sessions: list[Session]) -> None:
+        super().__init__(file)
+        self._sessions = sessions
+
+    def persistent_load(self, number: int) -> Session:
+        return self._sessions[number]
 
 
 def open_tracker(
@@ -147,6 +175,21 @@ class PoseEstimator(Pipeline):
         self.tracker.apply(settings.tracker, settings.max_gap_s)
         self.lifter.config = settings.lifting
         self.settings = settings
+
+    def state(self) -> bytes:
+        """All that is remembered of the frames so far, to go on later with `restore`."""
+        file = io.BytesIO()
+        _Pickler(file, self._networks.sessions).dump((self.settings, self.tracker, self.lifter, self.tracked))
+        return file.getvalue()
+
+    def restore(self, state: bytes) -> None:
+        """Go on as the estimator would that gave a state: one with the same networks, in this or another process.
+
+        Args:
+            state: of a trusted source, for it is pickled.
+        """
+        unpickler = _Unpickler(io.BytesIO(state), self._networks.sessions)
+        self.settings, self.tracker, self.lifter, self.tracked = unpickler.load()
 
     def close(self) -> None:
         """Free the networks; the estimator cannot be used afterwards."""

@@ -142,9 +142,9 @@ def test_pre_commit_takes_the_pinned_tools():
     assert {tool.split("==")[0] for tool in used - pinned} == {"pre-commit-hooks"}  # which is not in our environment
 
 
-def test_the_wheel_holds_networks_clips_and_recipes(tmp_path):
+def test_the_wheel_holds_networks_clips_recipes_and_message_definitions(tmp_path):
     copied = shutil.ignore_patterns("__pycache__", "*.onnx")
-    for name in ("nanohtnet_ros", "config"):
+    for name in ("nanohtnet_ros", "config", "msg"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=copied)
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, tmp_path)
@@ -163,6 +163,7 @@ def test_the_wheel_holds_networks_clips_and_recipes(tmp_path):
         "nanohtnet_ros/py.typed",
         "nanohtnet_ros/samples/clips/rendered_walk.mp4",
         "nanohtnet_ros/ros/pose_node.py",
+        "nanohtnet_ros/definitions/Skeleton3DArray.msg",
     } <= names
 
 

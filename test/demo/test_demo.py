@@ -112,7 +112,7 @@ def test_a_users_video_that_is_cut_short(tmp_path, frames):
     video = write_avi(tmp_path / "Mum's walk 12:30:05.avi", frames)
     content = video.read_bytes()
     video.write_bytes(content[: int(0.7 * len(content))])
-    result = nanohtnet("run", str(video), "--out", str(tmp_path / "out"), "--speed", "0.5")
+    result = nanohtnet("run", str(video), "--through_nodes", "--out", str(tmp_path / "out"), "--speed", "0.5")
     assert result.returncode == 1 and "Traceback" not in result.stderr
     entry = json.loads((tmp_path / "out" / "report.json").read_text())["clips"]["video"]
     assert 20 <= entry["frames"] < 40 and 0 < entry["skeletons"] <= entry["frames"]
@@ -124,7 +124,10 @@ def test_a_users_video_that_is_cut_short(tmp_path, frames):
 def test_sigterm_ends_a_run_at_once_and_says_what_is_missing(tmp_path, frames):
     video, out = write_avi(tmp_path / "walk.avi", frames), tmp_path / "out"
     process = subprocess.Popen(
-        [sys.executable, "-m", "nanohtnet_ros.cli", "run", str(video), "--out", str(out), "--speed", "0.01"],
+        [
+            *(sys.executable, "-m", "nanohtnet_ros.cli", "run", str(video), "--through_nodes"),
+            *("--out", str(out), "--speed", "0.01"),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -133,7 +136,7 @@ def test_sigterm_ends_a_run_at_once_and_says_what_is_missing(tmp_path, frames):
     while not (log.is_file() and "source:" in log.read_text()):
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
-    second = nanohtnet("run", str(video), "--out", str(out))
+    second = nanohtnet("run", str(video), "--out", str(out), "--through_nodes")
     assert second.returncode == 1 and f"written by another run, process {process.pid} since" in second.stderr
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
@@ -176,7 +179,7 @@ def test_mistakes_are_said_before_anything_starts(tmp_path, frames):
     ):
         with pytest.raises(UserError, match=re.escape(says)):
             run(tmp_path / video_name, **options)
-    missing = nanohtnet("run", str(tmp_path / "none.mp4"))
+    missing = nanohtnet("run", str(tmp_path / "none.mp4"), "--through_nodes")
     assert missing.returncode == 1 and "no file or folder" in missing.stderr and "Traceback" not in missing.stderr
 
 

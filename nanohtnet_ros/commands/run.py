@@ -1,0 +1,81 @@
+"""`nanohtnet run`: recordings to skeletons."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from nanohtnet_ros.config import EstimatorSettings
+from nanohtnet_ros.core.camera import DEFAULT_HORIZONTAL_FOV_DEG
+from nanohtnet_ros.errors import UserError
+from nanohtnet_ros.estimator import PoseEstimator
+from nanohtnet_ros.recording.loop import Job, Summary, process
+from nanohtnet_ros.recording.sources import SourceOptions
+
+
+def run(
+    *inputs: str,
+    out: Path = Path("nanohtnet_output"),
+    write: str = "mcap,csv",
+    topic: str = "",
+    camera_info: Path | None = None,
+    horizontal_fov_deg: float = DEFAULT_HORIZONTAL_FOV_DEG,
+    frame_rate: float = 25.0,
+    through_nodes: bool = False,
+    speed: float = 0.0,
+    settings: EstimatorSettings | None = None,
+) -> None:
+    """3D skeletons of recordings: every frame, as fast as this machine can.
+
+    After an interruption the same command goes on where it was, with the same results.
+
+    Args:
+        inputs: video file, folder of images, rosbag2 (folder, or .mcap or .db3 file), or a webcam's number.
+        out: folder to write; a former run's files in it are replaced, nothing else is.
+        write: formats, separated by commas: mcap (a rosbag2 in OUT/recording), csv (OUT/joints.csv).
+        topic: image topic of a bag; needed where it has several.
+        camera_info: the camera's calibration (camera_calibration's YAML); without it a bag's CameraInfo is taken, or a
+            field of view assumed.
+        horizontal_fov_deg: field of view along the longer side, assumed without a calibration, degrees.
+        frame_rate: of a folder of images, and of a video that states none, Hz.
+        through_nodes: play a video through the ROS nodes instead, against the clock, to test them; writes what
+            'nanohtnet demo' does.
+        speed: playback speed through the nodes; 0 chooses real time, or less where this machine is too slow for it.
+        settings: of the estimator.
+    """
+    if through_nodes:
+        from nanohtnet_ros.demo.run import run as play
+
+        if len(inputs) != 1:
+            raise UserError(f"--through_nodes has {len(inputs)} inputs, expected one")
+        play(Path(inputs[0]), out, camera_info, speed)
+        return
+    if len(inputs) != 1:
+        raise UserError(f"there are {len(inputs)} inputs, expected one")
+
+    settings = settings or EstimatorSettings()
+    source = SourceOptions(topic, camera_info, horizontal_fov_deg, frame_rate)
+    names = tuple(name.strip() for name in write.split(",") if name.strip())
+    with PoseEstimator.from_settings(settings) as estimator:
+        summary = process(Job(inputs[0], out, names, source, settings), estimator)
+    report([summary])
+
+
+def report(summaries: list[Summary]) -> None:
+    """Print what was done.
+
+    Raises:
+        UserError: there are results that are missing or not of the whole input.
+    """
+    columns = ("frames", "with people", "skipped", "people", "frames/s")
+    width = max(len(summary.input) for summary in summaries)
+    print(f"\n{'':{width}}" + "".join(f"{name:>13}" for name in columns))
+    for s in summaries:
+        cells = (s.frames, s.frames_with_people, s.skipped, len(s.track_ids), f"{s.frames_per_s:.1f}")
+        print(f"{s.input:{width}}" + "".join(f"{cell:>13}" for cell in cells))
+    for s in summaries:
+        print(f"results of {s.input} are in {s.out}")
+        for sentence in (*s.problems, *s.warnings):
+            print(f"warning: {s.input}: {sentence}", file=sys.stderr)
+    if errors := [f"{s.input}: {s.error}" for s in summaries if s.error]:
+        raise UserError("; ".join(errors))

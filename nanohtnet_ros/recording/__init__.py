@@ -1,0 +1,1 @@
+"""Runs over recordings, without ROS and without a clock: sources of frames, the loop, writers of results."""
