@@ -165,12 +165,10 @@ class _Run:
         """Process all frames."""
         source = self._source
         info = RunInfo(source.title, source.frame_id, source.frame_rate_hz, self._estimator.lifter.network)
-        with (
-            tqdm(
-                desc=source.title, total=source.frame_count, unit=" frames", mininterval=1.0, disable=not show_progress
-            ) as bar,
-            ExitStack() as open_files,
-        ):
+        bar = tqdm(
+            desc=source.title, total=source.frame_count, unit=" frames", mininterval=1.0, disable=not show_progress
+        )
+        with bar, ExitStack() as open_files:
             for writer in open_writers(self._job.write, self._folder, info):
                 self._writers.append(open_files.enter_context(closing(writer)))
             frames = iter(source)

@@ -69,6 +69,7 @@ def skeletons(people: Sequence[Person], stamp_ns: int, frame_id: str) -> Any:
     return message(
         "nanohtnet_ros/msg/Skeleton3DArray",
         header=header(stamp_ns, frame_id),
+        ground_frame="",
         skeletons=[
             message(
                 "nanohtnet_ros/msg/Skeleton3D",
@@ -78,6 +79,10 @@ def skeletons(people: Sequence[Person], stamp_ns: int, frame_id: str) -> Any:
                 confidence=person.confidence.astype(np.float32),
                 root=point(person.root_m),
                 root_valid=person.root_m is not None,
+                root_sigma_m=person.root_sigma_m,
+                root_in_ground=point(person.root_ground_m),
+                height_m=person.height_m,
+                height_sigma_m=person.height_sigma_m,
             )
             for person in people
         ],
