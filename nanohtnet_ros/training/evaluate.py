@@ -11,7 +11,7 @@ from nanohtnet_ros.core.metrics import mpjpe_mm, n_mpjpe_mm, p_mpjpe_mm
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.model.network_config import used_offset
 from nanohtnet_ros.training.data import FRAME_RATE_HZ
-from nanohtnet_ros.training.data.windows import EvaluationSet
+from nanohtnet_ros.training.data.windows import EvaluationSet, Ground
 from nanohtnet_ros.training.evaluation.predictor import Lift, LiftingNetwork, predict, torch_lift
 from nanohtnet_ros.training.evaluation.report import measure, tables
 from nanohtnet_ros.training.loop.provenance import provenance_of
@@ -51,7 +51,11 @@ def score(lift: Lift, data: EvaluationSet, offsets: Sequence[int] | None = None)
 
 
 def evaluation_set_of(
-    data: Path, split: str, network: LiftingNetwork, source: SourceOptions | None = None
+    data: Path,
+    split: str,
+    network: LiftingNetwork,
+    source: SourceOptions | None = None,
+    ground: Ground = "withheld",
 ) -> tuple[EvaluationSet, EvaluationSet | None]:
     """Evaluation sets for a network: windows for its errors, and windows for MPJVE.
 
@@ -60,11 +64,13 @@ def evaluation_set_of(
         split: of the data.
         network: that the windows are for.
         source: options of reading the data.
+        ground: whether windows are levelled.
     Returns:
         Both sets; None for the second if the first one has consecutive windows, which give MPJVE too.
     Raises:
         FileNotFoundError: no such data.
-        UserError: the data or its split is not understood, or its frame rate is not the network's.
+        UserError: the data or its split is not understood, its frame rate is not the network's, or it does not tell
+            where down is.
     """
     if network.frame_rate_hz != FRAME_RATE_HZ:
         raise UserError(
@@ -72,16 +78,17 @@ def evaluation_set_of(
             f"{FRAME_RATE_HZ:g}: evaluate a network of that rate"
         )
     views = open_training_data(data, split, options=source)
-    windows = views.evaluation_set(network.window_length, network.offsets)
+    windows = views.evaluation_set(network.window_length, network.offsets, ground=ground)
     if not isinstance(views, SyntheticViews):
         return windows, None
-    return windows, motion_set(views.capture, network.window_length, network.offset)
+    return windows, motion_set(views.capture, network.window_length, network.offset, ground=ground)
 
 
 def evaluate(
     model: str,
     data: Path,
     split: str = "val",
+    ground: Ground = "withheld",
     flip: Literal["both", "off", "on"] = "both",
     per: str | None = None,
     json: Path | None = None,
@@ -96,8 +103,10 @@ def evaluate(
         model: a checkpoint (.pth), an exported network (.onnx, its .json beside it), or the name of an installed one.
         data: motion file (.npz), or folder of such files, of .bvh files, of Human3.6M's or of MPI-INF-3DHP's archives.
         split: of the data.
+        ground: whether the network is told where down is (given) or not (withheld); of motion capture.
         flip: average with the mirrored window's output: off, on, or both.
-        per: comma-separated breakdowns: action, subject, joint, distance, height; by default all that the data allows.
+        per: comma-separated breakdowns: action, subject, joint, distance, height, elevation, roll, cut_off,
+            body; by default all that the data allows.
         json: file to write everything to.
         figure: picture to write (.png).
         device: to run the network on.
@@ -111,13 +120,13 @@ def evaluate(
     network = LiftingNetwork.open(model, device, threads)
     if source is None and Path(model).suffix == ".pth":
         source = source_options_of(provenance_of(Path(model)))
-    windows, motion = evaluation_set_of(data, split, network, source)
+    windows, motion = evaluation_set_of(data, split, network, source, ground)
     report = measure(network, windows, motion, flip, per.split(",") if per is not None else None)
     print(tables(report))
     for path in filter(None, (json, figure)):
         path.parent.mkdir(parents=True, exist_ok=True)
     if json is not None:
-        content = {"model": model, "data": str(data), "split": split, **report}
+        content = {"model": model, "data": str(data), "split": split, "ground": ground, **report}
         json.write_text(json_format.dumps(content, indent=2) + "\n")
     if figure is not None:
         draw_report(report, figure)

@@ -15,7 +15,7 @@ from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.training.data import human36m, mpi_inf_3dhp
 from nanohtnet_ros.training.data.bvh_folder import BvhOptions, bvh_files
 from nanohtnet_ros.training.data.mocap import MotionCapture
-from nanohtnet_ros.training.data.windows import EvaluationSet, TrainingData
+from nanohtnet_ros.training.data.windows import EvaluationSet, Ground, TrainingData
 from nanohtnet_ros.training.synthesis.evaluation_set import build_evaluation_set
 from nanohtnet_ros.training.synthesis.synthesis import Synthesis
 
@@ -37,6 +37,10 @@ class SyntheticViews:
     def sha256(self) -> str:
         return self.capture.sha256
 
+    @property
+    def knows_down(self) -> bool:
+        return True
+
     def batch(
         self, size: int, window_length: int, offsets: Sequence[int], rng: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -47,8 +51,10 @@ class SyntheticViews:
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         return self.synthesis.views(self.capture, size, views, window_length, rng)
 
-    def evaluation_set(self, window_length: int, offsets: Sequence[int], stride: int = 10) -> EvaluationSet:
-        return build_evaluation_set(self.capture, window_length, offsets, stride)
+    def evaluation_set(
+        self, window_length: int, offsets: Sequence[int], stride: int = 10, ground: Ground = "withheld"
+    ) -> EvaluationSet:
+        return build_evaluation_set(self.capture, window_length, offsets, stride, ground=ground)
 
     def to(self, device: torch.device | str) -> SyntheticViews:
         return SyntheticViews(self.capture.to(device), self.synthesis)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from nanohtnet_ros.model.checkpoints import checkpoint_of, load_weights
 from nanohtnet_ros.model.networks import Network, build
 from nanohtnet_ros.training.data.archives import sha256_of
-from nanohtnet_ros.training.data.windows import EvaluationSet, TrainingData
+from nanohtnet_ros.training.data.windows import EvaluationSet, Ground, TrainingData
 from nanohtnet_ros.training.evaluate import score, torch_lift
 from nanohtnet_ros.training.loop.distributed import Device, Process, open_process
 from nanohtnet_ros.training.loop.loop import run
@@ -60,9 +60,15 @@ class LiftingTask:
         self.window_length, self.offsets = config.window_length, config.frame_offsets
 
     @cached_property
-    def evaluation_set(self) -> EvaluationSet:
-        """Held-out windows."""
-        return self.held_out.evaluation_set(self.window_length, self.offsets, EVALUATION_STRIDE)
+    def evaluation_sets(self) -> dict[str, EvaluationSet]:
+        """Held-out windows, by a prefix of their errors' names: as cameras see them and, where known, levelled."""
+        grounds: dict[str, Ground] = {"": "withheld"}
+        if self.module.config.level and self.held_out.knows_down:
+            grounds["level_"] = "given"
+        return {
+            prefix: self.held_out.evaluation_set(self.window_length, self.offsets, EVALUATION_STRIDE, ground)
+            for prefix, ground in grounds.items()
+        }
 
     def batch(self, size: int, rng: torch.Generator) -> tuple[Tensor, ...]:
         return self.data.batch(size, self.window_length, self.offsets, rng)
@@ -75,7 +81,12 @@ class LiftingTask:
         """Nothing to do."""
 
     def evaluate(self, average: Network) -> dict[str, float]:
-        return score(torch_lift(average), self.evaluation_set, self.offsets)
+        lift = torch_lift(average)
+        return {
+            prefix + name: error
+            for prefix, data in self.evaluation_sets.items()
+            for name, error in score(lift, data, self.offsets).items()
+        }
 
     def extra_state(self) -> dict[str, Tensor]:
         return {}

@@ -22,7 +22,7 @@ from nanohtnet_ros.training.data.windows import EvaluationSet
 from nanohtnet_ros.training.evaluate import evaluation_set_of, score, torch_lift
 from nanohtnet_ros.training.evaluation.figure import draw_report
 from nanohtnet_ros.training.evaluation.predictor import LiftingNetwork, predict
-from nanohtnet_ros.training.evaluation.report import calibration, groups, measure, tables
+from nanohtnet_ros.training.evaluation.report import BREAKDOWNS, calibration, groups, measure, tables
 from nanohtnet_ros.training.synthesis.evaluation_set import build_evaluation_set, motion_set
 from nanohtnet_ros.training.synthesis.virtual_camera import project
 
@@ -114,6 +114,8 @@ def test_the_truth_has_no_error(data):
             "pck_150": 100.0,
             "auc": 96.77,
             "size_ratio": 1.0,
+            "lean_deg": 0.0,
+            "lean_abs_deg": 0.0,
             "mpjve_mm_per_frame": None,
             "mpjve_mm_per_s": None,
         }
@@ -221,14 +223,15 @@ def test_velocities_come_from_consecutive_frames(data, motion):
 def test_breakdowns_sort_every_window_into_one_group(tiny, data):
     made = network(torch_lift(tiny))
     report = measure(made, data, flip="off")
-    assert list(report["by"]) == ["action", "joint", "distance", "height"]
+    assert list(report["by"]) == [name for name in BREAKDOWNS if name != "subject"]
     assert set(report["by"]["action"]) == {"walk", "wave"}
     poses = predict(made.lift, data.keypoints["clean"], data.level, [2])[:, 0, :, :3]
-    for name in ("action", "distance", "height"):
+    for name in ("action", "distance", "height", "elevation", "roll", "cut_off", "body"):
         entries = report["by"][name].values()
         assert sum(entry["windows"] for entry in entries) == len(data)
-        mean = sum(entry["windows"] * entry["clean"]["mpjpe_mm"] for entry in entries) / len(data)
-        assert mean == pytest.approx(report["metrics"]["clean"]["off"]["mpjpe_mm"], abs=0.02)
+        for measured in ("mpjpe_mm", "n_mpjpe_mm"):
+            mean = sum(entry["windows"] * entry["clean"][measured] for entry in entries) / len(data)
+            assert mean == pytest.approx(report["metrics"]["clean"]["off"][measured], abs=0.02)
     waving = data.labels["action"] == "wave"
     assert report["by"]["action"]["wave"]["clean"]["mpjpe_mm"] == pytest.approx(
         mpjpe_mm(poses[waving], data.targets_m[waving, 2].numpy()), abs=0.01

@@ -241,6 +241,19 @@ def test_the_targets_are_the_frames_that_the_network_gives(mocap_file):
     assert torch.equal(keypoints, expected[0]) and torch.equal(target_m, expected[2])
 
 
+def test_networks_that_take_level_windows_are_measured_on_both_kinds(mocap_file):
+    data = open_training_data(mocap_file, "val")
+    for config, prefixes in (
+        (MODEL, {""}),
+        (replace(MODEL, person_view=True, confidence=True, level=True), {"", "level_"}),
+    ):
+        network = build(config)
+        errors = LiftingTask(network, Recipe(model=config), data, data, Process()).evaluate(network)
+        names = {f"{c}_{m}_mm" for c in ("clean", "noisy") for m in ("mpjpe", "p_mpjpe", "n_mpjpe")}
+        assert set(errors) == {prefix + name for prefix in prefixes for name in names}
+    assert errors["level_clean_mpjpe_mm"] != errors["clean_mpjpe_mm"]
+
+
 def test_losses_that_the_network_cannot_serve_are_found_at_the_start(mocap_file, command, capsys):
     assert command("run", "--recipe.losses.likelihood", "1") == 1
     assert "set both or neither" in capsys.readouterr().err

@@ -14,7 +14,7 @@ from torch import Tensor
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.model.flip import mirrored
 from nanohtnet_ros.model.network_config import used_offset
-from nanohtnet_ros.training.data.windows import EvaluationSet, SlidingWindows, check_offsets
+from nanohtnet_ros.training.data.windows import EvaluationSet, Ground, SlidingWindows, check_offsets
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,11 @@ class RecordedViews:
         )
 
     @property
+    def knows_down(self) -> bool:
+        """No: recordings do not tell it."""
+        return False
+
+    @property
     def names(self) -> tuple[str, ...]:
         """One name per sequence: subject, trial and camera."""
         return tuple(map(" ".join, zip(self.subjects, self.trials, self.cameras, strict=True)))
@@ -211,19 +216,24 @@ class RecordedViews:
         keypoints = _take(self.keypoints_norm, rows).unflatten(0, (size, views)).transpose(0, 1)
         return keypoints, torch.zeros(views, size, device=rng.device), recording[sequence], within
 
-    def evaluation_set(self, window_length: int, offsets: Sequence[int], stride: int = 1) -> EvaluationSet:
+    def evaluation_set(
+        self, window_length: int, offsets: Sequence[int], stride: int = 1, ground: Ground = "withheld"
+    ) -> EvaluationSet:
         """A window for every `stride`-th valid frame of each sequence, as in `batch`.
 
         Args:
             window_length: T.
             offsets: frames of the targets, relative to the newest, ascending.
             stride: 1 as in the literature; velocities (MPJVE) need it.
+            ground: withheld: recordings do not tell where down is.
         Returns:
             Windows that are cut on demand, with the labels subject, action, camera, sequence, clip,
             frame and distance_m.
         Raises:
-            UserError: the stride is not positive, or an offset lies outside the window.
+            UserError: the stride is not positive, an offset lies outside the window, or ground is to be given.
         """
+        if ground != "withheld":
+            raise UserError("recordings do not tell where down is: evaluate with ground withheld, or on motion capture")
         if stride < 1:
             raise UserError(f"stride is {stride}, expected 1 or more")
         check_offsets(offsets, window_length)

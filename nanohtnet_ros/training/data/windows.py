@@ -56,9 +56,13 @@ class EvaluationSet:
         level: (N,) float32, 1 where a window is levelled, 0 where down is not known.
         targets_m: (N, F, 17, 3) root-relative joints, metres, optical axes.
         offsets: the F frames of the targets, relative to the window's newest frame (0); ascending.
-        labels: by name, (N,) each. Categories: `action`, `subject`. Metres: `distance_m` from the camera to the
-            pelvis, `camera_height_m` above the ground. Indices: `sequence`, `frame` (the newest, in its sequence) and
-            `clip`: consecutive rows of one clip with consecutive `frame`s give velocities.
+        labels: by name, (N,) each. Categories: `action`, `subject`. Of the camera: `distance_m` to the pelvis,
+            `camera_height_m` above the ground, `elevation_deg` of the pelvis above its horizon, `roll_deg` to either
+            side. Of the person: `cut_off_percent` of joints out of the noisy condition's image, `body_height_m`.
+            Indices: `sequence`, `frame` (the newest, in its sequence) and `clip`: consecutive rows of one clip with
+            consecutive `frame`s give velocities.
+        upright: (N, 2, 3) horizontal direction from the camera to the person, and up, in the targets' axes at the used
+            frame; None where they are not known.
     """
 
     keypoints: Mapping[str, Tensor | SlidingWindows]
@@ -66,6 +70,7 @@ class EvaluationSet:
     targets_m: Tensor
     offsets: tuple[int, ...]
     labels: dict[str, np.ndarray] = field(default_factory=dict)
+    upright: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         N, F = len(self.targets_m), len(self.offsets)
@@ -105,6 +110,11 @@ class TrainingData(Protocol):
         """Checksum of the files."""
         ...
 
+    @property
+    def knows_down(self) -> bool:
+        """Whether windows can be levelled."""
+        ...
+
     def batch(
         self, size: int, window_length: int, offsets: Sequence[int], rng: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -122,7 +132,9 @@ class TrainingData(Protocol):
         """(V, B, T, 17, 3) keypoints of B moments in V cameras, (V, B) level, (B,) recordings, (B,) newest frames."""
         ...
 
-    def evaluation_set(self, window_length: int, offsets: Sequence[int], stride: int = ...) -> EvaluationSet:
+    def evaluation_set(
+        self, window_length: int, offsets: Sequence[int], stride: int = ..., ground: Ground = ...
+    ) -> EvaluationSet:
         """Fixed windows, one for every `stride` frames of a sequence; the default depends on the kind of data."""
         ...
 

@@ -27,17 +27,22 @@ from nanohtnet_ros.core.metrics import (
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.training.data.windows import EvaluationSet, SlidingWindows
+from nanohtnet_ros.training.evaluation.lean import lean_error_deg
 from nanohtnet_ros.training.evaluation.predictor import LiftingNetwork, predict
 
 FLIPS = {"both": ("off", "on"), "off": ("off",), "on": ("on",)}
 
-# Label that a breakdown groups by, and the borders between its groups, metres.
-BREAKDOWNS: dict[str, tuple[str | None, tuple[float, ...] | None]] = {
-    "action": ("action", None),
-    "subject": ("subject", None),
-    "joint": (None, None),
-    "distance": ("distance_m", (2.0, 3.0, 4.0, 5.0, 6.0, 7.0)),
-    "height": ("camera_height_m", (0.5, 1.0, 1.5, 2.0)),
+# Label that a breakdown groups by, the borders between its groups, and their unit.
+BREAKDOWNS: dict[str, tuple[str | None, tuple[float, ...] | None, str]] = {
+    "action": ("action", None, ""),
+    "subject": ("subject", None, ""),
+    "joint": (None, None, ""),
+    "distance": ("distance_m", (2.0, 3.0, 4.0, 5.0, 6.0, 7.0), "m"),
+    "height": ("camera_height_m", (0.5, 1.0, 1.5, 2.0), "m"),
+    "elevation": ("elevation_deg", (-30.0, -20.0, -10.0, 0.0, 10.0, 20.0), "deg"),
+    "roll": ("roll_deg", (2.0, 5.0, 10.0, 20.0), "deg"),
+    "cut_off": ("cut_off_percent", (1.0, 20.0, 40.0), "%"),
+    "body": ("body_height_m", (1.2, 1.4, 1.5, 1.6, 1.7, 1.8, 1.9), "m"),
 }
 
 COLUMNS = {
@@ -49,7 +54,12 @@ COLUMNS = {
     "pck_150": ("PCK@150 %", ".1f"),
     "auc": ("AUC %", ".1f"),
     "size_ratio": ("size ratio", ".3f"),
+    "lean_deg": ("lean deg", ".1f"),
+    "lean_abs_deg": ("|lean| deg", ".1f"),
 }
+
+SHORT = ("mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "lean_abs_deg")
+"""Columns of the breakdowns, where they have them."""
 
 
 def measure(
@@ -92,6 +102,7 @@ def measure(
         metrics[condition] = {
             name: {
                 **summary(joints[:, used, :, :3], targets[:, used]),
+                **lean(joints[:, used, :, :3], targets[:, used], data.upright),
                 **velocity(moving[name], data if motion is None else motion, network.offset, rate_hz),
             }
             for name, joints in outputs.items()
@@ -104,6 +115,7 @@ def measure(
         "frame_rate_hz": rate_hz,
         "offset": network.offset,
         "windows": len(data),
+        "levelled": round(float(data.level.mean()), 4),
         "flip": flip,
         "metrics": metrics,
         "by": {name: breakdown(name, poses, targets[:, used], data) for name in per},
@@ -143,7 +155,7 @@ def check_fit(network: LiftingNetwork, data: EvaluationSet) -> None:
 
 def check_breakdowns(per: Sequence[str] | None, data: EvaluationSet) -> list[str]:
     """The names, or all with a label; a UserError for one without."""
-    possible = [name for name, (label, _) in BREAKDOWNS.items() if label is None or label in data.labels]
+    possible = [name for name, (label, *_) in BREAKDOWNS.items() if label is None or label in data.labels]
     impossible = [name for name in per or () if name not in possible]
     if impossible:
         raise UserError(f"no errors per {', '.join(impossible)} on this data, expected some of {', '.join(possible)}")
@@ -163,10 +175,11 @@ def outputs_of(
 
 
 def short_summary(predicted_m: np.ndarray, target_m: np.ndarray) -> dict[str, float]:
-    """MPJPE and P-MPJPE of (N, 17, 3) poses."""
+    """MPJPE, P-MPJPE and N-MPJPE of (N, 17, 3) poses."""
     return {
         "mpjpe_mm": round(mpjpe_mm(predicted_m, target_m), 2),
         "p_mpjpe_mm": round(p_mpjpe_mm(predicted_m, target_m), 2),
+        "n_mpjpe_mm": round(n_mpjpe_mm(predicted_m, target_m), 2),
     }
 
 
@@ -174,11 +187,18 @@ def summary(predicted_m: np.ndarray, target_m: np.ndarray) -> dict[str, float]:
     """All measures of single (N, 17, 3) poses."""
     return {
         **short_summary(predicted_m, target_m),
-        "n_mpjpe_mm": round(n_mpjpe_mm(predicted_m, target_m), 2),
         "pck_150": round(pck(predicted_m, target_m), 2),
         "auc": round(auc(predicted_m, target_m), 2),
         "size_ratio": round(size_ratio(predicted_m, target_m), 4),
     }
+
+
+def lean(predicted_m: np.ndarray, target_m: np.ndarray, upright: np.ndarray | None) -> dict[str, float | None]:
+    """By how many degrees (N, 17, 3) poses lean away from the camera more than the truth: mean, and mean amount."""
+    error = np.empty(0) if upright is None else lean_error_deg(predicted_m, target_m, upright)
+    if not len(error):
+        return {"lean_deg": None, "lean_abs_deg": None}
+    return {"lean_deg": round(float(error.mean()), 2), "lean_abs_deg": round(float(np.abs(error).mean()), 2)}
 
 
 def velocity(joints: np.ndarray, data: EvaluationSet, offset: int, frame_rate_hz: float) -> dict[str, float | None]:
@@ -197,7 +217,7 @@ def breakdown(
     name: str, poses: dict[str, np.ndarray], target_m: np.ndarray, data: EvaluationSet
 ) -> dict[str, dict[str, Any]]:
     """Errors of each group of windows, or of each joint; (N, 17, 3) poses by condition."""
-    label, borders = BREAKDOWNS[name]
+    label, borders, unit = BREAKDOWNS[name]
     if label is None:
         errors = {c: joint_errors_mm(root_relative(pose), root_relative(target_m)) for c, pose in poses.items()}
         aligned = {c: joint_errors_mm(align_similarity(pose, target_m), target_m) for c, pose in poses.items()}
@@ -211,19 +231,24 @@ def breakdown(
             }
             for i, joint in enumerate(H36M_17.joint_names)
         }
+
+    def errors_of(pose: np.ndarray, row: np.ndarray) -> dict[str, float | None]:
+        upright = None if data.upright is None else data.upright[row]
+        return {**short_summary(pose[row], target_m[row]), **lean(pose[row], target_m[row], upright)}
+
     return {
-        group: {"windows": len(row), **{c: short_summary(pose[row], target_m[row]) for c, pose in poses.items()}}
-        for group, row in groups(data.labels[label], borders).items()
+        group: {"windows": len(row), **{c: errors_of(pose, row) for c, pose in poses.items()}}
+        for group, row in groups(data.labels[label], borders, unit).items()
     }
 
 
-def groups(values: np.ndarray, borders: Sequence[float] | None) -> dict[str, np.ndarray]:
-    """Rows of each category, or of each range between borders; empty groups are left out."""
+def groups(values: np.ndarray, borders: Sequence[float] | None, unit: str = "m") -> dict[str, np.ndarray]:
+    """Rows of each category, or of each range between borders in a unit; empty groups are left out."""
     if borders is None:
         return {str(value): np.flatnonzero(values == value) for value in sorted(set(values))}
-    names = [f"below {borders[0]:g} m"]
-    names += [f"{low:g} to {high:g} m" for low, high in pairwise(borders)]
-    names += [f"over {borders[-1]:g} m"]
+    names = [f"below {borders[0]:g} {unit}"]
+    names += [f"{low:g} to {high:g} {unit}" for low, high in pairwise(borders)]
+    names += [f"over {borders[-1]:g} {unit}"]
     group = np.digitize(values, borders)
     rows = {name: np.flatnonzero(group == i) for i, name in enumerate(names)}
     return {name: row for name, row in rows.items() if len(row)}
@@ -259,37 +284,41 @@ def tables(report: dict[str, Any]) -> str:
     ahead = -report["offset"]
     lines = [
         f"{report['network']}: {report['windows']} windows of {report['window_length']} frames at "
-        f"{report['frame_rate_hz']:g} Hz, look-ahead {ahead} frames ({1000 * ahead / report['frame_rate_hz']:.0f} ms)"
+        f"{report['frame_rate_hz']:g} Hz, look-ahead {ahead} frames ({1000 * ahead / report['frame_rate_hz']:.0f} ms), "
+        f"down known in {100 * report['levelled']:.0f} %"
     ]
+
+    def shown(errors: dict[str, Any], key: str) -> str:
+        return "-" if errors[key] is None else format(errors[key], COLUMNS[key][1])
+
     rows = [
-        [
-            condition + (", flip averaged" if flip == "on" else ""),
-            *(format(values[key], digits) if values[key] is not None else "-" for key, (_, digits) in COLUMNS.items()),
-        ]
+        [condition + (", flip averaged" if flip == "on" else ""), *(shown(values, key) for key in COLUMNS)]
         for condition, flips in report["metrics"].items()
         for flip, values in flips.items()
     ]
     lines += text_table(["", *(title for title, _ in COLUMNS.values())], rows)
 
-    def errors(entry: dict[str, Any]) -> list[str]:
-        return [f"{entry[c][key]:.1f}" for c in conditions for key in ("mpjpe_mm", "p_mpjpe_mm")]
+    def errors(header: list[str], labelled: list[tuple[list[str], dict[str, Any]]]) -> list[str]:
+        """A table of the errors that all entries have, after their labels."""
+        values = [entry[c] for _, entry in labelled for c in conditions]
+        keys = [key for key in SHORT if all(value.get(key) is not None for value in values)]
+        titles = [f"{c} {COLUMNS[key][0].removesuffix(' mm')}" for c in conditions for key in keys]
+        rows = [[*labels, *(shown(entry[c], key) for c in conditions for key in keys)] for labels, entry in labelled]
+        return text_table([*header, *titles], rows)
 
-    titles = [f"{c} {measure}" for c in conditions for measure in ("MPJPE", "P-MPJPE")]
     for name, entries in report["by"].items():
         counted = all("windows" in entry for entry in entries.values())
-        rows = [
-            [group, *([str(entry["windows"])] if counted else []), *errors(entry)] for group, entry in entries.items()
-        ]
+        labelled = [([group, str(entry["windows"])] if counted else [group], entry) for group, entry in entries.items()]
         if counted and BREAKDOWNS[name][1] is None:
+            keys = ("mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm")
             means = {
-                c: {key: np.mean([entry[c][key] for entry in entries.values()]) for key in ("mpjpe_mm", "p_mpjpe_mm")}
-                for c in conditions
+                c: {key: np.mean([entry[c][key] for entry in entries.values()]) for key in keys} for c in conditions
             }
-            rows.append([f"mean over {name}s", "", *errors(means)])
-        lines += text_table([f"per {name}", *(["windows"] if counted else []), *titles], rows)
+            labelled.append(([f"mean over {name}s", ""], means))
+        lines += errors([f"per {name}", "windows"] if counted else [f"per {name}"], labelled)
     if len(report["look_ahead"]) > 1:
-        rows = [[str(entry["frames"]), f"{entry['ms']:.0f}", *errors(entry)] for entry in report["look_ahead"]]
-        lines += text_table(["look-ahead, frames", "ms", *titles], rows)
+        labelled = [([str(entry["frames"]), f"{entry['ms']:.0f}"], entry) for entry in report["look_ahead"]]
+        lines += errors(["look-ahead, frames", "ms"], labelled)
     if "calibration" in report:
         rows = [
             [

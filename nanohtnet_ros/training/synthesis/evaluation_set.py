@@ -82,7 +82,9 @@ def build_evaluation_set(
     poses = placement.place(world[:, used - 1, 0], torch.Generator().manual_seed(seed))
     seen = poses.view(world)
     keypoints, level, down = _seen(seen, poses, used, ground, seed)
-    pelvis, camera_down = seen[:, used - 1, 0], poses.down_cam[:, -1]
+    pelvis, up = seen[:, used - 1, 0], -poses.down_cam[:, -1]
+    rise = (pelvis * up).sum(dim=-1, keepdim=True)
+    upright = torch.stack((F.normalize(pelvis - rise * up, dim=-1), up), dim=1)
     # The noise draws its lenses first.
     borders, _ = NOISE.field_of_view.sample(project(seen, FOCAL_NORM), torch.Generator().manual_seed(seed + 1), used)
     outside = (project(seen[:, used - 1], FOCAL_NORM).abs() > borders[:, 0]).any(dim=-1)
@@ -92,12 +94,19 @@ def build_evaluation_set(
         "frame": newest.numpy(),
         "distance_m": pelvis.norm(dim=-1).numpy(),
         "camera_height_m": poses.centre_m[:, -1, 2].numpy(),
+        "elevation_deg": torch.rad2deg(torch.asin(rise[:, 0] / pelvis.norm(dim=-1))).numpy(),
         "roll_deg": torch.rad2deg(poses.roll[:, -1].abs()).numpy(),
-        "elevation_deg": torch.rad2deg(torch.asin(-(pelvis * camera_down).sum(dim=-1) / pelvis.norm(dim=-1))).numpy(),
-        "cut_off": outside.float().mean(dim=-1).numpy(),
+        "cut_off_percent": 100.0 * outside.float().mean(dim=-1).numpy(),
         "body_height_m": np.array([standing_height(joints) for joints in seen[:, used - 1].numpy()]),
     }
-    return EvaluationSet(keypoints, level, root_relative_targets(seen, down, offsets), tuple(offsets), labels)
+    return EvaluationSet(
+        keypoints,
+        level,
+        root_relative_targets(seen, down, offsets),
+        tuple(offsets),
+        labels,
+        (upright @ level_from_camera(down[:, used - 1]).transpose(1, 2)).numpy(),
+    )
 
 
 def motion_set(

@@ -171,3 +171,5 @@ def test_what_does_not_fit_together_is_an_error(views):
         views.evaluation_set(T, CENTRED, stride=0)
     with pytest.raises(ValueError, match="ascending frames of the window"):
         views.evaluation_set(T, (0, -3))
+    with pytest.raises(ValueError, match="recordings do not tell where down is"):
+        views.evaluation_set(T, CENTRED, ground="given")

@@ -6,6 +6,8 @@ from scipy.spatial.transform import Rotation
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+import torch.nn.functional as F
+
 from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.training.data.mocap import MotionCapture
 from nanohtnet_ros.training.data.windows import EvaluationSet, SlidingWindows
@@ -63,7 +65,7 @@ def test_labels_name_the_window(capture, data):
     label = data.labels
     assert set(label) == {
         *("action", "sequence", "frame", "distance_m", "camera_height_m", "elevation_deg", "roll_deg"),
-        *("cut_off", "body_height_m"),
+        *("cut_off_percent", "body_height_m"),
     }
     for row in range(0, len(data), 7):
         sequence, frame = label["sequence"][row], label["frame"][row]
@@ -91,6 +93,51 @@ def test_heights_are_those_of_the_cameras(capture, data):
     assert heights.min() > 0.19 and heights.max() < 2.21 and np.ptp(heights) > 1.0
     placed = build_evaluation_set(capture, 27, cameras=2, placement=RobotCameras(height_m=(1.3, 1.3)))
     np.testing.assert_allclose(placed.labels["camera_height_m"], 1.3, atol=1e-3)
+
+
+def test_levelled_sets_have_the_same_people_cameras_and_noise(capture, data):
+    given = build_evaluation_set(capture, 27, offsets=(-13, -2, 0), cameras=2, ground="given")
+    assert not data.level.any() and given.level.mean() > 0.9
+    for name, values in data.labels.items():
+        np.testing.assert_array_equal(values, given.labels[name])
+    np.testing.assert_allclose(given.targets_m.norm(dim=-1), data.targets_m.norm(dim=-1), atol=1e-5)
+    np.testing.assert_allclose(data.upright[given.level == 0], given.upright[given.level == 0])
+    np.testing.assert_allclose(
+        given.upright[given.level == 1][:, 1], np.tile((0.0, -1.0, 0.0), (int(given.level.sum()), 1)), atol=1e-6
+    )
+    for condition, widest_deg in (("clean", 0.01), ("noisy", 5.0)):
+        # The directions from joint to joint turn as the targets do: by one rotation, known to a degree where noisy.
+        assert torch.equal(data.keypoints[condition][..., 2], given.keypoints[condition][..., 2])
+        for row in torch.nonzero(given.level)[::9, 0].tolist():
+            rays = [
+                torch.nn.functional.normalize(
+                    F.pad(x.keypoints[condition][row, -1, :, :2] / FOCAL_NORM, (0, 1), value=1.0), dim=-1
+                )
+                for x in (data, given)
+            ]
+            turn, _ = Rotation.align_vectors(given.targets_m[row, -1].numpy(), data.targets_m[row, -1].numpy())
+            seen, error = Rotation.align_vectors(rays[1].numpy(), rays[0].numpy())
+            assert error < 1e-2 and np.rad2deg((turn.inv() * seen).magnitude()) < widest_deg
+
+
+def test_upright_is_up_and_away(capture, data):
+    """In the truth's own axes a trunk leans as it does in the world."""
+    row = capture.starts.numpy()[data.labels["sequence"]] + data.labels["frame"]
+    trunk = (capture.joints_world_m[:, 8] - capture.joints_world_m[:, 0]).numpy()[row]
+    seen = data.targets_m[:, -1, 8].numpy()
+    np.testing.assert_allclose((data.upright[:, 1] * seen).sum(axis=1), trunk[:, 2], atol=1e-4)
+    np.testing.assert_allclose(np.linalg.norm(data.upright, axis=2), 1.0, atol=1e-5)
+    np.testing.assert_allclose((data.upright[:, 0] * data.upright[:, 1]).sum(axis=1), 0.0, atol=1e-5)
+    assert (data.upright[:, 0, 2] > 0.5).all()  # away from the camera
+
+
+def test_what_is_cut_off_is_not_seen_where_it_is(capture):
+    data = build_evaluation_set(capture, 27, cameras=20)
+    cut = data.labels["cut_off_percent"]
+    assert cut.min() >= 0.0 and 0 < (cut > 0).mean() < 0.3 and cut.max() <= 71.0
+    error = (data.keypoints["noisy"] - data.keypoints["clean"])[:, -1, :, :2].norm(dim=-1).amax(dim=1).numpy()
+    assert np.median(error[cut > 0]) > 2 * np.median(error[cut == 0])
+    assert (data.labels["body_height_m"] > 1.0).all() and (data.labels["body_height_m"] < 2.1).all()
 
 
 def test_sliding_windows_are_cut_from_their_clip_alone():
