@@ -8,7 +8,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from nanohtnet_ros.core.body import HIPS_AHEAD_M, check_person_height, hips_to_centres, scale_to_height
+from nanohtnet_ros.core.body import (
+    HIPS_AHEAD_M,
+    check_person_height,
+    hips_to_centres,
+    scale_to_height,
+    standing_height,
+)
 from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.core.ground import Ground, level_from_camera
 from nanohtnet_ros.core.lifter import LiftedPose, WindowLifter, confidence_of_error
@@ -20,6 +26,7 @@ from nanohtnet_ros.core.sides import SideKeeper
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.smoothing import SmoothingConfig, TrackSmoother
 from nanohtnet_ros.core.stamped_buffer import StampedBuffer, keypoints_at
+from nanohtnet_ros.core.stature import Stature
 from nanohtnet_ros.core.timing import StageTimes
 from nanohtnet_ros.core.turned_view import AHEAD, all_ahead, keypoints_in, rays_of, view_of
 from nanohtnet_ros.core.visibility import completed, supported
@@ -34,6 +41,9 @@ HELD_NS = 300_000_000
 
 GROUND_HELD_NS = NS_PER_S
 """Where the ground is not known for a moment, as when TF is late, it is where it was before for so long."""
+
+STATURE_KEPT_NS = 60 * NS_PER_S
+"""The size of a person who was lost from sight is kept for so long, in case that the tracker finds them again."""
 
 MAX_SHIFT = 0.01
 """A calibration that moves pixels by more than this share of the image's diagonal, from one frame to the next, is
@@ -106,6 +116,7 @@ class _View:
     ground: Ground | None = None  # the last that was known
     ground_ns: int = 0
     tracks: dict[int, _Track] = field(default_factory=dict)
+    statures: dict[int, Stature] = field(default_factory=dict)
 
 
 class Lifter:
@@ -199,6 +210,11 @@ class Lifter:
         view.frames.push(frame.stamp_ns, replace(frame, people=[], ground=ground))
         limit_ns = int(self.config.max_gap_s * NS_PER_S)
         view.tracks = {i: track for i, track in view.tracks.items() if frame.stamp_ns - track.last_ns <= limit_ns}
+        view.statures = {
+            i: stature
+            for i, stature in view.statures.items()
+            if i in view.tracks or frame.stamp_ns - stature.last_ns <= STATURE_KEPT_NS
+        }
         return ground
 
     def _track(self, view: _View, track_id: int) -> _Track:
@@ -248,18 +264,37 @@ class Lifter:
             confidence = confidence * confidence_of_error(pose.error_m)
         joints = hips_to_centres(pose.joints_rel_m, self.config.hips_ahead_m)
         joints = track.smoother.joints(joints, confidence, stamp_ns)
-        if self.config.person_height_m is not None:
-            joints = scale_to_height(joints, self.config.person_height_m, track.smoother.mean_height_m)
-        frame = view.frames.nearest(stamp_ns)
-        depth_m, ground, camera = (
-            (None, None, view.camera) if frame is None else (frame.depth_m, frame.ground, frame.camera)
-        )
-        depth = None if depth_m is None else root_depth(depth_m, joints, keypoints.xy_px, confidence)
-        root = place_root(joints, camera.rays(keypoints.xy_px), confidence, depth)
+        frame = view.frames.nearest(stamp_ns) or Frame(stamp_ns, view.camera, [])
+        rays, told_m = frame.camera.rays(keypoints.xy_px), self.config.person_height_m
+        stature = view.statures.setdefault(person.track_id, Stature())
+        pose_height_m = track.smoother.mean_height_m or standing_height(joints) or math.nan
+        if frame.ground is not None and (root := place_root(joints, rays, confidence)) is not None:
+            stature.see_feet(joints + root, keypoints.confidence, pose_height_m, frame.ground, stamp_ns)
+        height = stature.height(pose_height_m, told_m)
+        known = stature.seen or told_m is not None
+        if known:
+            joints = scale_to_height(joints, height.mean_m, pose_height_m)
+        root = place_root(joints, rays, confidence)
+        root_sigma_m = math.nan if root is None else height.distance_sigma_m(root)
+        if frame.depth_m is not None:
+            depth_m = root_depth(frame.depth_m, joints, keypoints.xy_px, confidence)
+            if depth_m is not None:
+                if root is not None:
+                    depth_m, root_sigma_m = stature.see_depth(depth_m, float(root[2]), root_sigma_m, height, stamp_ns)
+                root = place_root(joints, rays, confidence, depth_m)
         root = track.smoother.root(root, stamp_ns)
-        joints = np.where(keypoints.valid[:, None], joints, np.nan).astype(np.float32)
-        root_ground_m = None if root is None or ground is None else ground.place(root)
-        return Person(person.track_id, person.age_s, keypoints, joints, confidence, root, root_ground_m=root_ground_m)
+        return Person(
+            person.track_id,
+            person.age_s,
+            keypoints,
+            np.where(keypoints.valid[:, None], joints, np.nan).astype(np.float32),
+            confidence,
+            root,
+            height.mean_m if known else math.nan,
+            height.sigma_m if known else math.nan,
+            root_sigma_m,
+            None if root is None or frame.ground is None else frame.ground.place(root),
+        )
 
 
 def _within_lens(person: TrackedKeypoints, rays: np.ndarray) -> TrackedKeypoints:
