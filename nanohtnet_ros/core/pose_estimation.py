@@ -273,7 +273,7 @@ class Lifter:
         height = stature.height(pose_height_m, told_m)
         known = stature.seen or told_m is not None
         if known:
-            joints = scale_to_height(joints, height.mean_m, pose_height_m)
+            joints = scale_to_height(joints, height.median_m, pose_height_m)
         root = place_root(joints, rays, confidence)
         root_sigma_m = math.nan if root is None else height.distance_sigma_m(root)
         if frame.depth_m is not None:
@@ -290,7 +290,7 @@ class Lifter:
             np.where(keypoints.valid[:, None], joints, np.nan).astype(np.float32),
             confidence,
             root,
-            height.mean_m if known else math.nan,
+            height.median_m if known else math.nan,
             height.sigma_m if known else math.nan,
             root_sigma_m,
             None if root is None or frame.ground is None else frame.ground.place(root),

@@ -36,20 +36,20 @@ PLACE_SPREAD = 0.025
 ANKLE_SIGMA_M, DOWN_SIGMA_RAD = 0.03, 0.0125
 """Standard deviations of an ankle's height, by pose and foot, and by down's direction."""
 
-STANDS, SITS = 0.9, 0.3
+STANDS, SITS = 0.8, 0.3
 """Probability that the lower foot is on the floor, of a person with upright and with level thighs."""
 
 UPRIGHT_COS = 0.5
 """Of the angle between a thigh and down, between the two."""
 
-RAISED_M = 0.25
-"""Mean height of a foot that is not on the floor."""
+RAISED_M = 1.0
+"""Feet that are not on the floor, as in a jump or on stairs, are anywhere up to here."""
 
 FEET_OUTLIERS_PER_M = 0.01
 """Density of feet that are anywhere, by a wrong pose or below the floor."""
 
 DEPTH_SIGMA_M, DEPTH_OUTLIERS = 0.05, 0.05
-"""Standard deviation of a root's depth by a depth image; density, per logarithm of the height, of those of other things."""
+"""Standard deviation of a root's depth by a depth image; density, over the height's logarithm, of other things' depths."""
 
 AGREE = 3.0
 """Standard deviations by which a depth may differ from the size's; else something is before the person."""
@@ -69,17 +69,17 @@ class Height:
     """A person's height.
 
     Attributes:
-        mean_m: metres.
+        median_m: metres; as probably less as more.
         spread: standard deviation of its logarithm.
     """
 
-    mean_m: float
+    median_m: float
     spread: float
 
     @property
     def sigma_m(self) -> float:
         """Standard deviation, metres."""
-        return self.mean_m * self.spread
+        return self.median_m * self.spread
 
     def distance_sigma_m(self, root_m: np.ndarray) -> float:
         """Standard deviation of the distance of a root, (3,) metres, that was placed by a pose of this height."""
@@ -97,6 +97,7 @@ class Stature:
         """Start without sights."""
         self.last_ns = 0
         self._feet, self._depth = _Sights(), _Sights()
+        self._probability = np.full(len(LOG_HEIGHTS), 1.0 / len(LOG_HEIGHTS))  # of each height, at the last frame
 
     @property
     def seen(self) -> bool:
@@ -128,14 +129,13 @@ class Stature:
         thigh = joints_cam_m[knee] - joints_cam_m[hip]
         stands = STANDS if thigh @ ground.down_cam > UPRIGHT_COS * math.sqrt(thigh @ thigh) else SITS
         ahead_m = math.sqrt(max(joints_cam_m[ankle] @ joints_cam_m[ankle] - below_m[ankle] ** 2, 0.0))
-        sigma_m = math.hypot(
-            ANKLE_SIGMA_M, DOWN_SIGMA_RAD * scale * ahead_m, PLACE_SPREAD * scale * below_m[Joint.HIP]
-        )
+        sigma_m = math.hypot(ANKLE_SIGMA_M, DOWN_SIGMA_RAD * scale * ahead_m, PLACE_SPREAD * scale * below_m[Joint.HIP])
         raised_m = ground.height_m - sole_m / pose_height_m * HEIGHTS_M
         on_floor = np.exp(-0.5 * (raised_m / sigma_m) ** 2)
-        in_air = np.where(raised_m > 0, np.exp(-raised_m / RAISED_M), on_floor)
-        likelihood = stands / (sigma_m * SQRT_2_PI) * on_floor + (1 - stands) / RAISED_M * in_air + FEET_OUTLIERS_PER_M
-        self._feet.add(likelihood, stamp_ns)
+        in_air = (1 - stands) / RAISED_M * np.where(raised_m > 0, raised_m < RAISED_M, on_floor)
+        likelihood = stands / (sigma_m * SQRT_2_PI) * on_floor + in_air + FEET_OUTLIERS_PER_M
+        # A foot that is off the floor by what was seen before says nothing, and what was seen does not fade by it.
+        self._feet.add(likelihood, stamp_ns, 1.0 - float(self._probability @ (in_air / likelihood)))
         self.last_ns = stamp_ns
 
     def see_depth(
@@ -156,7 +156,7 @@ class Stature:
         if not self.seen:
             return depth_m, DEPTH_SIGMA_M
         spread = math.hypot(PLACE_SPREAD, DEPTH_SIGMA_M / depth_m)
-        off = math.log(height.mean_m * depth_m / placed_m) - LOG_HEIGHTS
+        off = math.log(height.median_m * depth_m / placed_m) - LOG_HEIGHTS
         self._depth.add(np.exp(-0.5 * (off / spread) ** 2) / (spread * SQRT_2_PI) + DEPTH_OUTLIERS, stamp_ns)
         if abs(depth_m - placed_m) > AGREE * math.hypot(sigma_m, DEPTH_SIGMA_M):
             return placed_m, sigma_m
@@ -178,10 +178,10 @@ class Stature:
         adults = np.exp(-0.5 * ((LOG_HEIGHTS - math.log(pose_height_m)) / POSE_SPREAD) ** 2)
         prior = (1 - OTHERS) / (POSE_SPREAD * SQRT_2_PI) * adults + OTHERS / (LOG_HEIGHTS[-1] - LOG_HEIGHTS[0])
         probability = prior * np.exp(evidence - evidence.max())
-        probability /= probability.sum()
-        mean = float(probability @ LOG_HEIGHTS)
-        spread = math.sqrt(probability @ (LOG_HEIGHTS - mean) ** 2)
-        return Height(math.exp(mean) if self.seen else told_m or pose_height_m, spread)
+        self._probability = probability = probability / probability.sum()
+        median = float(np.interp(0.5, np.cumsum(probability) - probability / 2, LOG_HEIGHTS))
+        spread = math.sqrt(probability @ (LOG_HEIGHTS - median) ** 2)
+        return Height(math.exp(median) if self.seen else told_m or pose_height_m, spread)
 
 
 class _Sights:
@@ -195,9 +195,11 @@ class _Sights:
         """(H,) log likelihood of each height."""
         return min(self._seen_s / CORRELATED_S, INDEPENDENT) * self._mean
 
-    def add(self, likelihood: np.ndarray, stamp_ns: int) -> None:
-        """Add a sight, (H,); it counts for the time since the last one."""
+    def add(self, likelihood: np.ndarray, stamp_ns: int, weight: float = 1.0) -> None:
+        """Add a sight, (H,), of a weight; it counts for the time since the last one, fully as long as there are few."""
         step_s = min((stamp_ns - self._last_ns) / NS_PER_S, LONGEST_STEP_S)
+        if self._seen_s >= CORRELATED_S * INDEPENDENT:
+            step_s *= weight
         if step_s > 0:
             self._seen_s = min(self._seen_s + step_s, MEMORY_S)
             self._mean += step_s / self._seen_s * (np.log(likelihood) - self._mean)

@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from nanohtnet_ros.core.body import ANKLE_HEIGHT_M, standing_height
 from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.core.ground import Ground
 from nanohtnet_ros.core.keypoint_tracking import KeypointTracker, StaleFrameError
@@ -331,7 +334,67 @@ def test_any_keypoints_give_people_or_none(lens):
 
 def test_places_on_the_floor_come_with_a_known_ground(make_keypoints, camera):
     pipeline, _, _ = make([[make_keypoints((0.5, 0.1, 4.0))]] * 2)
-    (person,) = pipeline.step(IMAGE, ns(1.0), camera, ground=Ground.of_angles(height_m=1.2))
-    np.testing.assert_allclose(person.root_ground_m, (4.0, -0.5, 1.1), atol=1e-3)
+    (person,) = pipeline.step(IMAGE, ns(1.0), camera, ground=Ground.of_angles(height_m=1.05))  # feet on the floor
+    np.testing.assert_allclose(person.root_ground_m, (4.0, -0.5, 0.95), rtol=0.02)
     (person,) = pipeline.step(IMAGE, ns(1.02), camera, ground=Ground.of_angles())
     assert person.root_ground_m is None
+
+
+HIP_M = float(STANDING_M[:, 1].max()) + ANKLE_HEIGHT_M  # of the standing person, above the floor
+
+
+def stands_at(scale: float, ahead_m: float, camera: Camera, ground: Ground) -> tuple[np.ndarray, Keypoints]:
+    """Root and keypoints of a standing person of another size whose feet are on the floor."""
+    root = np.array((0.3, ground.height_m - scale * HIP_M, ahead_m))
+    return root, Keypoints(camera.project(scale * STANDING_M + root).astype(np.float32), np.ones(17, np.float32))
+
+
+def stand(lifter, seconds, scale, camera, ground, start_s=1.0, told=None, depth_m=None):
+    """The last person of some seconds of one who stands 4 m away."""
+    root, keypoints = stands_at(scale, 4.0, camera, told or ground)
+    for i in range(round(25 * seconds)):
+        tracked = TrackedKeypoints(1, i / 25, keypoints)
+        (person,) = lifter.step([tracked], ns(start_s + i / 25), camera, depth_m, ground)
+    return person, root
+
+
+@pytest.mark.parametrize("scale", [0.7, 1.2])
+def test_the_floor_gives_people_their_size_and_place(camera, scale):
+    ground, lifter = Ground.of_angles(height_m=1.3), make([])[0].lifter
+    person, root = stand(lifter, 2.0, scale, camera, ground)
+    np.testing.assert_allclose(person.root_m, root, rtol=0.03, atol=0.02)
+    np.testing.assert_allclose(person.joints_rel_m, scale * STANDING_M, rtol=0.03, atol=1e-3)
+    true_m = scale * standing_height(STANDING_M)
+    assert abs(person.height_m - true_m) < person.height_sigma_m < 0.05 * true_m
+    assert np.linalg.norm(person.root_m - root) < person.root_sigma_m < 0.06 * 4.0
+    elsewhere = Ground.of_angles()  # the floor is no longer known, and the size is kept
+    later, _ = stand(lifter, 3.0, scale, camera, elsewhere, 3.0, ground)
+    assert later.height_m == person.height_m
+    again, _ = stand(lifter, 0.1, scale, camera, elsewhere, 8.0, ground)  # lost for 2 s, and found by the tracker
+    assert again.height_m == person.height_m
+    other, _ = stand(lifter, 0.1, scale, camera, elsewhere, 80.0, ground)
+    assert np.isnan(other.height_m)
+
+
+def test_without_a_floor_sizes_are_the_networks_or_what_is_told(camera):
+    ground = Ground.of_angles(height_m=1.3)
+    for known in (None, Ground.of_angles()):
+        for config, height_m in ((EXACT, None), (replace(EXACT, person_height_m=2.0), 2.0)):
+            lifter = make([])[0].lifter
+            lifter.config = config
+            person, root = stand(lifter, 0.2, 1.0, camera, known, told=ground)
+            scale = 1.0 if height_m is None else height_m / standing_height(STANDING_M)
+            np.testing.assert_allclose(person.root_m, scale * root, rtol=1e-3)
+            assert np.isnan(person.height_m) if height_m is None else person.height_m == height_m
+            assert (person.root_sigma_m > 0.4) == (height_m is None)
+
+
+def test_depth_and_floor_are_joined_by_their_uncertainties(camera):
+    ground = Ground.of_angles(height_m=1.3)
+    deep = np.full((camera.height, camera.width), 4.0 - 0.08, np.float32)  # of a skin that hides 8 cm
+    person, _ = stand(make([])[0].lifter, 2.0, 1.0, camera, ground, depth_m=deep)
+    assert person.root_m[2] == pytest.approx(4.0, abs=0.05) and person.root_sigma_m < 0.05
+    person, _ = stand(make([])[0].lifter, 2.0, 1.0, camera, ground, depth_m=deep - 2.0)  # of a table before them
+    assert person.root_m[2] == pytest.approx(4.0, abs=0.1) and person.root_sigma_m > 0.05
+    person, _ = stand(make([])[0].lifter, 2.0, 1.0, camera, None, told=ground, depth_m=deep - 2.0)
+    assert person.root_m[2] == pytest.approx(2.0, abs=0.1)  # nothing contradicts it
