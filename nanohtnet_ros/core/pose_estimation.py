@@ -36,6 +36,9 @@ from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL
 ONLY_CAMERA = "camera"
 """Name of the camera where there is but one."""
 
+ADULT_M = 1.7
+"""Height of poses of which none tells theirs."""
+
 HELD_NS = 300_000_000
 """A keypoint that the detector misses is not made up before it has been away for so long."""
 
@@ -267,7 +270,7 @@ class Lifter:
         frame = view.frames.nearest(stamp_ns) or Frame(stamp_ns, view.camera, [])
         rays, told_m = frame.camera.rays(keypoints.xy_px), self.config.person_height_m
         stature = view.statures.setdefault(person.track_id, Stature())
-        pose_height_m = track.smoother.mean_height_m or standing_height(joints) or math.nan
+        pose_height_m = track.smoother.mean_height_m or standing_height(joints) or ADULT_M
         if frame.ground is not None and (root := place_root(joints, rays, confidence)) is not None:
             stature.see_feet(joints + root, keypoints.confidence, pose_height_m, frame.ground, stamp_ns)
         height = stature.height(pose_height_m, told_m)
@@ -276,12 +279,12 @@ class Lifter:
             joints = scale_to_height(joints, height.median_m, pose_height_m)
         root = place_root(joints, rays, confidence)
         root_sigma_m = math.nan if root is None else height.distance_sigma_m(root)
+        depth_m = None
         if frame.depth_m is not None:
             depth_m = root_depth(frame.depth_m, joints, keypoints.xy_px, confidence)
-            if depth_m is not None:
-                if root is not None:
-                    depth_m, root_sigma_m = stature.see_depth(depth_m, float(root[2]), root_sigma_m, height, stamp_ns)
-                root = place_root(joints, rays, confidence, depth_m)
+        if depth_m is not None and root is not None:
+            depth_m, root_sigma_m = stature.see_depth(depth_m, float(root[2]), root_sigma_m, height, stamp_ns)
+            root = place_root(joints, rays, confidence, depth_m)
         root = track.smoother.root(root, stamp_ns)
         return Person(
             person.track_id,

@@ -49,7 +49,7 @@ FEET_OUTLIERS_PER_M = 0.01
 """Density of feet that are anywhere, by a wrong pose or below the floor."""
 
 DEPTH_SIGMA_M, DEPTH_OUTLIERS = 0.05, 0.05
-"""Standard deviation of a root's depth by a depth image; density, over the height's logarithm, of other things' depths."""
+"""Standard deviation of a root's depth by a depth image; density of other depths, over the height's logarithm."""
 
 AGREE = 3.0
 """Standard deviations by which a depth may differ from the size's; else something is before the person."""
