@@ -22,7 +22,7 @@ from nanohtnet_ros.training.loop.batches import load_batches, seed_of, shards_of
 from nanohtnet_ros.training.loop.curves import draw_curves
 from nanohtnet_ros.training.loop.distributed import Process
 from nanohtnet_ros.training.loop.optimisation import LoopConfig, learning_rate_factor, optimizer_for, update_average
-from nanohtnet_ros.training.loop.precision import run_mixers_in_half
+from nanohtnet_ros.training.loop.precision import chosen_precision, run_mixers_in_half
 from nanohtnet_ros.training.loop.run_folder import RunFolder
 
 REPORT_STEPS = 50
@@ -159,9 +159,10 @@ class Training(Generic[Module]):
     ) -> None:
         self.task, self.config, self.process, self.folder, self.provenance = task, config, process, folder, provenance
         self.average = copy.deepcopy(task.module).eval().requires_grad_(False)
-        run_mixers_in_half(task.module, config.precision)
+        precision = chosen_precision(config.precision, process.device)
+        run_mixers_in_half(task.module, precision)
         self.optimizer = optimizer_for(task.module, config)
-        self.scaler = torch.amp.GradScaler(process.device.type, enabled=config.precision == "float16")
+        self.scaler = torch.amp.GradScaler(process.device.type, enabled=precision == "float16")
         self.step = 0
         self.seconds = 0.0  # in total, over interruptions
         self.since_evaluation: dict[str, float] = defaultdict(float)  # sums over steps

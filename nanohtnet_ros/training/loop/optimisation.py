@@ -30,7 +30,7 @@ class LoopConfig:
         clip_norm: maximum norm of the gradient.
         ema_decay: of the moving average of the weights that is evaluated and kept.
         precision: of the mixer stacks; embeddings and heads stay in float32, since keypoints lose millimetres
-            otherwise. float16 scales the loss.
+            otherwise. float16 scales the loss. "auto" is bfloat16, or float32 on a CPU that cannot compute with it.
         evaluate_every: samples between two evaluations.
         save_every: samples between two states to resume from; an evaluation saves one too.
         batches_on: device to draw batches on: "cpu", or "device" for that of the training. Their random numbers differ.
@@ -48,7 +48,7 @@ class LoopConfig:
     warmup_steps: int = 200
     clip_norm: float = 1.0
     ema_decay: float = 0.999
-    precision: Literal["bfloat16", "float16", "float32"] = "bfloat16"
+    precision: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     evaluate_every: int = 200_000
     save_every: int = 50_000
     batches_on: Literal["cpu", "device"] = "cpu"

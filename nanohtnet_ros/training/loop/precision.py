@@ -11,6 +11,14 @@ from nanohtnet_ros.model.nanohtnet import MixerStack
 HALF_TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
+def chosen_precision(precision: str, device: torch.device) -> str:
+    """What "auto" is on a device: bfloat16, or float32 on a CPU that has no instructions for it and would take thrice
+    as long; any other precision as it is."""
+    if precision != "auto":
+        return precision
+    return "bfloat16" if device.type != "cpu" or torch.cpu._is_avx512_bf16_supported() else "float32"
+
+
 def run_mixers_in_half(module: nn.Module, precision: str) -> None:
     """Autocast every mixer stack inside a module; "float32" leaves it as it is.
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from nanohtnet_ros.model.nanohtnet import NanoHTNet, NanoHTNetConfig
 from nanohtnet_ros.training.loop.optimisation import LoopConfig, learning_rate_factor, optimizer_for, update_average
-from nanohtnet_ros.training.loop.precision import run_mixers_in_half
+from nanohtnet_ros.training.loop.precision import chosen_precision, run_mixers_in_half
 
 TINY = NanoHTNetConfig(window_length=9, kept_frames=3, channels=48, layers=1, mlp_hidden=8, gcn_hidden=8)
 
@@ -94,3 +94,11 @@ def test_half_precision_without_mixers_is_an_error():
     with pytest.raises(ValueError, match="Linear has none: set precision to float32"):
         run_mixers_in_half(nn.Linear(2, 2), "bfloat16")
     run_mixers_in_half(nn.Linear(2, 2), "float32")
+
+
+@pytest.mark.parametrize("supported", [True, False])
+def test_auto_is_float32_where_the_cpu_has_no_bfloat16(supported, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: supported)
+    assert chosen_precision("auto", torch.device("cpu")) == ("bfloat16" if supported else "float32")
+    assert chosen_precision("auto", torch.device("cuda")) == "bfloat16"
+    assert chosen_precision("float16", torch.device("cpu")) == "float16"
