@@ -12,8 +12,7 @@ HALF_TYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def chosen_precision(precision: str, device: torch.device) -> str:
-    """What "auto" is on a device: bfloat16, or float32 on a CPU that has no instructions for it and would take thrice
-    as long; any other precision as it is."""
+    """What "auto" is on a device: bfloat16, or float32 on a CPU without instructions for it; others are as they are."""
     if precision != "auto":
         return precision
     return "bfloat16" if device.type != "cpu" or torch.cpu._is_avx512_bf16_supported() else "float32"
