@@ -65,9 +65,9 @@ def _stand_ins(seen: Tensor) -> Tensor:
 
 
 def _neighbours(marked: Tensor) -> tuple[Tensor, Tensor]:
-    """Along dim 1, index of the last marked element up to each (-1: none) and of the next from it (size: none)."""
+    """Along dim 1 of three, index of the last marked element up to each (-1: none), the next from it (size: none)."""
     size = marked.shape[1]
-    index = torch.arange(size, device=marked.device).reshape(1, size, *(1,) * (marked.dim() - 2)).expand_as(marked)
+    index = torch.arange(size, device=marked.device)[None, :, None]
     last = torch.where(marked, index, -1).cummax(dim=1).values
     following = torch.where(marked, index, size).flip(1).cummin(dim=1).values.flip(1)
     return last, following

@@ -12,6 +12,9 @@ from torch import Tensor
 from nanohtnet_ros.core.camera import FOCAL_NORM, WIDEST_DEG
 from nanohtnet_ros.training.synthesis.virtual_camera import LEAST_DEPTH_M, uniform
 
+CHECKED_EVERY = 4
+"""Frames from one to the next in which the width of a level view is checked."""
+
 
 @dataclass(frozen=True)
 class Gravity:
@@ -41,9 +44,11 @@ class Gravity:
             not levelled it is the image's own, of which the level view is the camera's.
         """
         B, T = joints_cam_m.shape[:2]
-        z = (joints_cam_m @ level_from_camera(down_cam)[:, :, 2, :, None])[..., 0]
-        within = z > math.cos(math.radians(WIDEST_DEG)) * joints_cam_m.norm(dim=-1)
-        level = (within | (joints_cam_m[..., 2] < LEAST_DEPTH_M)).all(dim=2).all(dim=1)
+        frames = torch.arange(T - 1, -1, -CHECKED_EVERY, device=rng.device)
+        some, down = joints_cam_m[:, frames], down_cam.expand(B, T, 3)[:, frames]
+        z = (some @ level_from_camera(down)[:, :, 2, :, None])[..., 0]
+        within = z > math.cos(math.radians(WIDEST_DEG)) * some.norm(dim=-1)
+        level = (within | (some[..., 2] < LEAST_DEPTH_M)).all(dim=2).all(dim=1)
         level &= uniform((B,), 0.0, 1.0, rng) < self.given
         own = torch.tensor((0.0, 1.0, 0.0), device=rng.device)
         true = torch.where(level[:, None, None], down_cam.expand(B, T, 3), own)

@@ -210,8 +210,9 @@ class KeypointNoise:
         swapped = self._swapped(B, T, rng)
         hidden = unseen | self._occluded(keypoints[..., 1], offset, rng)
         shown = self._shift(keypoints, amount, rng)
+        rows = torch.nonzero(swapped.any(dim=2).any(dim=1))[:, 0]
         flip = torch.tensor(H36M_17.flip_order.tolist(), device=rng.device)
-        shown = torch.where(swapped[..., None], shown[:, :, flip], shown)
+        shown[rows] = torch.where(swapped[rows][..., None], shown[rows][:, :, flip], shown[rows])
         shown, missing, doubted = self._hide(shown, hidden, size, borders, rng)
         lost = unseen.sum(dim=2, keepdim=True) > unseen.shape[2] - LEAST_JOINTS
         flags = torch.stack((missing, doubted, swapped, lost.expand_as(missing)))
@@ -272,13 +273,18 @@ class KeypointNoise:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Hold or guess hidden joints (B, T, J); which of them are missing, and which of the others doubted."""
         B, _, J, _ = keypoints.shape
-        guessed = keypoints + self.guess * size * torch.randn((B, 1, J, 2), generator=rng, device=rng.device)
-        guessed = torch.maximum(torch.minimum(guessed, borders), -borders)  # within the image
+        error = self.guess * size * torch.randn((B, 1, J, 2), generator=rng, device=rng.device)
         kind = uniform((B, 1, 1), 0.0, 1.0, rng)
         missing, held = kind < self.missing_probability, kind >= 1.0 - self.held_probability
-        given = torch.where(held[..., None], hold(keypoints, ~hidden), guessed)
         doubted = hidden & ~missing & (uniform((B, 1, 1), 0.0, 1.0, rng) >= self.sure_probability)
-        return torch.where(hidden[..., None], given, keypoints), hidden & missing, doubted
+        some = hidden.any(dim=2).any(dim=1)
+        given = keypoints.clone()
+        rows = torch.nonzero(some & held[:, 0, 0])[:, 0]
+        given[rows] = hold(keypoints[rows], ~hidden[rows])
+        rows = torch.nonzero(some & ~held[:, 0, 0] & ~missing[:, 0, 0])[:, 0]
+        guessed = (keypoints[rows] + error[rows]).clamp(-borders[rows], borders[rows])  # within the image
+        given[rows] = torch.where(hidden[rows][..., None], guessed, keypoints[rows])
+        return given, hidden & missing, doubted
 
     def _at_rate(
         self,
@@ -316,8 +322,10 @@ class KeypointNoise:
             seen = levelled(seen, resample(to_camera, level_from_camera))
         kept = (torch.rand((B, S, 1), generator=rng, device=rng.device) >= self.dropped) & ~lost[..., :1]
         kept[:, -1] = True
-        seen = fill_missing(seen, kept & ~missing)
-        return resample(to_model, torch.cat((seen, bridge(confidence[..., None], kept)), dim=-1))
+        rows = torch.nonzero(missing.any(dim=2).any(dim=1))[:, 0]
+        filled = bridge(torch.cat((seen, confidence[..., None]), dim=-1), kept)
+        filled[rows, ..., :2] = fill_missing(seen[rows], kept[rows] & ~missing[rows])
+        return resample(to_model, filled)
 
     def _enter(self, keypoints: Tensor, rng: torch.Generator, offset: int) -> Tensor:
         """Repeat the first frame, as in a window whose person has just entered the view."""
