@@ -18,6 +18,7 @@ from nanohtnet_ros.training.synthesis.definitions import JointDefinitions
 from nanohtnet_ros.training.synthesis.gravity import Gravity, level_from_camera
 from nanohtnet_ros.training.synthesis.keypoint_noise import KeypointNoise
 from nanohtnet_ros.training.synthesis.pose_augmentation import PoseAugmentation
+from nanohtnet_ros.training.synthesis.postures import Postures
 from nanohtnet_ros.training.synthesis.virtual_camera import (
     LEAST_DEPTH_M,
     CameraMotion,
@@ -36,6 +37,7 @@ class Synthesis:
         crossover: exchange of upper bodies and arms between recordings.
         augmentation: of the poses.
         bodies: of men, women and children.
+        postures: that recordings lack.
         definitions: variation of joint definitions.
         cameras: placement of virtual cameras.
         motion: of the cameras.
@@ -48,6 +50,7 @@ class Synthesis:
     crossover: Crossover = field(default_factory=Crossover)
     augmentation: PoseAugmentation = field(default_factory=PoseAugmentation)
     bodies: BodyVariation = field(default_factory=BodyVariation)
+    postures: Postures = field(default_factory=Postures)
     definitions: JointDefinitions = field(default_factory=JointDefinitions)
     cameras: RobotCameras = field(default_factory=RobotCameras)
     motion: CameraMotion = field(default_factory=CameraMotion)
@@ -115,7 +118,7 @@ class Synthesis:
         if len(armed):
             donors, _, _ = self._recorded(capture, len(armed), window_length, rng)
             joints[armed] = self.crossover.exchange_arms(joints[armed], donors, rng)
-        joints = self.bodies.apply(self.augmentation.apply(joints, rng), rng)
+        joints = self.postures.apply(self.bodies.apply(self.augmentation.apply(joints, rng), rng), rng)
         return self.definitions.apply(joints, rng), sequence, newest
 
     def _recorded(
