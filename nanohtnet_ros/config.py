@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from nanohtnet_ros.core.body import LOWEST_M, TALLEST_M, check_person_height
 from nanohtnet_ros.core.pose_estimation import LiftingConfig
-from nanohtnet_ros.core.rotation import ROTATIONS
+from nanohtnet_ros.core.rotation import AUTO, ROTATIONS
 from nanohtnet_ros.core.settings import Settings, setting
 from nanohtnet_ros.core.smoothing import SmoothingConfig
 from nanohtnet_ros.core.tracker import TrackerConfig
@@ -30,10 +30,11 @@ class RuntimeSettings(Settings):
     require_gpu: bool = setting(False, "do not configure where auto would run a network on the CPU")
     precision: str = setting("fp32", "numbers that TensorRT computes with", choices=PRECISIONS)
     cuda_graph: bool = setting(False, "replay TensorRT's launches as CUDA graphs: less work for the CPU")
-    image_rotation: int = setting(
-        LiftingConfig.image_rotation,
-        "clockwise turn that makes images upright, degrees; results stay in the image's own pixels and frame",
-        choices=ROTATIONS,
+    image_rotation: str = setting(
+        str(LiftingConfig.image_rotation),
+        "clockwise turn that makes images upright, degrees; auto: by gravity, once that is known; results stay in the "
+        "image's own pixels and frame",
+        choices=(AUTO, *map(str, ROTATIONS)),
     )
     max_gap_s: float = setting(
         LiftingConfig.max_gap_s, "pauses between frames up to this are bridged, seconds", 0.05, 10.0, live=True
@@ -128,7 +129,7 @@ class LiftingSettings(RuntimeSettings):
             max_gap_s=self.max_gap_s,
             person_height_m=self.person_height_m or None,
             hips_ahead_m=self.hips_ahead_m,
-            image_rotation=self.image_rotation,
+            image_rotation=None if self.image_rotation == AUTO else int(self.image_rotation),
             smoothing=smoothing,
         )
 

@@ -17,7 +17,7 @@ from nanohtnet_ros.core.keypoint_tracking import KeypointTracker
 from nanohtnet_ros.core.lifter import WindowLifter
 from nanohtnet_ros.core.pipeline import Pipeline
 from nanohtnet_ros.core.pose_estimation import Lifter
-from nanohtnet_ros.core.rotation import RotatedDetector
+from nanohtnet_ros.core.rotation import AUTO, RotatedDetector, SelfRightingDetector
 from nanohtnet_ros.core.tracker import Tracker
 from nanohtnet_ros.detectors.open import open_detector
 from nanohtnet_ros.runtime.session import Session, open_session
@@ -98,8 +98,10 @@ def open_tracker(
             person_family=s.person_detector_family,
             open_network=lambda path, threads: networks.open(path, threads, s.max_people),
         )
-    if s.image_rotation:
-        detector = RotatedDetector(detector, s.image_rotation)
+    if s.image_rotation == AUTO:
+        detector = SelfRightingDetector(detector)
+    elif int(s.image_rotation):
+        detector = RotatedDetector(detector, int(s.image_rotation))
     return KeypointTracker(detector, Tracker(s.tracker, next_track_id), s.max_gap_s, name)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from nanohtnet_ros.core.detector import Detector
+from nanohtnet_ros.core.ground import Ground
 from nanohtnet_ros.core.poses import Keypoints, TrackedKeypoints
+from nanohtnet_ros.core.rotation import SelfRightingDetector
 from nanohtnet_ros.core.timing import StageTimes
 from nanohtnet_ros.core.tracker import Tracker, TrackerConfig
 from nanohtnet_ros.core.window import MAX_GAP_S, NS_PER_S
@@ -55,7 +57,7 @@ class KeypointTracker:
         self.tracker.reset()
         self._last_ns = None
 
-    def step(self, image_bgr: np.ndarray, stamp_ns: int) -> list[TrackedKeypoints]:
+    def step(self, image_bgr: np.ndarray, stamp_ns: int, ground: Ground | None = None) -> list[TrackedKeypoints]:
         """Find everybody in one frame.
 
         Args:
@@ -67,6 +69,8 @@ class KeypointTracker:
             StaleFrameError: the stamp repeats or lies a little before the last one.
         """
         self._keep_time(stamp_ns)
+        if ground is not None and ground.down_cam is not None and isinstance(self._detector, SelfRightingDetector):
+            self._detector.right(ground.down_cam)
         if self._size not in (None, image_bgr.shape):  # pixels of one size say nothing about the other's
             self._detector.reset()
             self.tracker.reset()

@@ -59,5 +59,5 @@ class Pipeline:
         """
         height, width = image_bgr.shape[:2]
         camera = camera.scaled_to(width, height)
-        self.tracked = self.tracker.step(image_bgr, stamp_ns)
+        self.tracked = self.tracker.step(image_bgr, stamp_ns, ground)
         return self.lifter.step(self.tracked, stamp_ns, camera, depth_m, ground)

@@ -21,7 +21,7 @@ from nanohtnet_ros.core.lifter import LiftedPose, WindowLifter, confidence_of_er
 from nanohtnet_ros.core.placement import place_root
 from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
 from nanohtnet_ros.core.root_depth import root_depth
-from nanohtnet_ros.core.rotation import upright_from_optical
+from nanohtnet_ros.core.rotation import upright_from_optical, upright_rotation
 from nanohtnet_ros.core.sides import SideKeeper
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.smoothing import SmoothingConfig, TrackSmoother
@@ -80,15 +80,15 @@ class LiftingConfig:
         max_gap_s: pauses between a person's observations up to this are bridged; a longer one restarts their window.
         person_height_m: how tall the people are, or None where that is not known.
         hips_ahead_m: how far ahead of the joints' centres the 2D detector marks hips.
-        image_rotation: degrees by which images are to be turned clockwise to be upright: 0, 90, 180 or 270. What comes
-            in and out is in the image and the axes as they are.
+        image_rotation: degrees by which images are to be turned clockwise to be upright: 0, 90, 180 or 270; None for
+            what gravity says, while it is known. What comes in and out is in the image and the axes as they are.
         smoothing: of joints, roots and bones.
     """
 
     max_gap_s: float = MAX_GAP_S
     person_height_m: float | None = None
     hips_ahead_m: float = HIPS_AHEAD_M
-    image_rotation: int = 0
+    image_rotation: int | None = 0
     smoothing: SmoothingConfig = field(default_factory=SmoothingConfig)
 
     def __post_init__(self) -> None:
@@ -118,6 +118,9 @@ class _View:
     frames: StampedBuffer[Frame]
     ground: Ground | None = None  # the last that was known
     ground_ns: int = 0
+    level: np.ndarray | None = None  # (3, 3) from the camera to a level one, in the newest frame
+    rotation: int = 0  # of the image, degrees
+    upright: np.ndarray = field(default_factory=lambda: AHEAD)  # (3, 3) from the camera to one turned so
     tracks: dict[int, _Track] = field(default_factory=dict)
     statures: dict[int, Stature] = field(default_factory=dict)
 
@@ -176,40 +179,43 @@ class Lifter:
         with self.times.stage("lift"):
             seen = []
             for name, frame in frames.items():
-                ground = self._enter(name, frame)
+                self._enter(name, frame)
                 for person in frame.people:
                     rays = frame.camera.rays(person.keypoints.xy_px)
-                    seen.append((name, frame, ground, _within_lens(person, rays), rays))
+                    seen.append((name, frame, _within_lens(person, rays), rays))
             shown = []
-            for name, frame, ground, person, rays in seen:
+            for name, frame, person, rays in seen:
                 if not person.keypoints.valid.any():
                     continue
                 track = self._track(self._views[name], person.track_id)
-                self._advance(track, frame, ground, person.keypoints, rays)
+                self._advance(track, self._views[name], frame, person.keypoints, rays)
                 keypoints = keypoints_at(track.keypoints, frame.stamp_ns - self.delay_ns)
                 if keypoints is not None:
                     age_s = max(0.0, person.age_s - self.delay_ns / NS_PER_S)
                     shown.append((name, TrackedKeypoints(person.track_id, age_s, keypoints), track))
-            upright = upright_from_optical(self.config.image_rotation)
-            poses = self._lifter.lift([track.window.window(track.turn, upright) for _, _, track in shown])
+            windows = [track.window.window(track.turn, self._views[name].upright) for name, _, track in shown]
+            poses = self._lifter.lift(windows)
             people: dict[str, list[Person]] = {name: [] for name in frames}
             for (name, person, track), pose in zip(shown, poses, strict=True):
                 people[name].append(self._place(person, track, pose, self._views[name]))
         return people
 
-    def _enter(self, name: str, frame: Frame) -> Ground | None:
-        """Bring what is remembered of a camera up to a frame: forget who is gone, and all after a jump or change.
-
-        Returns:
-            The ground as it is known at the frame, or was shortly before.
-        """
+    def _enter(self, name: str, frame: Frame) -> None:
+        """Bring what is remembered of a camera up to a frame: forget who is gone, and all after a jump or change."""
         view = self._views.get(name)
         if view is None or frame.stamp_ns <= view.last_ns or _is_another(frame.camera, view.camera):
             view = self._views[name] = _View(frame.camera, frame.stamp_ns, StampedBuffer(self.delay_ns))
         view.camera, view.last_ns = frame.camera, frame.stamp_ns
         if frame.ground is not None and frame.ground.down_cam is not None:
             view.ground, view.ground_ns = frame.ground, frame.stamp_ns
-        ground = view.ground if frame.stamp_ns - view.ground_ns <= GROUND_HELD_NS else frame.ground
+        ground = view.ground if frame.stamp_ns - view.ground_ns <= GROUND_HELD_NS else None
+        down_cam = None if ground is None else ground.down_cam
+        view.level = None if down_cam is None else level_from_camera(down_cam)
+        if self.config.image_rotation is not None:
+            view.rotation = self.config.image_rotation
+        elif down_cam is not None:
+            view.rotation = upright_rotation(down_cam, view.rotation)
+        view.upright = upright_from_optical(view.rotation)
         view.frames.push(frame.stamp_ns, replace(frame, people=[], ground=ground))
         limit_ns = int(self.config.max_gap_s * NS_PER_S)
         view.tracks = {i: track for i, track in view.tracks.items() if frame.stamp_ns - track.last_ns <= limit_ns}
@@ -218,7 +224,6 @@ class Lifter:
             for i, stature in view.statures.items()
             if i in view.tracks or frame.stamp_ns - stature.last_ns <= STATURE_KEPT_NS
         }
-        return ground
 
     def _track(self, view: _View, track_id: int) -> _Track:
         """What is remembered of a person, smoothed as configured now."""
@@ -231,9 +236,7 @@ class Lifter:
             track.smoother = TrackSmoother(self.config.smoothing)
         return track
 
-    def _advance(
-        self, track: _Track, frame: Frame, ground: Ground | None, keypoints: Keypoints, rays: np.ndarray
-    ) -> None:
+    def _advance(self, track: _Track, view: _View, frame: Frame, keypoints: Keypoints, rays: np.ndarray) -> None:
         """Add a frame's keypoints, and their (17, 3) rays, to a track."""
         track.last_ns = frame.stamp_ns
         known = supported(keypoints, frame.camera)
@@ -241,16 +244,15 @@ class Lifter:
         keypoints, known, rays = keypoints.ordered(order), known[order], rays[order]
         track.seen_ns[known] = frame.stamp_ns
         track.keypoints.push(frame.stamp_ns, keypoints.of(known))
-        level = None if ground is None or ground.down_cam is None else level_from_camera(ground.down_cam)
-        straight = upright_from_optical(self.config.image_rotation) if level is None else level
+        straight = view.upright if view.level is None else view.level
         if self._lifter.card.confidence and known.any():
             rays = np.where(known[:, None], rays, np.nan)
-        back = level is not None and all_ahead(rays @ straight.T)
+        back = view.level is not None and all_ahead(rays @ straight.T)
         track.turn = view_of(rays @ straight.T, AHEAD if back else track.turn)
         if not self._lifter.card.confidence:
             missed = ~keypoints.valid & (frame.stamp_ns - track.seen_ns <= HELD_NS)  # the window bridges them
             rays = np.where(missed[:, None], np.nan, _completed(rays, known, track.turn @ straight))
-        track.window.push(frame.stamp_ns, rays, keypoints.of(known).confidence, level)
+        track.window.push(frame.stamp_ns, rays, keypoints.of(known).confidence, view.level)
 
     def _sides(self, track: _Track, keypoints: Keypoints, stamp_ns: int) -> np.ndarray:
         """The (17,) order of joints that puts a frame's left and right right; the past is mended where it is wrong."""

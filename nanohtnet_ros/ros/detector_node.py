@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+from nanohtnet_ros.core.rotation import AUTO
 from nanohtnet_ros.core.timing import StageTimes
 from nanohtnet_ros.estimator import Networks, open_tracker
+from nanohtnet_ros.ros.ground_input import GroundInput, ground_tf
 from nanohtnet_ros.ros.inputs import ImageInput
 from nanohtnet_ros.ros.messages import stamp_ns
 from nanohtnet_ros.ros.outputs import KeypointOutput
@@ -15,28 +18,40 @@ from nanohtnet_ros.ros.spin import spin
 from nanohtnet_ros.samples.image_messages import converter_name
 
 
-class DetectorProcessor(Processor[DetectorNodeParameters, ImageInput]):
+@dataclass(frozen=True)
+class DetectorInputs:
+    """Subscriptions to a camera's topics."""
+
+    images: ImageInput
+    ground: GroundInput | None
+
+
+class DetectorProcessor(Processor[DetectorNodeParameters, DetectorInputs]):
     """Detector and tracker of one camera."""
 
     def __init__(self, node: PipelineNode[DetectorNodeParameters], p: DetectorNodeParameters) -> None:
         """Load the networks and make the publishers."""
         self._node = node
         self._tracker = open_tracker(p, node.keep_output(Networks(p)), node.next_track_id)
+        self._tf = ground_tf(node, p)
         self._output = node.keep_output(KeypointOutput(node))
         self.title = f"{self._tracker.title}; images by {converter_name()}"
 
     def apply(self, p: DetectorNodeParameters) -> None:
         self._tracker.apply(p.tracker, p.max_gap_s)
 
-    def subscribe(self, p: DetectorNodeParameters) -> ImageInput:
-        node = self._node
-        return node.keep_input(ImageInput(node, node.diagnostics, p.image_transport, node.put))
+    def subscribe(self, p: DetectorNodeParameters) -> DetectorInputs:
+        node, ground = self._node, None
+        if p.image_rotation == AUTO:
+            ground = node.keep_input(GroundInput(node, node.diagnostics, lambda: node.settings.values, self._tf))
+        return DetectorInputs(node.keep_input(ImageInput(node, node.diagnostics, p.image_transport, node.put)), ground)
 
-    def process(self, items: dict[str, Any], inputs: ImageInput) -> int:
+    def process(self, items: dict[str, Any], inputs: DetectorInputs) -> int:
         msg = items[IMAGE]
         with self._node.times.stage("convert"):
-            image = inputs.image(msg)
-        people = self._tracker.step(image, stamp_ns(msg.header))
+            image = inputs.images.image(msg)
+        ground = inputs.ground.ground(msg.header) if inputs.ground else None
+        people = self._tracker.step(image, stamp_ns(msg.header), ground)
         with self._node.times.stage("publish"):
             self._output.publish(people, msg.header, image)
         self._node.diagnostics.figures["people"] = len(people)

@@ -103,7 +103,7 @@ class SkeletonOutput:
                 self._target = TargetFrame(node, p.target_frame)
             if p.upright_frame:
                 self._upright = UprightFrame(
-                    node, f"{camera}_{p.upright_frame}" if camera else p.upright_frame, p.image_rotation
+                    node, f"{camera}_{p.upright_frame}" if camera else p.upright_frame, p.lifting.image_rotation or 0
                 )
             if p.publish_hri:
                 self._hri = HriOutput(node, bodies)

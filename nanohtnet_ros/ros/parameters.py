@@ -81,7 +81,7 @@ class PoseNodeParameters(SkeletonParameters, EstimatorSettings, ImageParameters,
 
 
 @dataclass(frozen=True)
-class DetectorNodeParameters(TrackingSettings, ImageParameters, PipelineNodeParameters):
+class DetectorNodeParameters(GroundParameters, TrackingSettings, ImageParameters, PipelineNodeParameters):
     """Of detector_node."""
 
 
