@@ -8,8 +8,8 @@ from pathlib import Path
 from nanohtnet_ros.config import EstimatorSettings
 from nanohtnet_ros.core.camera import DEFAULT_HORIZONTAL_FOV_DEG
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.estimator import PoseEstimator
-from nanohtnet_ros.recording.loop import Job, Summary, process
+from nanohtnet_ros.recording.batch import one_by_one, output_names, run_batch
+from nanohtnet_ros.recording.loop import Job, Summary
 from nanohtnet_ros.recording.sources import SourceOptions
 
 
@@ -21,6 +21,8 @@ def run(
     camera_info: Path | None = None,
     horizontal_fov_deg: float = DEFAULT_HORIZONTAL_FOV_DEG,
     frame_rate: float = 25.0,
+    jobs: int = 1,
+    cluster: str = "",
     through_nodes: bool = False,
     speed: float = 0.0,
     settings: EstimatorSettings | None = None,
@@ -31,12 +33,16 @@ def run(
 
     Args:
         inputs: video file, folder of images, rosbag2 (folder, or .mcap or .db3 file), or a webcam's number.
-        out: folder to write; a former run's files in it are replaced, nothing else is.
+        out: folder to write, with a folder in it for each of several inputs; a former run's files in it are replaced,
+            nothing else is.
         write: formats, separated by commas: mcap (a rosbag2 in OUT/recording), csv (OUT/joints.csv).
         topic: image topic of a bag; needed where it has several.
         camera_info: the camera's calibration (camera_calibration's YAML); without it a bag's CameraInfo is taken, or a
             field of view assumed.
         horizontal_fov_deg: field of view along the longer side, assumed without a calibration, degrees.
+        jobs: inputs that are processed at a time, in processes of their own.
+        cluster: 'ray': those processes are a Ray cluster's (RAY_ADDRESS), which sees the same paths; without an address
+            it is started on this machine.
         frame_rate: of a folder of images, and of a video that states none, Hz.
         through_nodes: play a video through the ROS nodes instead, against the clock, to test them; writes what
             'nanohtnet demo' does.
@@ -50,15 +56,18 @@ def run(
             raise UserError(f"--through_nodes has {len(inputs)} inputs, expected one")
         play(Path(inputs[0]), out, camera_info, speed)
         return
-    if len(inputs) != 1:
-        raise UserError(f"there are {len(inputs)} inputs, expected one")
 
-    settings = settings or EstimatorSettings()
+    settings, out = settings or EstimatorSettings(), out.expanduser().absolute()
     source = SourceOptions(topic, camera_info, horizontal_fov_deg, frame_rate)
     names = tuple(name.strip() for name in write.split(",") if name.strip())
-    with PoseEstimator.from_settings(settings) as estimator:
-        summary = process(Job(inputs[0], out, names, source, settings), estimator)
-    report([summary])
+    if len(inputs) == 1 and not cluster:
+        for _, summary in one_by_one([Job(inputs[0], out, names, source, settings)]):
+            report([summary])
+        return
+    folders = output_names(list(inputs))
+    paths = [str(Path(name).absolute()) if Path(name).exists() else name for name in inputs]
+    todo = [Job(path, out / folder, names, source, settings) for path, folder in zip(paths, folders, strict=True)]
+    report(run_batch(todo, out, jobs, cluster))
 
 
 def report(summaries: list[Summary]) -> None:
@@ -67,6 +76,17 @@ def report(summaries: list[Summary]) -> None:
     Raises:
         UserError: there are results that are missing or not of the whole input.
     """
+    if any(s.frames for s in summaries):
+        print_table(summaries)
+    for s in summaries:
+        for sentence in (*s.problems, *s.warnings):
+            print(f"warning: {s.input}: {sentence}", file=sys.stderr)
+    if errors := [f"{s.input}: {s.error}" for s in summaries if s.error]:
+        raise UserError("; ".join(errors))
+
+
+def print_table(summaries: list[Summary]) -> None:
+    """What was done, a line for each input, and where the results are."""
     columns = ("frames", "with people", "skipped", "people", "frames/s")
     width = max(len(summary.input) for summary in summaries)
     print(f"\n{'':{width}}" + "".join(f"{name:>13}" for name in columns))
@@ -74,8 +94,5 @@ def report(summaries: list[Summary]) -> None:
         cells = (s.frames, s.frames_with_people, s.skipped, len(s.track_ids), f"{s.frames_per_s:.1f}")
         print(f"{s.input:{width}}" + "".join(f"{cell:>13}" for cell in cells))
     for s in summaries:
-        print(f"results of {s.input} are in {s.out}")
-        for sentence in (*s.problems, *s.warnings):
-            print(f"warning: {s.input}: {sentence}", file=sys.stderr)
-    if errors := [f"{s.input}: {s.error}" for s in summaries if s.error]:
-        raise UserError("; ".join(errors))
+        if s.frames:
+            print(f"results of {s.input} are in {s.out}")

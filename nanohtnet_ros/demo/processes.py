@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
@@ -14,9 +13,7 @@ from pathlib import Path
 from ament_index_python.packages import get_package_share_directory
 
 from nanohtnet_ros.ros.fastdds import profile_environment
-
-PR_SET_PDEATHSIG = 1
-LIBC = ctypes.CDLL(None)
+from nanohtnet_ros.runtime.interrupt import end_with_parent
 
 Value = str | int | float | bool
 
@@ -28,12 +25,6 @@ def isolate(logs: Path) -> None:
     os.environ["ROS_LOG_DIR"] = str(logs.absolute())
     share = Path(get_package_share_directory("nanohtnet_ros"))
     os.environ.update(profile_environment(os.environ, share))
-
-
-def end_with_parent() -> None:
-    """In a child on Linux: end as by SIGTERM when the parent is gone, even if it was killed."""
-    if sys.platform == "linux":
-        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def start(

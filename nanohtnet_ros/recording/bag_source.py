@@ -81,6 +81,8 @@ class BagFrames:
         coloured = [topic for topic, connection in topics.items() if self._is_coloured(connection)]
         # The same camera raw and compressed is one camera.
         cameras = {topic.removesuffix("/compressed"): topic for topic in sorted(coloured, reverse=True)}
+        if not cameras:
+            raise UserError(f"{self._path} has no images in colour or grey; its image topics are: {shown}")
         if len(cameras) != 1:
             raise UserError(f"{self._path} has image topics: {shown}: choose one by --topic")
         return next(iter(cameras.values()))

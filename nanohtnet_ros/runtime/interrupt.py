@@ -1,14 +1,19 @@
-"""Ctrl-C and SIGTERM as an error, so that what was begun is ended well."""
+"""Ctrl-C and SIGTERM as an error, so that what was begun is ended well; children end with their parent."""
 
 from __future__ import annotations
 
+import ctypes
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from nanohtnet_ros.errors import UserError
+
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
 
 
 class Interrupted(UserError):
@@ -70,3 +75,9 @@ def interruptible() -> Iterator[Interruptible]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def end_with_parent() -> None:
+    """In a child on Linux: end as by SIGTERM when the parent is gone, even if it was killed."""
+    if sys.platform == "linux":
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
