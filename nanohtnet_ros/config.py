@@ -54,8 +54,18 @@ class TrackingSettings(RuntimeSettings):
         "auto", "what that file is; auto tells by its tensors and its name", choices=("auto", *PERSON_FAMILIES)
     )
     max_people: int = setting(PeopleConfig.max_people, "people tracked at most", 1, 30)
-    detect_every: int = setting(
-        PeopleConfig.detect_every, "frames between person detections while tracking; blazepose, rtmpose", 1, 1000
+    detect_rate_hz: float = setting(
+        PeopleConfig.detect_rate_hz,
+        "person detections a second while somebody is tracked, at most one a frame; blazepose, rtmpose",
+        0.1,
+        1000.0,
+    )
+    latency_budget_ms: float = setting(
+        PeopleConfig.latency_budget_ms,
+        "mean time that detection may take of a frame, milliseconds: above it detect_rate_hz is lowered, to 1 Hz at "
+        "least; 0 for any",
+        0.0,
+        10000.0,
     )
     search_s: float = setting(
         BlazePoseConfig.search_s,

@@ -18,8 +18,10 @@ from nanohtnet_ros.core.lifter import WindowLifter
 from nanohtnet_ros.core.pipeline import Pipeline
 from nanohtnet_ros.core.pose_estimation import Lifter
 from nanohtnet_ros.core.rotation import AUTO, RotatedDetector, SelfRightingDetector
+from nanohtnet_ros.core.settings import did_you_mean
 from nanohtnet_ros.core.tracker import Tracker
 from nanohtnet_ros.detectors.open import open_detector
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.session import Session, open_session
 
 _log = logging.getLogger(__name__)
@@ -90,8 +92,9 @@ def open_tracker(
         detector = open_detector(
             s.detector,
             s.max_people,
-            s.detect_every,
+            s.detect_rate_hz,
             s.threads,
+            latency_budget_ms=s.latency_budget_ms,
             search_s=s.search_s,
             family=s.detector_family,
             person_detector=s.person_detector,
@@ -145,6 +148,9 @@ class PoseEstimator(Pipeline):
         """
         if isinstance(detector, str):
             settings["detector"] = detector
+        known = [entry.name for entry in fields(EstimatorSettings)]
+        if unknown := [name for name in settings if name not in known]:
+            raise UserError("; ".join(f"setting '{name}' is unknown{did_you_mean(name, known)}" for name in unknown))
         self.settings = EstimatorSettings(**settings)
         self._networks = Networks(self.settings)
         try:

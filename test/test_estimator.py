@@ -75,6 +75,12 @@ def test_a_detector_of_ones_own_and_live_changes(make_keypoints, camera):
             estimator.change(person_height_m=9.0)
 
 
+def test_unknown_settings_are_named_with_what_is_meant():
+    for name, meant in (("thread", "threads"), ("detect_every", "detect_rate_hz")):
+        with pytest.raises(UserError, match=f"setting '{name}' is unknown: do you mean '{meant}'"):
+            nanohtnet_ros.PoseEstimator(**{name: 2})
+
+
 def test_settings_cover_the_detector_that_is_opened(monkeypatch):
     seen = {}
 

@@ -47,6 +47,11 @@ class KeypointTracker:
         family, name = self._detector.family, self._name or self._detector.family
         return f"{name if name == family else f'{name} ({family})'} by {self._detector.runtime}"
 
+    @property
+    def detect_rate_hz(self) -> float | None:
+        """How often the detector looks for new people at present, while tracking; None where it always does."""
+        return getattr(self._detector, "detect_rate_hz", None)
+
     def apply(self, config: TrackerConfig, max_gap_s: float) -> None:
         """Take over changed limits; tracks go on."""
         self.tracker.config, self.max_gap_s = config, max_gap_s

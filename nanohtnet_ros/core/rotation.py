@@ -54,6 +54,11 @@ class RotatedDetector:
         self._detector, self._degrees = detector, degrees
         self.family, self.runtime = detector.family, detector.runtime
 
+    @property
+    def detect_rate_hz(self) -> float | None:
+        """Of the detector, if it has one."""
+        return getattr(self._detector, "detect_rate_hz", None)
+
     def reset(self) -> None:
         """Forget what earlier images taught."""
         self._detector.reset()

@@ -81,9 +81,13 @@ class Settings:
                 raise UserError(problem)
 
 
+RENAMED = {"detect_every": "detect_rate_hz"}
+"""Settings of former versions, and what is in their place."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`: do you mean 'threads'?` where a known name is near, else nothing."""
-    near = get_close_matches(name, list(known), n=1)
+    """`: do you mean 'threads'?` where a known name is near, or in the place of this one, else nothing."""
+    near = [RENAMED[name]] if name in RENAMED else get_close_matches(name, list(known), n=1)
     return f": do you mean '{near[0]}'?" if near else ""
 
 

@@ -41,12 +41,13 @@ class PeopleConfig:
 
     Attributes:
         max_people: people found at most.
-        detect_every: frames between person detections while tracking; 1 detects in every frame. Detectors of one stage
-            always do.
+        detect_rate_hz: person detections a second while tracking; detectors of one stage detect in every frame.
+        latency_budget_ms: mean time of a frame's detection for which that rate is lowered; 0 for any.
     """
 
     max_people: int = 6
-    detect_every: int = 1
+    detect_rate_hz: float = 10.0
+    latency_budget_ms: float = 0.0
 
 
 class OneStageDetector(ABC):

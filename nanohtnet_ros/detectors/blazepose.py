@@ -14,12 +14,15 @@ import numpy as np
 from nanohtnet_ros.core.poses import Keypoints
 from nanohtnet_ros.core.skeleton import blazepose_to_h36m
 from nanohtnet_ros.core.window import NS_PER_S
+from nanohtnet_ros.detectors.base import PeopleConfig
 from nanohtnet_ros.detectors.blazepose_networks import BlazePoseNetworks, Landmarks, Region
 from nanohtnet_ros.detectors.body_shape import cover, fraction_on_body, is_plausible_person, on_body
+from nanohtnet_ros.detectors.schedule import Schedule
 from nanohtnet_ros.detectors.search import Search, Tile, around
 
 VELOCITY_MEMORY_S = 0.1  # time constant over which a followed person's velocity is averaged
 NEW_S = 0.5  # a region tracked for less is dropped where two regions claim one body
+LOST_S = 2.0  # how long a lost person is searched for
 LOST_TILE = 1.25  # side of the tile around a lost person, in units of their region's side
 DETECTIONS_ALONE = 2  # detections a frame while no person is tracked
 CANDIDATES = 2  # detections of a frame that landmarks are computed for, while tracking
@@ -31,11 +34,10 @@ FOUND_AGAIN, SIZES = 0.2, (0.6, 1.6)  # distance in units of the region's side, 
 
 
 @dataclass(frozen=True)
-class BlazePoseConfig:
-    """Thresholds and limits.
+class BlazePoseConfig(PeopleConfig):
+    """Thresholds and limits, beside those of `PeopleConfig`.
 
     Attributes:
-        max_people: regions kept at most.
         detection_threshold: least score of a person detection.
         presence_threshold: the landmark network's person score below which a region is dropped.
         duplicate_distance: two people are one when their landmarks lie closer than this, on average, in
@@ -47,10 +49,8 @@ class BlazePoseConfig:
         hidden_s: how long an occluded person is predicted and searched for.
         search_s: longest time until the whole image has been searched on every scale; the longer, the smaller the
             people who are found.
-        detect_every: frames between person detections while tracking.
     """
 
-    max_people: int = 6
     detection_threshold: float = 0.5
     presence_threshold: float = 0.5
     duplicate_distance: float = 0.06
@@ -58,8 +58,7 @@ class BlazePoseConfig:
     max_shared: float = 0.2
     max_on_body: float = 0.5
     hidden_s: float = 0.6
-    search_s: float = 2.0
-    detect_every: int = 1
+    search_s: float = 6.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,10 +130,19 @@ class BlazePoseDetector:
         self._lost: list[Followed] = []
         self._search = Search(self.config.search_s)
         self._stamps: deque[int] = deque(maxlen=10)
-        self._frames_since_detection = 0
+        self._schedule = Schedule(self.config.detect_rate_hz, self.config.latency_budget_ms)
         self._searches = 0
 
+    @property
+    def detect_rate_hz(self) -> float:
+        """Person detections a second while tracking, now."""
+        return self._schedule.rate_hz
+
     def detect(self, image_bgr: np.ndarray, stamp_ns: int) -> list[Keypoints]:
+        with self._schedule.frame():
+            return self._detect(image_bgr, stamp_ns)
+
+    def _detect(self, image_bgr: np.ndarray, stamp_ns: int) -> list[Keypoints]:
         self._stamps.append(stamp_ns)
         seen, self._hidden = self._follow(image_bgr, stamp_ns)
         if not seen:
@@ -153,7 +161,7 @@ class BlazePoseDetector:
             if self._found_again(image_bgr, unverified, others, scale):
                 others.append(replace(unverified, verifications=unverified.verifications + 1))
             seen = others
-        elif self._due() and len(seen) < self.config.max_people:
+        elif len(seen) < self.config.max_people and (self._schedule.due(stamp_ns) or self._hidden):
             seen += self._new_people(image_bgr, stamp_ns, seen)
         self._followed = seen[: self.config.max_people] + self._hidden
         return [
@@ -161,11 +169,6 @@ class BlazePoseDetector:
             for person in self._followed
             if person.verified and person.last_ns == stamp_ns
         ]
-
-    def _due(self) -> bool:
-        """Whether this frame is one to detect new people in."""
-        self._frames_since_detection = (self._frames_since_detection + 1) % self.config.detect_every
-        return self._frames_since_detection == 0
 
     def _period_s(self) -> float:
         """Time between two frames, the median of the latest; 0 while it is not known."""
@@ -256,7 +259,7 @@ class BlazePoseDetector:
 
     def _next_tile(self, image_bgr: np.ndarray, stamp_ns: int) -> Tile:
         """The next tile to search: every other time around a lost person, otherwise by schedule."""
-        self._lost = [p for p in self._lost if stamp_ns - p.last_ns < self.config.search_s * NS_PER_S]
+        self._lost = [p for p in self._lost if stamp_ns - p.last_ns < LOST_S * NS_PER_S]
         missed = self._hidden + self._lost
         height, width = image_bgr.shape[:2]
         self._searches += 1
@@ -264,7 +267,7 @@ class BlazePoseDetector:
             one = missed[self._searches // 2 % len(missed)]
             region = one.landmarks.next_region
             return around(region.centre + one.moved_px(stamp_ns), LOST_TILE * region.side, width, height)
-        return self._search.next(width, height, self.config.detect_every * self._period_s())
+        return self._search.next(width, height, max(self._period_s(), 1.0 / self.detect_rate_hz))
 
     def _same(self, a: Landmarks, b: Landmarks) -> bool:
         """Whether two sets of landmarks are of one person, or one of them has limbs of both."""

@@ -24,10 +24,11 @@ def on_any_device(path: Path, threads: int) -> Session:
 def open_detector(
     name: str,
     max_people: int = 6,
-    detect_every: int = 1,
+    detect_rate_hz: float = PeopleConfig.detect_rate_hz,
     threads: int = 2,
     *,
-    search_s: float = 2.0,
+    latency_budget_ms: float = PeopleConfig.latency_budget_ms,
+    search_s: float = BlazePoseConfig.search_s,
     family: str = "auto",
     person_detector: str = "",
     person_family: str = "auto",
@@ -38,8 +39,9 @@ def open_detector(
     Args:
         name: one that `nanohtnet models list` shows, or the path of a network's file.
         max_people: people found at most.
-        detect_every: frames between person detections while tracking, for BlazePose and RTMPose.
+        detect_rate_hz: person detections a second while tracking, for BlazePose and RTMPose.
         threads: CPU threads of each network.
+        latency_budget_ms: mean time of a frame's detection for which that rate is lowered, milliseconds; 0 for any.
         search_s: longest time in which BlazePose searches the whole image for people, seconds; the longer, the
             farther away they may be.
         family: of the file, or `auto` to recognise it by its tensors.
@@ -50,14 +52,14 @@ def open_detector(
         UserError: the name is unknown, or a file fits no family; the message lists what was expected.
         FileNotFoundError: a file is missing; the message names the command that gets it.
     """
+    limits = max_people, detect_rate_hz, latency_budget_ms
     if name in BLAZEPOSE:
         networks = BlazePoseNetworks(*(open_network(path, threads) for path in find_blazepose(name)))
-        config = BlazePoseConfig(max_people=max_people, detect_every=detect_every, search_s=search_s)
-        return BlazePoseDetector(networks, config)
+        return BlazePoseDetector(networks, BlazePoseConfig(*limits, search_s=search_s))
     path = find_detector(name)
     session = open_network(path, threads)
     family, outputs = recognise(session, path, "keypoints", family)
-    people = PeopleConfig(max_people=max_people, detect_every=detect_every)
+    people = PeopleConfig(*limits)
     detector = next(detector for detector in POSE_DETECTORS if detector.family == family)
     if issubclass(detector, OneStageDetector):
         return detector(session, outputs, people)

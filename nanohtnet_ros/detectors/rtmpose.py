@@ -14,6 +14,7 @@ import numpy as np
 from nanohtnet_ros.core.poses import Keypoints
 from nanohtnet_ros.detectors.base import ANY, Layout, PeopleConfig, PersonDetector, people_from_coco
 from nanohtnet_ros.detectors.network_input import NetworkInput, PixelNormalisation
+from nanohtnet_ros.detectors.schedule import Schedule
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.session import Session
 
@@ -132,15 +133,22 @@ class RTMPoseDetector:
 
     def reset(self) -> None:
         self._boxes = np.zeros((0, 4))
-        self._frames_since_detection = 0
+        self._schedule = Schedule(self.config.detect_rate_hz, self.config.latency_budget_ms)
+
+    @property
+    def detect_rate_hz(self) -> float:
+        """Person detections a second while tracking, now."""
+        return self._schedule.rate_hz
 
     def detect(self, image_bgr: np.ndarray, stamp_ns: int) -> list[Keypoints]:
-        self._frames_since_detection += 1
+        with self._schedule.frame():
+            return self._detect(image_bgr, stamp_ns)
+
+    def _detect(self, image_bgr: np.ndarray, stamp_ns: int) -> list[Keypoints]:
         xy, confidence = np.zeros((0, 17, 2), np.float32), np.zeros((0, 17), np.float32)
-        if self._frames_since_detection < self.config.detect_every:
+        if len(self._boxes) and not self._schedule.due(stamp_ns):
             xy, confidence = self._track(image_bgr)
         if not len(xy):
-            self._frames_since_detection = 0
             xy, confidence = self._keypoints(image_bgr, self._persons.boxes(image_bgr)[: self.config.max_people])
         self._boxes = boxes_around(xy, confidence)
         return people_from_coco(xy, confidence)

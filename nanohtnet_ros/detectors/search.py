@@ -70,7 +70,7 @@ def grid(width: int, height: int, side: float) -> list[Tile]:
     ]
 
 
-def tiles(width: int, height: int, looks: int) -> list[Tile]:
+def levels(width: int, height: int, looks: int) -> list[list[Tile]]:
     """As many levels of tiles as a number of detections allows, the largest tiles first.
 
     Args:
@@ -78,23 +78,23 @@ def tiles(width: int, height: int, looks: int) -> list[Tile]:
         looks: detections for one round, those on the whole image included; the largest tiles are always in it.
     """
     side = COARSEST * min(width, height)
-    found = grid(width, height, min(width, height)) if max(width, height) > WIDE * min(width, height) else []
+    found = [grid(width, height, min(width, height))] if max(width, height) > WIDE * min(width, height) else []
     while side >= SMALLEST_PX:
-        level = grid(width, height, side)
-        if found and round_looks(len(found) + len(level)) > looks:
+        more = [*found, grid(width, height, side)]
+        if found and round_looks(more) > looks:
             break
-        found += level
-        side *= FINER
+        found, side = more, FINER * side
     return found
 
 
-def round_looks(tile_count: int) -> int:
-    """Detections until each of a number of tiles has had one, those on the whole image included."""
-    return math.ceil(tile_count * WHOLE_EVERY / (WHOLE_EVERY - 1)) if tile_count else 1
+def round_looks(found: list[list[Tile]]) -> int:
+    """Detections until each tile of all levels has had one, those on the whole image included."""
+    on_tiles = max(map(len, found), default=0) * len(found)
+    return math.ceil(on_tiles * WHOLE_EVERY / (WHOLE_EVERY - 1)) if found else 1
 
 
 class Search:
-    """Schedules the tiles."""
+    """Schedules the tiles; each level gets as many looks, so that people near by do not wait for those far away."""
 
     def __init__(self, round_s: float) -> None:
         """Start with the whole image.
@@ -105,9 +105,8 @@ class Search:
         """
         self._round_s = round_s
         self._planned: tuple[int, int, int] | None = None
-        self._tiles: list[Tile] = []
+        self._levels: list[list[Tile]] = []
         self._looks = 0
-        self._next_tile = 0
 
     def next(self, width: int, height: int, period_s: float | None) -> Tile:
         """The next square to search.
@@ -116,19 +115,17 @@ class Search:
             width, height: of the image, pixels.
             period_s: time between two detections; None while it is not known.
         """
-        self._plan(width, height, 0 if not period_s else math.floor(self._round_s / period_s))
+        self._plan(width, height, 0 if not period_s else math.floor(self._round_s / period_s + 1e-6))
+        turn, place = divmod(self._looks, WHOLE_EVERY)
         self._looks += 1
-        if (self._looks - 1) % WHOLE_EVERY == 0 or not self._tiles:
+        if place == 0 or not self._levels:
             return whole(width, height)
-        self._next_tile = (self._next_tile + 1) % len(self._tiles)
-        return self._tiles[self._next_tile - 1]
+        number, level = divmod(turn * (WHOLE_EVERY - 1) + place - 1, len(self._levels))
+        return self._levels[level][number % len(self._levels[level])]
 
     def _plan(self, width: int, height: int, looks: int) -> None:
         """Choose tiles for an image's size and a number of detections; a small change of the number changes nothing."""
         if self._planned and self._planned[:2] == (width, height) and 0.7 <= looks / max(self._planned[2], 1) <= 1.4:
             return
-        chosen = tiles(width, height, looks)
-        if chosen != self._tiles:
-            self._tiles = chosen
-            self._next_tile %= max(len(chosen), 1)
+        self._levels = levels(width, height, looks)
         self._planned = width, height, looks

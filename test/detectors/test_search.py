@@ -8,8 +8,8 @@ from nanohtnet_ros.detectors.search import (
     Tile,
     around,
     grid,
+    levels,
     round_looks,
-    tiles,
     whole,
 )
 
@@ -51,25 +51,31 @@ def test_tiles_lie_in_the_image_cover_it_and_overlap(size):
 
 
 def test_smaller_tiles_where_there_is_time_and_pixels():
-    assert len(tiles(640, 480, 0)) == 6  # the largest ones always
-    assert min(tile.side for tile in tiles(640, 480, 40)) < 0.4 * 480
-    assert min(tile.side for tile in tiles(640, 480, 10_000)) >= SMALLEST_PX
-    assert min(tile.side for tile in tiles(3840, 2160, 10_000)) < 0.1 * 2160
-    assert len(tiles(200, 150, 100)) == 0
-    assert tiles(640, 200, 0)[0].side == 200  # of a wide image the whole shows little
+    assert [len(level) for level in levels(640, 480, 0)] == [6]  # the largest ones always
+    assert levels(640, 480, 60)[-1][0].side < 0.4 * 480
+    assert levels(640, 480, 10_000)[-1][0].side >= SMALLEST_PX
+    assert levels(3840, 2160, 10_000)[-1][0].side < 0.1 * 2160
+    assert levels(200, 150, 100) == []
+    assert levels(640, 200, 0)[0][0].side == 200  # of a wide image the whole shows little
 
 
 def looked_at(search: Search, looks: int, size=(640, 480), period_s=0.04) -> list[Tile]:
     return [search.next(*size, period_s) for _ in range(looks)]
 
 
-@pytest.mark.parametrize(("round_s", "period_s"), [(2.0, 1 / 30), (0.5, 1 / 30), (2.0, 1 / 60), (1.0, 0.1)])
+@pytest.mark.parametrize(("round_s", "period_s"), [(2.0, 1 / 30), (0.5, 1 / 30), (2.0, 1 / 60), (6.5, 0.1)])
 def test_a_round_takes_no_longer_than_stated(round_s, period_s):
-    looks = max(int(round_s / period_s), round_looks(6))
-    wanted = set(tiles(640, 480, looks))
+    looks = max(int(round_s / period_s), round_looks(levels(640, 480, 0)))
+    wanted = {tile for level in levels(640, 480, looks) for tile in level}
     seen = looked_at(Search(round_s), 3 * looks, period_s=period_s)
     for start in (0, 7, looks):  # from whenever somebody comes in
         assert wanted <= set(seen[start : start + looks])
+
+
+def test_large_tiles_do_not_wait_for_small_ones():
+    seen = looked_at(Search(6.5), 65, period_s=0.1)
+    coarse, fine = (set(level) for level in levels(640, 480, 65))
+    assert fine <= set(seen) and all(coarse <= set(seen[start : start + 17]) for start in range(48))
 
 
 def test_the_whole_image_is_looked_at_first_and_often():
