@@ -10,11 +10,15 @@ from nanohtnet_ros.core.poses import Keypoints
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.window import NS_PER_S
 
-GROUPS = tuple(
-    np.array([[H36M_17.joint_names.index(f"{side}_{part}") for part in parts] for side in "lr"])
-    for parts in (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle"))
+GROUPS = np.array(
+    [
+        [[H36M_17.joint_names.index(f"{side}_{part}") for part in parts] for side in "lr"]
+        for parts in (("shoulder", "elbow", "wrist"), ("hip", "knee", "ankle"))
+    ]
 )
-"""Arms and legs, which a detector may swap independently: (2, 3) joints each, left and right."""
+"""(2, 2, 3) joints of arms and legs, which a detector may swap independently: left and right of each."""
+
+WAYS = np.array([np.arange(len(H36M_17)), H36M_17.flip_order])  # (2, 17): as the detector has them, and exchanged
 
 STATES = np.array(list(itertools.product((False, True), repeat=len(GROUPS))))  # (4, 2): is a group exchanged
 UNLIKELY = np.array([0.0, 1.5, 1.5, 1.0])  # how much less likely each is than the first
@@ -70,7 +74,7 @@ class SideKeeper:
             # From each state (rows) to each (columns): groups that the detector changed, and its fit to the past.
             changed = STATES[:, None] ^ STATES[None]  # (4, 4, 2)
             crossed = changed ^ STATES[before]
-            fit = -sum(misfits[group][crossed[..., group].astype(int)] for group in range(len(GROUPS)))
+            fit = -misfits[np.arange(len(GROUPS)), crossed.astype(int)].sum(axis=-1)
             odds = self._odds[:, None] + fit - CHANGE_ODDS * changed.any(axis=-1)
             past, self._odds = odds.argmax(axis=0), odds.max(axis=0)
         self._odds = self._odds - UNLIKELY * dt_s * MOST_ODDS / BELIEVED_AFTER_S
@@ -84,19 +88,18 @@ class SideKeeper:
 
     def _misfits(self, keypoints: Keypoints, stamp_ns: int) -> np.ndarray:
         """(2, 2) for each group, how badly it fits the past as the detector has it, and exchanged."""
-        out = np.zeros((len(GROUPS), 2))
-        for way, order in enumerate((np.arange(len(H36M_17)), H36M_17.flip_order)):
-            misfit = self._misfit(keypoints.xy_px[order], stamp_ns)
-            for group, sides in enumerate(GROUPS):
-                # Joints count of which both sides are known, then and now.
-                out[group, way] = misfit[sides].sum(axis=0)[np.isfinite(misfit[sides]).all(axis=0)].sum()
-        return out
+        misfit = self._misfit(keypoints.xy_px[WAYS], stamp_ns)[:, GROUPS].sum(axis=2)  # (ways, groups, joints)
+        # Joints count of which both sides are known, then and now.
+        return np.where(np.isfinite(misfit), misfit, 0.0).sum(axis=2).T
 
     def _misfit(self, xy_px: np.ndarray, stamp_ns: int) -> np.ndarray:
-        """(17,) how far joints are from where they were to be expected, as odds; NaN where not known."""
+        """(..., 17) how far joints, (..., 17, 2) of one person, are from where they were to be expected, as odds.
+
+        NaN where that is not known.
+        """
         elapsed_s = (stamp_ns - self._seen_ns)[:, None] / NS_PER_S
         expected = self._xy_px + self._velocity_px_s * np.minimum(elapsed_s, VELOCITY_MEMORY_S)
-        known = xy_px[np.isfinite(xy_px).all(axis=1)]
+        known = xy_px[np.isfinite(xy_px).all(axis=-1)]
         size = max(float(np.ptp(known, axis=0).max()), 1.0) if len(known) else 1.0
         misfit = ((xy_px - expected) ** 2).sum(axis=-1) / (2.0 * ((STEP + STEP_PER_S * elapsed_s[:, 0]) * size) ** 2)
         return np.minimum(misfit, JOINT_ODDS)

@@ -12,6 +12,11 @@ from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.errors import UserError
 
 PARENTS = np.maximum(H36M_17.parents, 0)  # the root is its own
+BONES_BEFORE = np.eye(
+    len(H36M_17)
+)  # (17, 17): does the bone of the column lie between the root and the joint of the row
+for parent, child in H36M_17.bones:
+    BONES_BEFORE[child] += BONES_BEFORE[parent]
 
 
 @dataclass(frozen=True)
@@ -130,11 +135,9 @@ class BoneLengths:
     def mean_lengths_m(self) -> np.ndarray:
         """(17,) mean length of the bone that ends at each joint, left and right the same; NaN where unknown."""
         mean = self._mean.value
-        for left, right in H36M_17.flip_pairs:
-            both = mean[[left, right]]
-            if np.isfinite(both).any():
-                mean[[left, right]] = np.nanmean(both)
-        return mean
+        other = mean[H36M_17.flip_order]
+        both = np.where(np.isfinite(other), (mean + other) / 2.0, mean)
+        return np.where(np.isfinite(mean), both, other)
 
     def update(self, joints_rel_m: np.ndarray, confidence: np.ndarray, stamp_ns: int) -> None:
         """Learn from one frame.
@@ -156,11 +159,8 @@ class BoneLengths:
             (17, 3), the input's dtype.
         """
         ratio = self.mean_lengths_m / np.maximum(bone_lengths(joints_rel_m), 1e-6)
-        shift = np.zeros((len(H36M_17), 3))
-        for parent, child in H36M_17.bones:
-            bone = (joints_rel_m[child] - joints_rel_m[parent]).astype(np.float64)
-            step = (ratio[child] - 1.0) * bone
-            shift[child] = shift[parent] + (step if np.isfinite(step).all() else 0.0)
+        steps = (ratio - 1.0)[:, None] * (joints_rel_m - joints_rel_m[PARENTS])
+        shift = BONES_BEFORE @ np.where(np.isfinite(steps).all(axis=1, keepdims=True), steps, 0.0)
         return (joints_rel_m + shift).astype(joints_rel_m.dtype)
 
 

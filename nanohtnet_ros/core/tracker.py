@@ -101,23 +101,22 @@ def size_px(keypoints: Keypoints, joints: np.ndarray) -> float:
     return max(UPRIGHT * float(lengths.mean()), 1.0)
 
 
-def object_keypoint_similarity(a_px: np.ndarray, b_px: np.ndarray, weight: np.ndarray) -> float:
-    """COCO's OKS between two sets of keypoints, with the first one's extent as the person's size.
+def object_keypoint_similarity(a_px: np.ndarray, b_px: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """COCO's OKS between each of A people and each of B, with the first one's extent as the person's size.
 
     Args:
-        a_px, b_px: (17, 2); NaN where missing.
-        weight: (17,) importance of each keypoint.
+        a_px: (A, 17, 2); NaN where missing, though not all of it.
+        b_px: (B, 17, 2), likewise.
+        weight: (A, B, 17) importance of each keypoint.
     Returns:
-        0 to 1; 0 where no keypoint is in both.
+        (A, B), 0 to 1; 0 where no keypoint is in both.
     """
-    both = np.isfinite(a_px).all(axis=1) & np.isfinite(b_px).all(axis=1) & (weight > 0)
-    if not both.any():
-        return 0.0
-    known = a_px[np.isfinite(a_px).all(axis=1)]
-    area = max(float(np.prod(known.max(axis=0) - known.min(axis=0))), 1.0)
-    distance2 = ((a_px[both] - b_px[both]) ** 2).sum(axis=1)
-    similarity = np.exp(-distance2 / (2.0 * area * OKS_KAPPA[both] ** 2))
-    return float(np.average(similarity, weights=weight[both]))
+    distance2 = ((a_px[:, None] - b_px) ** 2).sum(axis=-1)  # (A, B, 17)
+    weight = np.where(np.isfinite(distance2), weight, 0.0)
+    extent = np.nanmax(a_px, axis=1) - np.nanmin(a_px, axis=1)
+    area = np.maximum(extent.prod(axis=1), 1.0)[:, None, None]
+    similarity = np.exp(-np.nan_to_num(distance2) / (2.0 * area * OKS_KAPPA**2))
+    return (weight * similarity).sum(axis=-1) / np.maximum(weight.sum(axis=-1), 1e-9)
 
 
 def assigned(score: np.ndarray, least: float) -> list[tuple[int, int]]:
@@ -165,13 +164,7 @@ class Tracker:
         detections = [detection for detection in detections if detection.valid.any()]
         confirm_ns = int(self.config.confirm_s * NS_PER_S)
         alone = not any(track.track_id and stamp_ns - track.last_ns <= confirm_ns for track in self.tracks)
-        similarity = np.zeros((len(self.tracks), len(detections)))
-        for i, track in enumerate(self.tracks):
-            predicted = track.predicted_px(stamp_ns)
-            for j, detection in enumerate(detections):
-                weight = np.sqrt(track.keypoints.confidence * detection.confidence)
-                similarity[i, j] = object_keypoint_similarity(predicted, detection.xy_px, weight)
-        pairs = assigned(similarity, self.config.min_oks)
+        pairs = assigned(self._similarity(detections, stamp_ns), self.config.min_oks)
         pairs += self._found_again(pairs, detections, stamp_ns)
         for i, j in pairs:
             self._advance(self.tracks[i], detections[j], stamp_ns)
@@ -184,6 +177,15 @@ class Tracker:
             if track.track_id is None and (alone or track.age_s >= self.config.confirm_s):
                 track.track_id = self._next_id()
         return [track for track in seen if track.track_id is not None]
+
+    def _similarity(self, detections: list[Keypoints], stamp_ns: int) -> np.ndarray:
+        """(tracks, detections) OKS of the predictions."""
+        if not self.tracks or not detections:
+            return np.zeros((len(self.tracks), len(detections)))
+        sure = np.array([track.keypoints.confidence for track in self.tracks])
+        weight = np.sqrt(sure[:, None] * [detection.confidence for detection in detections])
+        predicted = np.array([track.predicted_px(stamp_ns) for track in self.tracks])
+        return object_keypoint_similarity(predicted, np.array([d.xy_px for d in detections]), weight)
 
     def _limit_ns(self, track: Track) -> int:
         """How long a track may be without a detection."""

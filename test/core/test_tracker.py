@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nanohtnet_ros.core.poses import Keypoints
-from nanohtnet_ros.core.tracker import Tracker, TrackerConfig, object_keypoint_similarity
+from nanohtnet_ros.core.tracker import OKS_KAPPA, Tracker, TrackerConfig, object_keypoint_similarity
 
 FRAME_NS = 40_000_000
 
@@ -14,17 +14,35 @@ def ids_over(tracker: Tracker, frames, start: int = 0) -> list[list[int]]:
 
 
 def test_similarity_is_one_for_itself_and_falls_with_distance(make_keypoints):
-    person, weight = make_keypoints().xy_px, np.ones(17)
-    assert object_keypoint_similarity(person, person, weight) == pytest.approx(1.0)
-    values = [object_keypoint_similarity(person, person + shift, weight) for shift in (0, 5, 20, 80, 300)]
-    assert values == sorted(values, reverse=True) and values[-1] < 0.01
-    assert object_keypoint_similarity(np.full((17, 2), np.nan), person, weight) == 0.0
+    person, weight = make_keypoints().xy_px, np.ones((1, 5, 17))
+    shifted = np.array([person + shift for shift in (0, 5, 20, 80, 300)])
+    (values,) = object_keypoint_similarity(person[None], shifted, weight)
+    assert values[0] == pytest.approx(1.0) and (np.diff(values) < 0).all() and values[-1] < 0.01
+    upper, lower = (
+        np.where(np.arange(17)[:, None] < 8, person, np.nan),
+        np.where(np.arange(17)[:, None] < 8, np.nan, person),
+    )
+    assert object_keypoint_similarity(upper[None], lower[None], weight[:, :1]) == 0.0
+
+
+def test_similarity_of_many_is_that_of_each_pair(make_keypoints):
+    """By COCO's formula, pair by pair."""
+    rng = np.random.default_rng(0)
+    a_px, b_px = (make_keypoints().xy_px + rng.normal(0, 30, (n, 17, 2)).astype(np.float32) for n in (3, 4))
+    weight = rng.uniform(0, 1, (3, 4, 17))
+    a_px[rng.random((3, 17)) < 0.3], b_px[rng.random((4, 17)) < 0.3] = np.nan, np.nan
+    found = object_keypoint_similarity(a_px, b_px, weight)
+    for i, j in np.ndindex(3, 4):
+        both = np.isfinite(a_px[i] + b_px[j]).all(axis=1)
+        area = np.prod(np.nanmax(a_px[i], axis=0) - np.nanmin(a_px[i], axis=0))
+        similarity = np.exp(-((a_px[i] - b_px[j])[both] ** 2).sum(axis=1) / (2 * area * OKS_KAPPA[both] ** 2))
+        assert found[i, j] == pytest.approx(np.average(similarity, weights=weight[i, j, both]), rel=1e-5)
 
 
 def test_the_same_shift_matters_less_on_a_larger_person(make_keypoints):
     near, far = make_keypoints((0, 0, 2)).xy_px, make_keypoints((0, 0, 8)).xy_px
-    weight = np.ones(17)
-    assert object_keypoint_similarity(near, near + 10, weight) > object_keypoint_similarity(far, far + 10, weight)
+    values = [object_keypoint_similarity(one[None], one[None] + 10, np.ones((1, 1, 17))) for one in (near, far)]
+    assert values[0] > values[1]
 
 
 def test_a_walking_person_keeps_their_id_and_ages(walking_track):
