@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from nanohtnet_ros.training.data.mocap import MotionCapture
-from nanohtnet_ros.training.data.windows import EvaluationSet
+from nanohtnet_ros.training.data.windows import EvaluationSet, Ground
 from nanohtnet_ros.training.evaluate import score
 from nanohtnet_ros.training.evaluation.predictor import LiftingNetwork
 from nanohtnet_ros.training.synthesis.evaluation_set import build_evaluation_set
@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="motion file (.npz)")
     parser.add_argument("networks", nargs="+", help="installed ones' names, exported files or checkpoints")
     parser.add_argument("--split", default="val")
+    parser.add_argument("--ground", default="withheld", choices=("given", "withheld"))
     arguments = parser.parse_args()
     capture = MotionCapture.load(arguments.data, arguments.split)
     measures = ("clean_mpjpe_mm", "clean_p_mpjpe_mm", "noisy_mpjpe_mm", "noisy_p_mpjpe_mm")
@@ -34,14 +35,22 @@ def main() -> None:
     for model in arguments.networks:
         network = LiftingNetwork.open(model)
         for name, augmentation in POSES.items():
-            errors = score(network.lift, windows(capture, network, augmentation), network.offsets)
+            errors = score(network.lift, windows(capture, network, augmentation, arguments.ground), network.offsets)
             print(f"{network.name:40} {name:8} " + " ".join(f"{errors[measure]:16.1f}" for measure in measures))
 
 
-def windows(capture: MotionCapture, network: LiftingNetwork, augmentation: PoseAugmentation) -> EvaluationSet:
+def windows(
+    capture: MotionCapture, network: LiftingNetwork, augmentation: PoseAugmentation, ground: Ground = "withheld"
+) -> EvaluationSet:
     """Evaluation set of a network, with the same windows and cameras for every augmentation."""
     return build_evaluation_set(
-        capture, network.window_length, (network.offset,), stride=20, cameras=1, augmentation=augmentation
+        capture,
+        network.window_length,
+        (network.offset,),
+        stride=20,
+        cameras=1,
+        augmentation=augmentation,
+        ground=ground,
     )
 
 

@@ -16,7 +16,9 @@ def test_the_same_people_upright_and_lying(mocap_file, monkeypatch):
     upright, lying = (
         measure_lying.windows(capture, network, measure_lying.POSES[name]) for name in ("upright", "lying")
     )
-    assert upright.offsets == (-4,) and upright.keypoints["clean"].shape == (len(upright), 9, 17, 2)
+    assert upright.offsets == (-4,) and upright.keypoints["clean"].shape == (len(upright), 9, 17, 3)
+    level = measure_lying.windows(capture, network, measure_lying.POSES["lying"], "given")
+    assert level.level.float().mean() > 0.8 and not lying.level.any()
     # The cameras roll and nod but little, so trunks that stand are near vertical (y) in their axes and others are not.
     lean = [x.targets_m[:, 0, 8, 1].abs() / x.targets_m[:, 0, 8].norm(dim=-1) for x in (upright, lying)]
     assert lean[0].median() > 0.8 > 0.6 > lean[1].median()
