@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.training.data.mocap import MotionCapture
-from nanohtnet_ros.training.synthesis.body_axes import HIPS, SHOULDERS, body_axes, rotated
+from nanohtnet_ros.training.synthesis.body_axes import HIPS, SHOULDERS, body_axes, bones_of, chain, rotated
 from nanohtnet_ros.training.synthesis.crossover import Crossover
 from nanohtnet_ros.training.synthesis.pose_augmentation import PoseAugmentation, bent
 
@@ -69,6 +69,13 @@ def test_body_axes_are_a_rotation_and_lean_with_the_body(joints, rng):
         np.testing.assert_allclose((axes[..., 1, :] * across).sum(-1), across.norm(dim=-1), atol=1e-5)
         turn = torch.tensor([0.3, -0.8, 0.5])
         np.testing.assert_allclose(body_axes(rotated(joints, turn), pair), rotated(axes, turn), atol=1e-4)
+
+
+def test_bones_are_ways_from_parents_and_chain_back(joints):
+    bones = bones_of(joints)
+    assert torch.equal(bones[..., 0, :], joints[..., 0, :])
+    np.testing.assert_allclose(bones[..., 1:, :], joints[..., 1:, :] - joints[..., PARENTS, :], atol=1e-6)
+    np.testing.assert_allclose(chain(bones), joints, atol=1e-5)
 
 
 def test_bones_keep_their_lengths_and_the_lowest_joint_its_height(joints, rng):
