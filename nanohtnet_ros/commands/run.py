@@ -21,6 +21,9 @@ def run(
     camera_info: Path | None = None,
     horizontal_fov_deg: float = DEFAULT_HORIZONTAL_FOV_DEG,
     frame_rate: float = 25.0,
+    camera_height_m: float = 0.0,
+    camera_pitch_deg: float = 0.0,
+    camera_roll_deg: float = 0.0,
     jobs: int = 1,
     cluster: str = "",
     through_nodes: bool = False,
@@ -35,11 +38,15 @@ def run(
         inputs: video file, folder of images, rosbag2 (folder, or .mcap or .db3 file), or a webcam's number.
         out: folder to write, with a folder in it for each of several inputs; a former run's files in it are replaced,
             nothing else is.
-        write: formats, separated by commas: mcap (a rosbag2 in OUT/recording), csv (OUT/joints.csv).
+        write: formats, separated by commas: mcap (a rosbag2 in OUT/recording), csv and parquet (tables of joints and
+            people), trc, c3d and bvh (motion capture, a file for each person), mp4 (the images with people drawn on).
         topic: image topic of a bag; needed where it has several.
         camera_info: the camera's calibration (camera_calibration's YAML); without it a bag's CameraInfo is taken, or a
             field of view assumed.
         horizontal_fov_deg: field of view along the longer side, assumed without a calibration, degrees.
+        camera_height_m: height of the camera above the floor, metres; 0 if not known.
+        camera_pitch_deg: how far a fixed camera looks down, degrees.
+        camera_roll_deg: how far it is turned clockwise, seen from behind, degrees.
         jobs: inputs that are processed at a time, in processes of their own.
         cluster: 'ray': those processes are a Ray cluster's (RAY_ADDRESS), which sees the same paths; without an address
             it is started on this machine.
@@ -58,7 +65,9 @@ def run(
         return
 
     settings, out = settings or EstimatorSettings(), out.expanduser().absolute()
-    source = SourceOptions(topic, camera_info, horizontal_fov_deg, frame_rate)
+    source = SourceOptions(
+        topic, camera_info, horizontal_fov_deg, frame_rate, camera_height_m, camera_pitch_deg, camera_roll_deg
+    )
     names = tuple(name.strip() for name in write.split(",") if name.strip())
     if len(inputs) == 1 and not cluster:
         for _, summary in one_by_one([Job(inputs[0], out, names, source, settings)]):

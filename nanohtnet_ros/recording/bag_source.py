@@ -35,6 +35,7 @@ class BagFrames:
         """
         self.title, self._path = path.name, path
         self._calibration, self._fov_deg = options.calibration, options.horizontal_fov_deg
+        self._ground = options.ground
         self.warnings: list[str] = []
         self.damage = ""
         self._images = ImageReader()
@@ -121,7 +122,7 @@ class BagFrames:
                 image = self._images.raw(message) if raw else self._images.compressed(message)
                 return image, self._camera(image.shape[1], image.shape[0], info)
 
-            yield Frame(stamp_ns, read)
+            yield Frame(stamp_ns, read, self._ground)
 
     def _camera(self, width: int, height: int, info: Any) -> Camera:
         if self._calibration is not None:

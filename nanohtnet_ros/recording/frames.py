@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from nanohtnet_ros.core.camera import Camera
+from nanohtnet_ros.core.ground import Ground
 from nanohtnet_ros.core.lifter import WindowLifter
 from nanohtnet_ros.core.poses import Person, TrackedKeypoints
 
@@ -20,10 +21,12 @@ class Frame:
     Attributes:
         stamp_ns: when it was taken.
         read: gives (H, W, 3) uint8 BGR and the camera; a UserError if it cannot be read. Only until the next frame.
+        ground: where down and the floor are, or None.
     """
 
     stamp_ns: int
     read: Callable[[], tuple[np.ndarray, Camera]]
+    ground: Ground | None = None
 
 
 class Source(Protocol):
@@ -63,6 +66,7 @@ class FrameResult:
         stamp_ns: of the image.
         delay_ns: people are of a moment so long before the image (look-ahead).
         camera: that took it.
+        ground: where down and the floor are, or None.
         people: skeletons.
         tracked: keypoints in the image itself.
         image_bgr: (H, W, 3) uint8, or None where no writer needs it.
@@ -73,6 +77,7 @@ class FrameResult:
     stamp_ns: int
     delay_ns: int
     camera: Camera
+    ground: Ground | None
     people: list[Person]
     tracked: list[TrackedKeypoints]
     image_bgr: np.ndarray | None = None

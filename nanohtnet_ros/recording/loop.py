@@ -222,10 +222,10 @@ class _Run:
         if frame.image_bgr is None or frame.camera is None:
             return Record(frame.stamp_ns, problem=frame.problem)
         try:
-            people = self._estimator.step(frame.image_bgr, frame.stamp_ns, frame.camera)
+            people = self._estimator.step(frame.image_bgr, frame.stamp_ns, frame.camera, ground=frame.ground)
         except StaleFrameError as error:
             return Record(frame.stamp_ns, problem=str(error))
-        return Record(frame.stamp_ns, frame.camera, tuple(people), tuple(self._estimator.tracked))
+        return Record(frame.stamp_ns, frame.camera, frame.ground, tuple(people), tuple(self._estimator.tracked))
 
     def _save(self) -> None:
         if not self._source.live:
@@ -242,6 +242,7 @@ class _Run:
             stamp_ns=record.stamp_ns,
             delay_ns=self._estimator.lifter.delay_ns,
             camera=record.camera,
+            ground=record.ground,
             people=list(record.people),
             tracked=list(record.tracked),
             image_bgr=image_bgr,

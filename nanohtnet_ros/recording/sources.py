@@ -12,6 +12,7 @@ from threading import Thread
 import numpy as np
 
 from nanohtnet_ros.core.camera import DEFAULT_HORIZONTAL_FOV_DEG, Camera
+from nanohtnet_ros.core.ground import Ground
 from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.recording.frames import Frame, Source
@@ -33,12 +34,24 @@ class SourceOptions:
         camera_info: calibration file; it goes before a bag's own CameraInfo.
         horizontal_fov_deg: field of view along the longer side, assumed without a calibration.
         frame_rate_hz: of a folder of images, and of a video that states none.
+        camera_height_m: above the floor; 0 if not known.
+        camera_pitch_deg, camera_roll_deg: by which it looks down, and is turned clockwise seen from behind.
     """
 
     topic: str = ""
     camera_info: Path | None = None
     horizontal_fov_deg: float = DEFAULT_HORIZONTAL_FOV_DEG
     frame_rate_hz: float = 25.0
+    camera_height_m: float = 0.0
+    camera_pitch_deg: float = 0.0
+    camera_roll_deg: float = 0.0
+
+    @property
+    def ground(self) -> Ground | None:
+        """Where down and the floor are, or None where nothing of it was told."""
+        if not (self.camera_height_m or self.camera_pitch_deg or self.camera_roll_deg):
+            return None
+        return Ground.of_angles(self.camera_pitch_deg, self.camera_roll_deg, self.camera_height_m or None)
 
     @property
     def calibration(self) -> Camera | None:
@@ -81,6 +94,7 @@ class VideoFrames:
         path = Path(name).expanduser().absolute()
         self._source = VideoSource(name if name.isdecimal() and not path.exists() else str(path), options.frame_rate_hz)
         self._calibration, self._fov_deg = options.calibration, options.horizontal_fov_deg
+        self._ground = options.ground
         self.title = f"webcam {name}" if self._source.live else path.name
         self.live, self.frame_count = self._source.live, self._source.frame_count
         self.frame_rate_hz = self._source.frame_rate_hz
@@ -91,7 +105,8 @@ class VideoFrames:
 
     def __iter__(self) -> Iterator[Frame]:
         while (time_s := self._source.advance()) is not None:
-            yield Frame(time.time_ns() if self.live else START_NS + round(time_s * NS_PER_S), self._read)
+            stamp_ns = time.time_ns() if self.live else START_NS + round(time_s * NS_PER_S)
+            yield Frame(stamp_ns, self._read, self._ground)
 
     def _read(self) -> tuple[np.ndarray, Camera]:
         image = self._source.image()
@@ -117,18 +132,20 @@ class ReadFrame:
         image_bgr: (H, W, 3) uint8.
         camera: that took it.
         problem: why it could not be read; then there are neither image nor camera.
+        ground: where down and the floor are, or None.
     """
 
     stamp_ns: int
     image_bgr: np.ndarray | None = None
     camera: Camera | None = None
     problem: str = ""
+    ground: Ground | None = None
 
     @classmethod
     def of(cls, frame: Frame) -> ReadFrame:
         """Decode a frame."""
         try:
-            return cls(frame.stamp_ns, *frame.read())
+            return cls(frame.stamp_ns, *frame.read(), ground=frame.ground)
         except UserError as error:
             return cls(frame.stamp_ns, problem=str(error))
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nanohtnet_ros.core.camera import Camera
+from nanohtnet_ros.core.ground import Ground
 from nanohtnet_ros.core.poses import Person, TrackedKeypoints
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime.files import write_atomically
@@ -28,12 +29,13 @@ class Record:
     Attributes:
         stamp_ns: of the image.
         camera: that took it; None where the frame could not be processed.
-        people, tracked: as in `FrameResult`.
+        ground, people, tracked: as in `FrameResult`.
         problem: why the frame could not be processed.
     """
 
     stamp_ns: int
     camera: Camera | None = None
+    ground: Ground | None = None
     people: tuple[Person, ...] = ()
     tracked: tuple[TrackedKeypoints, ...] = ()
     problem: str = ""

@@ -32,7 +32,12 @@ class Format:
 
 FORMATS = {
     "mcap": Format("mcap:McapWriter", ("recording/recording.mcap", "recording/metadata.yaml*"), ("rosbags",)),
-    "csv": Format("table:CsvWriter", ("joints.csv",)),
+    "csv": Format("table:CsvWriter", ("joints.csv", "people.csv")),
+    "parquet": Format("table:ParquetWriter", ("joints.parquet*", "people.parquet*"), ("pyarrow",), "record"),
+    "trc": Format("trc:TrcWriter", ("person_*.trc",)),
+    "c3d": Format("c3d:C3dWriter", ("person_*.c3d",), ("ezc3d",), "record"),
+    "bvh": Format("bvh:BvhWriter", ("person_*.bvh",)),
+    "mp4": Format("video:VideoWriter", ("annotated.mp4", "annotated.part.mp4")),
 }
 
 FILES = tuple(pattern for kind in FORMATS.values() for pattern in kind.files)
