@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -17,7 +17,6 @@ from nanohtnet_ros.training.data.windows import EvaluationSet, Ground, SlidingWi
 from nanohtnet_ros.training.synthesis.definitions import as_detected
 from nanohtnet_ros.training.synthesis.gravity import Gravity, level_from_camera, levelled
 from nanohtnet_ros.training.synthesis.keypoint_noise import FieldOfView, KeypointNoise
-from nanohtnet_ros.training.synthesis.pose_augmentation import PoseAugmentation
 from nanohtnet_ros.training.synthesis.synthesis import root_relative_targets
 from nanohtnet_ros.training.synthesis.virtual_camera import LEAST_DEPTH_M, CameraPoses, RobotCameras, project
 
@@ -43,7 +42,7 @@ def build_evaluation_set(
     stride: int = 10,
     cameras: int = 4,
     seed: int = 7,
-    augmentation: PoseAugmentation | None = None,
+    augmentation: Callable[[Tensor, torch.Generator], Tensor] | None = None,
     ground: Ground = "withheld",
     placement: RobotCameras = CAMERAS,
 ) -> EvaluationSet:
@@ -60,7 +59,7 @@ def build_evaluation_set(
         stride: frames between two windows of a sequence.
         cameras: for each window.
         seed: of cameras and noise.
-        augmentation: of the poses; None: poses as recorded.
+        augmentation: of the poses, as `PoseAugmentation.apply`; None: poses as recorded.
         ground: whether windows are levelled. Cameras and noise are the same.
         placement: of the cameras.
     Raises:
@@ -76,7 +75,7 @@ def build_evaluation_set(
     sequence, newest = torch.tensor(ends).T
     world = capture.windows(sequence, newest, window_length)
     if augmentation is not None:  # with a generator of its own, so that the cameras are the same
-        world = augmentation.apply(world, torch.Generator().manual_seed(seed))
+        world = augmentation(world, torch.Generator().manual_seed(seed))
     world = as_detected(world)
     used = used_offset(offsets)
     poses = placement.place(world[:, used - 1, 0], torch.Generator().manual_seed(seed))

@@ -6,7 +6,7 @@ Coordinates are those of a person's heading on the floor: forward, left, up from
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -288,32 +288,33 @@ class Postures:
     arms_move: float = 0.3
     seconds: tuple[float, float] = (0.7, 1.8)
 
-    def apply(self, joints_m: Tensor, rng: torch.Generator) -> Tensor:
+    def apply(self, joints_m: Tensor, rng: torch.Generator, stances: Sequence[str] = tuple(STANCES)) -> Tensor:
         """Change some of the windows.
 
         Args:
             joints_m: (B, T, 17, 3) world frame, z up, the floor at 0.
+            stances: of `STANCES`, that legs and trunks may have.
         Returns:
             (B, T, 17, 3). Bone lengths are those of each window's newest frame where it changes.
         """
         changed = joints_m.clone()
         posed = some_of(len(joints_m), self.probability, rng)
         if len(posed):
-            changed[posed] = self._pose(joints_m[posed], rng)
+            changed[posed] = self._pose(joints_m[posed], rng, stances)
         armed = some_of(len(joints_m), self.arms_probability, rng)
         if len(armed):
             changed[armed] = self._hold_arms(changed[armed], rng)
         return changed
 
-    def _pose(self, joints_m: Tensor, rng: torch.Generator) -> Tensor:
+    def _pose(self, joints_m: Tensor, rng: torch.Generator, stances: Sequence[str]) -> Tensor:
         """Give people (n, T, 17, 3) the legs of a stance, and turn their recorded upper bodies as it says."""
         n, T = joints_m.shape[:2]
         bones = bones_of(joints_m)
         length = bones[:, -1].norm(dim=-1)  # (n, 17)
         body = Body(length[:, Joint.R_KNEE], length[:, Joint.R_ANKLE], length[:, Joint.R_HIP])
-        share = torch.tensor([share for share, _ in STANCES.values()], device=rng.device)
+        share = torch.tensor([STANCES[name][0] for name in stances], device=rng.device)
         kind = torch.multinomial(share, n, True, generator=rng)
-        drawn = [draw(body, Draw(n, rng)) for _, draw in STANCES.values()]
+        drawn = [STANCES[name][1](body, Draw(n, rng)) for name in stances]
 
         def of_kind(name: str) -> Tensor:
             return torch.stack([getattr(stance, name) for stance in drawn])[kind, torch.arange(n, device=rng.device)]

@@ -1,12 +1,13 @@
-"""Errors on people who lie: `python tools/measure_lying.py DATA NETWORK ...`.
+"""Errors on people who sit, kneel, bend, lie, ...: `python tools/measure_postures.py DATA NETWORK ...`.
 
-The usual data has no recordings of lying people, so windows of the split are rotated onto the floor
-(`PoseAugmentation`), each in one random static camera, and compared with the same windows upright.
+The usual data has few recordings of them, so people of the split are given these postures (`Postures`), or are rotated
+onto the floor as they are (`PoseAugmentation`), each in one random static camera.
 """
 
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from nanohtnet_ros.training.data.mocap import MotionCapture
@@ -15,10 +16,13 @@ from nanohtnet_ros.training.evaluate import score
 from nanohtnet_ros.training.evaluation.predictor import LiftingNetwork
 from nanohtnet_ros.training.synthesis.evaluation_set import build_evaluation_set
 from nanohtnet_ros.training.synthesis.pose_augmentation import PoseAugmentation
+from nanohtnet_ros.training.synthesis.postures import STANCES, Postures
 
 POSES = {
-    "upright": PoseAugmentation(probability=0.0, lying_probability=0.0),
-    "lying": PoseAugmentation(probability=0.0, lying_probability=1.0),
+    "recorded": None,
+    "rotated": PoseAugmentation(probability=0.0, lying_probability=1.0).apply,
+    "arms": Postures(probability=0.0, arms_probability=1.0).apply,
+    **{name: partial(Postures(probability=1.0, arms_probability=0.0).apply, stances=(name,)) for name in STANCES},
 }
 
 
@@ -34,22 +38,20 @@ def main() -> None:
     print(f"{'':40} {'':8} " + " ".join(f"{measure:>16}" for measure in measures))
     for model in arguments.networks:
         network = LiftingNetwork.open(model)
-        for name, augmentation in POSES.items():
-            errors = score(network.lift, windows(capture, network, augmentation, arguments.ground), network.offsets)
+        for name in POSES:
+            errors = score(network.lift, windows(capture, network, name, arguments.ground), network.offsets)
             print(f"{network.name:40} {name:8} " + " ".join(f"{errors[measure]:16.1f}" for measure in measures))
 
 
-def windows(
-    capture: MotionCapture, network: LiftingNetwork, augmentation: PoseAugmentation, ground: Ground = "withheld"
-) -> EvaluationSet:
-    """Evaluation set of a network, with the same windows and cameras for every augmentation."""
+def windows(capture: MotionCapture, network: LiftingNetwork, pose: str, ground: Ground = "withheld") -> EvaluationSet:
+    """Evaluation set of a network, with the same windows and, but for their distance, cameras for every pose."""
     return build_evaluation_set(
         capture,
         network.window_length,
         (network.offset,),
         stride=20,
         cameras=1,
-        augmentation=augmentation,
+        augmentation=POSES[pose],
         ground=ground,
     )
 
