@@ -55,10 +55,12 @@ def facing(joints_m: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, float]:
         level, 0 to 1: near 0 for somebody who lies on a side.
     """
     lines = [joints_m[left] - joints_m[right] for left, right in (FACING_JOINTS[:2], FACING_JOINTS[2:])]
-    known = [line / length for line in lines if (length := np.linalg.norm(line)) > 0.01]  # False for NaN
+    known = [line / norm for line in lines if (norm := np.linalg.norm(line)) > 0.01]  # False for NaN
     ahead = np.cross(np.sum(known, axis=0) / len(known), up) if known else np.full(3, np.nan)
     length = float(np.linalg.norm(ahead))
-    return (ahead / length, min(1.0, length)) if length > 0.01 else (np.full(3, np.nan), 0.0)
+    if not length > 0.01:
+        return np.full(3, np.nan), 0.0
+    return ahead / length, min(1.0, length)
 
 
 def posture_probabilities(joints_m: np.ndarray, up: np.ndarray) -> np.ndarray:
