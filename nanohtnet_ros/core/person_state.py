@@ -90,7 +90,7 @@ class PersonState:
 
 @dataclass(frozen=True, eq=False)
 class _Moment:
-    """One frame of a person's history; forearms (2, 3) and what arms do (2,) are left, right."""
+    """One frame of a person's history; forearms (2, 2), see `waving`, and what arms do (2,) are left, right."""
 
     time_s: float
     joints_rel_m: np.ndarray
@@ -109,27 +109,24 @@ def slope(times_s: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.tensordot(centred, values, 1) / spread if spread > 0 else np.full(values.shape[1:], np.nan)
 
 
-def waving(forearms: np.ndarray, up: np.ndarray) -> float:
-    """How sure a hand waves, 0 to 1: a forearm that points up and swings to and fro at least three times.
+def waving(forearms: np.ndarray) -> float:
+    """How sure a hand waves, 0 to 1: a forearm that points up and swings sideways, to and fro, at least three times.
 
     Args:
-        forearms: (F, 3) unit vectors from elbow to wrist, of the last two seconds; frames with NaN are left out.
+        forearms: (F, 2) how far the unit vectors from elbow to wrist go to the person's left and up, of the last two
+            seconds; frames with NaN are left out.
     """
     forearms = forearms[np.isfinite(forearms).all(axis=1)]
     if len(forearms) < 3:
         return 0.0
-    height = forearms @ up
-    level = forearms - height[:, None] * up
-    level = level - level.mean(axis=0)
-    along = level @ np.linalg.svd(level, full_matrices=False)[2][0]  # its main direction
-    along = np.convolve(along, np.full(3, 1 / 3), "valid")  # jitter of single frames
-    swings, last, heading = 0, along[0], 0.0  # a turn counts once the way back is a swing long
-    for value in along:
+    aside = np.convolve(forearms[:, 0], np.full(3, 1 / 3), "valid")  # without the jitter of single frames
+    swings, last, heading = 0, aside[0], 0.0  # a turn counts once the way back is a swing long
+    for value in aside:
         if heading * (value - last) > 0:
             last = value
         elif abs(value - last) > SWING:
             swings, last, heading = swings + 1, value, np.sign(value - last)
-    return above(float(np.median(height)), 0.5, 0.1) * above(swings, WAVE_SWINGS, 0.35)
+    return above(float(np.median(forearms[:, 1])), 0.5, 0.1) * above(swings, WAVE_SWINGS, 0.35)
 
 
 @dataclass
@@ -213,7 +210,7 @@ class PersonStates:
             stretched = float(np.mean([moment.stretched[index] for moment in held]))
             likely = {
                 GestureKind.HAND_RAISED: float(np.mean([moment.raised[index] for moment in held])),
-                GestureKind.WAVING: waving(np.array([moment.forearms[index] for moment in history.moments]), up),
+                GestureKind.WAVING: waving(np.array([moment.forearms[index] for moment in history.moments])),
                 GestureKind.POINTING: stretched * still if history.moments[0].time_s < held[-1].time_s else 0.0,
             }
             for kind, likelihood in likely.items():
@@ -229,13 +226,14 @@ def _moment(person: Person, time_s: float, up: np.ndarray) -> _Moment:
     forearms = np.array([joints[wrist] - joints[elbow] for _, elbow, wrist in ARMS.values()])
     with np.errstate(invalid="ignore", divide="ignore"):
         forearms = forearms / np.linalg.norm(forearms, axis=1, keepdims=True)
+    to_left = np.cross(up, facing(joints, up)[0])
     return _Moment(
         time_s,
         joints,
         root_m,
         joint_angles(joint_frames(joints)),
         posture_probabilities(joints, up),
-        forearms,
+        forearms @ np.column_stack((to_left, up)),
         np.array([hand_raised(joints, up, side) for side in ARMS]),
         np.array([arm_stretched(joints, up, side) for side in ARMS]),
     )

@@ -9,6 +9,7 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from nanohtnet_ros.core.camera import Camera
+from nanohtnet_ros.core.ground import Ground
 from nanohtnet_ros.core.lifter import WindowLifter
 from nanohtnet_ros.core.poses import Person, TrackedKeypoints
 from nanohtnet_ros.msg import Skeleton2DArray, Skeleton3DArray, SkeletonDescription
@@ -18,6 +19,7 @@ from nanohtnet_ros.ros.hri_output import HriOutput
 from nanohtnet_ros.ros.messages import description_to_msg, skeletons_2d_to_msg, skeletons_to_msg
 from nanohtnet_ros.ros.parameters import LifterNodeParameters, PoseNodeParameters
 from nanohtnet_ros.ros.qos import LATCHED, OVERRIDABLE, RESULTS, copy_of
+from nanohtnet_ros.ros.state_output import StateOutput, up_in_frame
 from nanohtnet_ros.ros.target_frame import TargetFrame
 from nanohtnet_ros.ros.tf_output import TfOutput, UprightFrame
 
@@ -71,7 +73,7 @@ def body_prefix(node: Node, camera: str = "") -> str:
 
 
 class SkeletonOutput:
-    """`~/skeletons` in the camera's frame or another one, TF frames and ROS4HRI bodies where asked for."""
+    """`~/skeletons` and `~/person_states` in the camera's frame or another one, other forms of them where asked for."""
 
     def __init__(
         self, node: Node, diagnostics: Diagnostics, p: PoseNodeParameters | LifterNodeParameters, camera: str = ""
@@ -98,7 +100,10 @@ class SkeletonOutput:
         self._upright: UprightFrame | None = None
         self._tf: TfOutput | None = None
         self._hri: HriOutput | None = None
+        self._states: StateOutput | None = None
+        self._image_rotation = p.image_rotation
         try:
+            self._states = StateOutput(node, camera, p.publish_people, bodies)
             if p.target_frame:
                 self._target = TargetFrame(node, p.target_frame)
             if p.upright_frame:
@@ -114,7 +119,12 @@ class SkeletonOutput:
             raise
 
     def publish(
-        self, people: list[Person], header: Header, camera: Camera, image_bgr: np.ndarray | None = None
+        self,
+        people: list[Person],
+        header: Header,
+        camera: Camera,
+        image_bgr: np.ndarray | None = None,
+        ground: Ground | None = None,
     ) -> None:
         """Publish the people of one moment, under its own stamp.
 
@@ -123,7 +133,9 @@ class SkeletonOutput:
             header: of the moment that they were seen at: the image's, or before it by the look-ahead.
             camera: that saw them.
             image_bgr: the image of that moment, where it is at hand.
+            ground: as it is known at that moment.
         """
+        camera_frame = header.frame_id
         if self._upright is not None:
             self._upright.publish(header)
         if self._hri is not None:
@@ -137,10 +149,13 @@ class SkeletonOutput:
         self._publisher.publish(skeletons_to_msg(people, header, self._ground_frame))
         if self._tf is not None:
             self._tf.publish(people, header)
+        if self._states is not None:
+            up = up_in_frame(header.frame_id, camera_frame, ground, self._image_rotation)
+            self._states.publish(people, header, up)
 
     def close(self) -> None:
         """Destroy the publishers."""
-        for output in (self._target, self._upright, self._tf, self._hri):
+        for output in (self._target, self._upright, self._tf, self._hri, self._states):
             if output is not None:
                 output.close()
         self._node.destroy_publisher(self._publisher)

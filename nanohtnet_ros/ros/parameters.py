@@ -73,6 +73,7 @@ class SkeletonParameters(GroundParameters):
     )
     publish_tf: bool = setting(False, "broadcast a frame body_<id> for each person and one for each joint")
     publish_hri: bool = setting(False, "publish people as ROS4HRI bodies under /humans/bodies (needs hri_msgs)")
+    publish_people: bool = setting(False, "publish ~/people for social navigation (needs people_msgs)")
 
 
 @dataclass(frozen=True)

@@ -90,8 +90,14 @@ def test_noise_does_not_wave(seed):
 
 def test_swinging_arms_that_hang_do_not_wave():
     angles = np.radians(35) * np.sin(2 * np.pi * 1.5 * np.arange(50) / RATE_HZ)
-    forearms = np.stack((np.zeros(50), np.cos(angles), np.sin(angles)), axis=1)
-    assert waving(forearms, UP) < 0.05 < 0.9 < waving(-forearms, UP)
+    up = np.stack((np.sin(angles), np.cos(angles)), axis=1)
+    assert waving(up * (1, -1)) < 0.05 < 0.9 < waving(up)
+
+
+def test_hands_that_strike_ahead_do_not_wave():
+    angles = np.radians(30) * np.sin(2 * np.pi * 1.5 * np.arange(50) / RATE_HZ)
+    poses = [with_arm((0.1, 0.2, -0.1), (0, -0.25 * np.cos(a), 0.25 * np.sin(a))) for a in angles]
+    assert (GestureKind.WAVING, "left") not in kinds(play(poses))
 
 
 def test_pointing_is_held_and_has_a_ray():

@@ -1,0 +1,158 @@
+"""What people do, for other nodes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from geometry_msgs.msg import Point, Vector3
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Header
+
+from nanohtnet_ros.core.ground import Ground
+from nanohtnet_ros.core.joint_frames import body_id
+from nanohtnet_ros.core.person_state import Gesture, PersonState, PersonStates
+from nanohtnet_ros.core.poses import Person
+from nanohtnet_ros.core.rotation import upright_from_optical
+from nanohtnet_ros.msg import Gesture as GestureMsg
+from nanohtnet_ros.msg import PersonState as PersonStateMsg
+from nanohtnet_ros.msg import PersonStateArray
+from nanohtnet_ros.ros.messages import stamp_ns
+from nanohtnet_ros.ros.optional import import_for
+from nanohtnet_ros.ros.qos import RESULTS
+
+HANDS = {"left": GestureMsg.LEFT, "right": GestureMsg.RIGHT}
+OPTICAL_SUFFIX = "_optical_frame"  # REP 103: all other frames have z up
+
+
+def up_in_frame(frame_id: str, camera_frame: str, ground: Ground | None, image_rotation: int = 0) -> np.ndarray:
+    """(3,) unit vector against gravity in a frame; in the camera's without a ground it is the image's up.
+
+    Args:
+        camera_frame: the camera's optical frame.
+        image_rotation: the parameter of that name, degrees.
+    """
+    if frame_id != camera_frame and not frame_id.endswith(OPTICAL_SUFFIX):
+        return np.array((0.0, 0.0, 1.0))
+    if ground is not None and ground.down_cam is not None:
+        return -ground.down_cam
+    return -upright_from_optical(image_rotation)[1]
+
+
+def states_to_msg(states: list[PersonState], people: list[Person], header: Header, up: np.ndarray) -> PersonStateArray:
+    """What people do, in the frame of their joints.
+
+    Args:
+        states: of the people, in their order.
+        header: of the people's skeletons.
+        up: (3,) in that frame.
+    """
+    return PersonStateArray(
+        header=header,
+        up=_vector(up),
+        people=[_state_to_msg(state, person, header) for state, person in zip(states, people, strict=True)],
+    )
+
+
+def _state_to_msg(state: PersonState, person: Person, header: Header) -> PersonStateMsg:
+    return PersonStateMsg(
+        track_id=state.track_id,
+        posture=int(state.posture),
+        posture_confidence=state.posture_confidence,
+        gestures=[_gesture_to_msg(gesture, person.root_m) for gesture in state.gestures],
+        facing=_vector(state.facing),
+        facing_confidence=state.facing_confidence,
+        velocity=_vector(state.velocity_m_s),
+        joint_velocities=[_vector(velocity) for velocity in state.joint_velocities_m_s],
+        joint_state=JointState(
+            header=header,
+            name=list(state.joint_angles_rad),
+            position=list(state.joint_angles_rad.values()),
+            velocity=list(state.joint_velocities_rad_s.values()),
+        ),
+    )
+
+
+def _gesture_to_msg(gesture: Gesture, root_m: np.ndarray | None) -> GestureMsg:
+    msg = GestureMsg(gesture=int(gesture.kind), hand=HANDS[gesture.side], confidence=gesture.confidence)
+    msg.origin = _point(None if root_m is None or gesture.origin_m is None else root_m + gesture.origin_m)
+    msg.direction = _vector(gesture.direction)
+    return msg
+
+
+def _point(point: np.ndarray | None) -> Point:
+    x, y, z = (math.nan,) * 3 if point is None else point.tolist()
+    return Point(x=x, y=y, z=z)
+
+
+def _vector(vector: np.ndarray | None) -> Vector3:
+    x, y, z = (math.nan,) * 3 if vector is None else vector.tolist()
+    return Vector3(x=x, y=y, z=z)
+
+
+class StateOutput:
+    """`~/person_states`, and `~/people` for social navigation; nothing is computed while nobody listens."""
+
+    def __init__(self, node: Node, camera: str = "", publish_people: bool = False, bodies: str = "") -> None:
+        """Make the publishers.
+
+        Args:
+            camera: name of one of several cameras of the node; leads the topics' names.
+            publish_people: the parameter of that name.
+            bodies: prefix of the bodies' ids, which are the people's names.
+        Raises:
+            ImportError: people_msgs is not installed, and publish_people asks for it.
+        """
+        self._node, self._bodies = node, bodies
+        self._messages = import_for("publish_people", "people_msgs.msg", "people-msgs") if publish_people else None
+        topic = f"~/{camera}/" if camera else "~/"
+        self._states = node.create_publisher(PersonStateArray, f"{topic}person_states", RESULTS)
+        self._people: Publisher | None = None
+        if self._messages is not None:
+            self._people = node.create_publisher(self._messages.People, f"{topic}people", RESULTS)
+        self._following: PersonStates | None = None  # while somebody listens
+
+    @property
+    def _publishers(self) -> list[Publisher]:
+        return [publisher for publisher in (self._states, self._people) if publisher is not None]
+
+    def publish(self, people: list[Person], header: Header, up: np.ndarray) -> None:
+        """Publish what the people of a moment do.
+
+        Args:
+            people: in the header's frame.
+            up: (3,) unit vector against gravity in that frame.
+        """
+        if not any(publisher.get_subscription_count() for publisher in self._publishers):
+            self._following = None
+            return
+        self._following = self._following or PersonStates()
+        states = self._following.step(people, stamp_ns(header), up)
+        self._states.publish(states_to_msg(states, people, header, up))
+        if self._people is not None:
+            self._people.publish(self._people_msg(states, people, header))
+
+    def _people_msg(self, states: list[PersonState], people: list[Person], header: Header):
+        """people_msgs/People of those whose place is known; a velocity that is not known is zero."""
+        message = self._messages.People(header=header)
+        for state, person in zip(states, people, strict=True):
+            if person.root_m is not None:
+                vx, vy, vz = np.nan_to_num(state.velocity_m_s).tolist()
+                message.people.append(
+                    self._messages.Person(
+                        name=body_id(person.track_id, self._bodies),
+                        position=_point(person.root_m),
+                        velocity=Point(x=vx, y=vy, z=vz),
+                        reliability=float(person.confidence.mean()),
+                        tagnames=["posture"],
+                        tags=[state.posture.name.lower()],
+                    )
+                )
+        return message
+
+    def close(self) -> None:
+        """Destroy the publishers."""
+        for publisher in self._publishers:
+            self._node.destroy_publisher(publisher)
