@@ -17,6 +17,7 @@ from lifecycle_msgs.srv import GetState
         ({"target_frame": "map"}, "tf2_ros", "tf2-ros-py"),
         ({"ground_frame": "base_footprint"}, "tf2_ros", "tf2-ros-py"),
         ({"publish_hri": "true"}, "hri_msgs", "hri-msgs"),
+        ({"publish_people": "true"}, "people_msgs", "people-msgs"),
     ],
 )
 @pytest.mark.parametrize("node", ["pose_node", "lifter_node"])
