@@ -20,7 +20,7 @@ def nodes(context: LaunchContext) -> list:
         args.node("detector_node", "detector_node", args.camera, **args.given(autostart=bool, image_transport=str)),
         args.node("lifter_node", "lifter_node", keypoints, **args.skeletons("lifter_node")),
         args.node("marker_node", "marker_node", [("skeletons", "lifter_node/skeletons")]),
-        *args.rviz("marker_node", "lifter_node"),
+        *args.rviz("marker_node", "lifter_node", "detector_node"),
     ]
 
 

@@ -177,12 +177,13 @@ class Arguments:
         """Whether an argument says true."""
         return self.values[name] in ("true", "True", "1")
 
-    def rviz(self, markers: str, name: str) -> list[Action]:
+    def rviz(self, markers: str, name: str, drawn: str = "") -> list[Action]:
         """RViz, where it is asked for and installed.
 
         Args:
             markers: the marker node's name.
             name: of the node that publishes skeletons.
+            drawn: of the node that draws keypoints on the image, if that is another one.
         """
         if not self.is_true("use_rviz"):
             return []
@@ -207,7 +208,11 @@ class Arguments:
                 namespace=self.values["namespace"],
                 arguments=["-d", str(path)],
                 parameters=[self.given(use_sim_time=bool)],
-                remappings=[("markers", f"{markers}/markers"), *self.camera],
+                remappings=[
+                    ("markers", f"{markers}/markers"),
+                    ("debug_image", f"{drawn or name}/debug_image"),
+                    *self.camera,
+                ],
             )
         ]
 

@@ -67,7 +67,7 @@ class LifterProcessor(Processor[LifterNodeParameters, dict[str, CameraInputs]]):
         with self._node.times.stage("publish"):
             for camera, frame in frames.items():
                 header = header_before(items[camera].header, self._lifter.delay_ns)
-                self._outputs[camera].publish(people[camera], header, frame.camera)
+                self._outputs[camera].publish(people[camera], header, frame.camera, ground=frame.ground)
         self._node.diagnostics.figures["people"] = sum(map(len, people.values()))
         return len(frames)
 

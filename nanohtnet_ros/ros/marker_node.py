@@ -2,77 +2,23 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import numpy as np
-from builtin_interfaces.msg import Duration
-from geometry_msgs.msg import Point
 from rclpy.node import Node
-from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from nanohtnet_ros.core.drawing import track_colour
-from nanohtnet_ros.core.skeleton import H36M_17, Joint
-from nanohtnet_ros.msg import Skeleton3D, Skeleton3DArray
-from nanohtnet_ros.ros.messages import joints_from_msg, root_from_msg
+from nanohtnet_ros.core.window import NS_PER_S
+from nanohtnet_ros.msg import Skeleton3DArray
+from nanohtnet_ros.ros.markers import NAMESPACES, floor_below, skeleton_markers
+from nanohtnet_ros.ros.messages import joints_from_msg, root_from_msg, stamp_ns
 from nanohtnet_ros.ros.parameters import MarkerNodeParameters, NodeParameters
 from nanohtnet_ros.ros.qos import RESULTS
 from nanohtnet_ros.ros.spin import spin
+from nanohtnet_ros.ros.state_output import up_in_frame
 
-NAMESPACES = ("joints", "bones", "label")
-LABEL_HEIGHT_M = 0.3  # above the highest known joint of the trunk
-TRUNK = (Joint.HEAD, Joint.NECK, Joint.THORAX, Joint.SPINE)
-
-
-def confidence_colour(track_id: int, confidence: float) -> ColorRGBA:
-    """The track's colour at full confidence, fading to a translucent grey at none."""
-    rgb = confidence * track_colour(track_id) + (1.0 - confidence) * 0.5
-    return ColorRGBA(r=float(rgb[0]), g=float(rgb[1]), b=float(rgb[2]), a=0.25 + 0.75 * float(confidence))
-
-
-def skeleton_markers(skeleton: Skeleton3D, header: Header, style: MarkerNodeParameters) -> list[Marker]:
-    """Joints, bones and a label of one person whose root is known.
-
-    Args:
-        style: sizes and lifetime.
-    """
-    joints = joints_from_msg(skeleton) + root_from_msg(skeleton)
-    known = np.isfinite(joints).all(axis=1)
-    colours = [confidence_colour(skeleton.track_id, confidence) for confidence in skeleton.confidence]
-    points = [Point(x=float(x), y=float(y), z=float(z)) for x, y, z in joints]
-    lifetime = Duration(sec=int(style.lifetime_s), nanosec=int(style.lifetime_s % 1 * 1e9))
-    balls, bones, label = (
-        Marker(header=header, ns=ns, id=skeleton.track_id, type=kind, lifetime=lifetime)
-        for ns, kind in zip(NAMESPACES, (Marker.SPHERE_LIST, Marker.LINE_LIST, Marker.TEXT_VIEW_FACING), strict=True)
-    )
-    for marker in (balls, bones, label):
-        marker.pose.orientation.w = 1.0
-    balls.scale.x = balls.scale.y = balls.scale.z = style.joint_diameter_m
-    balls.points = [points[j] for j in np.flatnonzero(known)]
-    balls.colors = [colours[j] for j in np.flatnonzero(known)]
-    bones.scale.x = style.bone_width_m
-    for parent, child in H36M_17.bones:
-        if known[parent] and known[child]:
-            bones.points += [points[parent], points[child]]
-            bones.colors += [colours[parent], colours[child]]
-    label.text = str(skeleton.track_id)
-    label.scale.z = 0.2
-    label.color = confidence_colour(skeleton.track_id, 1.0)
-    x, y, z = label_position(joints, root_from_msg(skeleton)).tolist()
-    label.pose.position = Point(x=x, y=y, z=z)
-    return [balls, bones, label]
-
-
-def label_position(joints: np.ndarray, root: np.ndarray) -> np.ndarray:
-    """(3,) beyond the head along the body: above it in any frame while the person is upright.
-
-    Args:
-        joints: (17, 3) metres; NaN where missing.
-        root: (3,) metres.
-    """
-    top = next((joints[joint] for joint in TRUNK if np.isfinite(joints[joint]).all()), root)
-    length = np.linalg.norm(top - root)
-    return top + LABEL_HEIGHT_M * (top - root) / length if length > 0 else root
+TRAIL_STEP_S = 0.1
 
 
 class MarkerNode(Node):
@@ -82,19 +28,42 @@ class MarkerNode(Node):
         """Make the node; options are those of `rclpy.node.Node`."""
         super().__init__(name, **options)
         self._settings = NodeParameters(self, MarkerNodeParameters)
-        self._shown: set[int] = set()
+        self._frame_id = ""
+        self._trails: dict[int, deque[tuple[int, np.ndarray]]] = {}  # of those who are shown: stamps, points
         self._publisher = self.create_publisher(MarkerArray, "~/markers", RESULTS)
         self._subscription = self.create_subscription(Skeleton3DArray, "skeletons", self._on_skeletons, RESULTS)
 
     def _on_skeletons(self, msg: Skeleton3DArray) -> None:
-        placed = [skeleton for skeleton in msg.skeletons if skeleton.root_valid]
         style = self._settings.values
-        markers = [marker for skeleton in placed for marker in skeleton_markers(skeleton, msg.header, style)]
-        shown = {skeleton.track_id for skeleton in placed}
-        for track_id in self._shown - shown:
+        up = np.array((msg.up.x, msg.up.y, msg.up.z))
+        if not np.isclose(np.linalg.norm(up), 1.0):  # not told, or by a publisher that knows nothing of it
+            up = up_in_frame(msg.header.frame_id, "", None)
+        gone = set(self._trails)
+        if msg.header.frame_id != self._frame_id:  # the trails lie in another frame
+            self._frame_id, self._trails = msg.header.frame_id, {}
+        markers = []
+        for skeleton in msg.skeletons:
+            if skeleton.root_valid:
+                joints = joints_from_msg(skeleton) + root_from_msg(skeleton)
+                floor = floor_below(skeleton, joints, up)
+                trail = self._follow(skeleton.track_id, stamp_ns(msg.header), floor, style.trail_s)
+                markers += skeleton_markers(skeleton, msg.header, up, style, trail)
+                gone.discard(skeleton.track_id)
+        for track_id in gone:
+            self._trails.pop(track_id, None)
             markers += [Marker(header=msg.header, ns=ns, id=track_id, action=Marker.DELETE) for ns in NAMESPACES]
-        self._shown = shown
         self._publisher.publish(MarkerArray(markers=markers))
+
+    def _follow(self, track_id: int, now_ns: int, floor: np.ndarray, trail_s: float) -> np.ndarray:
+        """(N, 3) the person's trail, with where they are now at its end."""
+        trail = self._trails.setdefault(track_id, deque())
+        if trail and now_ns < trail[-1][0]:  # a bag that starts again
+            trail.clear()
+        if not trail or now_ns - trail[-1][0] >= TRAIL_STEP_S * NS_PER_S:
+            trail.append((now_ns, floor))
+        while trail and now_ns - trail[0][0] > trail_s * NS_PER_S:
+            trail.popleft()
+        return np.array([*(point for _, point in trail), floor])
 
 
 def main(args: list[str] | None = None) -> None:

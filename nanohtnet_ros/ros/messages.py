@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Point, Point32
+from geometry_msgs.msg import Point, Point32, Vector3
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
@@ -58,19 +58,26 @@ def skeletons_2d_to_msg(
     return array
 
 
-def skeletons_to_msg(people: list[Person], header: Header, ground_frame: str = "") -> Skeleton3DArray:
-    """3D skeletons of all people in an image, under the image's own header, and the name of the ground frame."""
-    array = Skeleton3DArray(header=header, ground_frame=ground_frame)
+def skeletons_to_msg(
+    people: list[Person], header: Header, ground_frame: str = "", up: np.ndarray | None = None
+) -> Skeleton3DArray:
+    """3D skeletons of all people in an image, under the image's own header.
+
+    Args:
+        ground_frame: name of the ground frame.
+        up: (3,) unit vector against gravity in the header's frame, or None where it is not told.
+    """
+    array = Skeleton3DArray(header=header, ground_frame=ground_frame, up=vector_to_msg(up))
     for person in people:
         skeleton = Skeleton3D(
             track_id=person.track_id,
             track_age=person.age_s,
             joints=[Point32(x=x, y=y, z=z) for x, y, z in person.joints_rel_m.astype(float).tolist()],
             confidence=person.confidence,
-            root=_point(person.root_m),
+            root=point_to_msg(person.root_m),
             root_valid=person.root_m is not None,
             root_sigma_m=person.root_sigma_m,
-            root_in_ground=_point(person.root_ground_m),
+            root_in_ground=point_to_msg(person.root_ground_m),
             height_m=person.height_m,
             height_sigma_m=person.height_sigma_m,
         )
@@ -78,10 +85,16 @@ def skeletons_to_msg(people: list[Person], header: Header, ground_frame: str = "
     return array
 
 
-def _point(point_m: np.ndarray | None) -> Point:
+def point_to_msg(point_m: np.ndarray | None) -> Point:
     """A (3,) point, or one of NaN for None."""
     x, y, z = (math.nan,) * 3 if point_m is None else point_m.tolist()
     return Point(x=x, y=y, z=z)
+
+
+def vector_to_msg(vector: np.ndarray | None) -> Vector3:
+    """A (3,) vector, or one of NaN for None."""
+    x, y, z = (math.nan,) * 3 if vector is None else vector.tolist()
+    return Vector3(x=x, y=y, z=z)
 
 
 def joints_from_msg(skeleton: Skeleton3D) -> np.ndarray:

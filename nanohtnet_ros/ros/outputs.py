@@ -146,11 +146,11 @@ class SkeletonOutput:
             self._diagnostics.set(
                 self._condition, WARN if problem else OK, problem or f"skeletons are in {header.frame_id}", log=False
             )
-        self._publisher.publish(skeletons_to_msg(people, header, self._ground_frame))
+        up = up_in_frame(header.frame_id, camera_frame, ground, self._image_rotation)
+        self._publisher.publish(skeletons_to_msg(people, header, self._ground_frame, up))
         if self._tf is not None:
             self._tf.publish(people, header)
         if self._states is not None:
-            up = up_in_frame(header.frame_id, camera_frame, ground, self._image_rotation)
             self._states.publish(people, header, up)
 
     def close(self) -> None:

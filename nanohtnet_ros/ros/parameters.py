@@ -107,6 +107,7 @@ class MarkerNodeParameters(Settings):
 
     joint_diameter_m: float = setting(0.06, "diameter of the joints' spheres, metres", 0.001, 1.0, live=True)
     bone_width_m: float = setting(0.03, "width of the bones' lines, metres", 0.001, 1.0, live=True)
+    trail_s: float = setting(3.0, "length of the trail on the floor, seconds; 0: none", 0.0, 60.0, live=True)
     lifetime_s: float = setting(1.0, "markers vanish this long after the last message, seconds", 0.05, 60.0, live=True)
 
 

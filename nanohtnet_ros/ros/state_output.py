@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
-from geometry_msgs.msg import Point, Vector3
+from geometry_msgs.msg import Point
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import JointState
@@ -19,7 +17,7 @@ from nanohtnet_ros.core.rotation import upright_from_optical
 from nanohtnet_ros.msg import Gesture as GestureMsg
 from nanohtnet_ros.msg import PersonState as PersonStateMsg
 from nanohtnet_ros.msg import PersonStateArray
-from nanohtnet_ros.ros.messages import stamp_ns
+from nanohtnet_ros.ros.messages import point_to_msg, stamp_ns, vector_to_msg
 from nanohtnet_ros.ros.optional import import_for
 from nanohtnet_ros.ros.qos import RESULTS
 
@@ -41,17 +39,15 @@ def up_in_frame(frame_id: str, camera_frame: str, ground: Ground | None, image_r
     return -upright_from_optical(image_rotation)[1]
 
 
-def states_to_msg(states: list[PersonState], people: list[Person], header: Header, up: np.ndarray) -> PersonStateArray:
+def states_to_msg(states: list[PersonState], people: list[Person], header: Header) -> PersonStateArray:
     """What people do, in the frame of their joints.
 
     Args:
         states: of the people, in their order.
         header: of the people's skeletons.
-        up: (3,) in that frame.
     """
     return PersonStateArray(
         header=header,
-        up=_vector(up),
         people=[_state_to_msg(state, person, header) for state, person in zip(states, people, strict=True)],
     )
 
@@ -62,10 +58,10 @@ def _state_to_msg(state: PersonState, person: Person, header: Header) -> PersonS
         posture=int(state.posture),
         posture_confidence=state.posture_confidence,
         gestures=[_gesture_to_msg(gesture, person.root_m) for gesture in state.gestures],
-        facing=_vector(state.facing),
+        facing=vector_to_msg(state.facing),
         facing_confidence=state.facing_confidence,
-        velocity=_vector(state.velocity_m_s),
-        joint_velocities=[_vector(velocity) for velocity in state.joint_velocities_m_s],
+        velocity=vector_to_msg(state.velocity_m_s),
+        joint_velocities=[vector_to_msg(velocity) for velocity in state.joint_velocities_m_s],
         joint_state=JointState(
             header=header,
             name=list(state.joint_angles_rad),
@@ -77,19 +73,9 @@ def _state_to_msg(state: PersonState, person: Person, header: Header) -> PersonS
 
 def _gesture_to_msg(gesture: Gesture, root_m: np.ndarray | None) -> GestureMsg:
     msg = GestureMsg(gesture=int(gesture.kind), hand=HANDS[gesture.side], confidence=gesture.confidence)
-    msg.origin = _point(None if root_m is None or gesture.origin_m is None else root_m + gesture.origin_m)
-    msg.direction = _vector(gesture.direction)
+    msg.origin = point_to_msg(None if root_m is None or gesture.origin_m is None else root_m + gesture.origin_m)
+    msg.direction = vector_to_msg(gesture.direction)
     return msg
-
-
-def _point(point: np.ndarray | None) -> Point:
-    x, y, z = (math.nan,) * 3 if point is None else point.tolist()
-    return Point(x=x, y=y, z=z)
-
-
-def _vector(vector: np.ndarray | None) -> Vector3:
-    x, y, z = (math.nan,) * 3 if vector is None else vector.tolist()
-    return Vector3(x=x, y=y, z=z)
 
 
 class StateOutput:
@@ -130,7 +116,7 @@ class StateOutput:
             return
         self._following = self._following or PersonStates()
         states = self._following.step(people, stamp_ns(header), up)
-        self._states.publish(states_to_msg(states, people, header, up))
+        self._states.publish(states_to_msg(states, people, header))
         if self._people is not None:
             self._people.publish(self._people_msg(states, people, header))
 
@@ -143,7 +129,7 @@ class StateOutput:
                 message.people.append(
                     self._messages.Person(
                         name=body_id(person.track_id, self._bodies),
-                        position=_point(person.root_m),
+                        position=point_to_msg(person.root_m),
                         velocity=Point(x=vx, y=vy, z=vz),
                         reliability=float(person.confidence.mean()),
                         tagnames=["posture"],

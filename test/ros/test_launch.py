@@ -275,7 +275,12 @@ def test_rviz_shows_the_right_frame_and_image(
     view = yaml.safe_load(Path(given[given.index("-d") + 1]).read_text())["Visualization Manager"]
     assert view["Global Options"]["Fixed Frame"] == frame
     assert image in [d["Topic"]["Value"] for d in view["Displays"] if "Topic" in d]
-    assert {"image:=/camera/image_raw", "image/compressed:=/camera/image_raw/compressed"} <= set(given)
+    assert {
+        "image:=/camera/image_raw",
+        "image/compressed:=/camera/image_raw/compressed",
+        "markers:=marker_node/markers",
+        "debug_image:=pose_node/debug_image",
+    } <= set(given)
     assert parameters("/left/pose_node", "upright_frame") == [upright]
 
 

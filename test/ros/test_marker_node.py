@@ -4,91 +4,65 @@ import pytest
 rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 from builtin_interfaces.msg import Time
-from scipy.spatial.transform import Rotation
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from nanohtnet_ros.core.poses import Person
-from nanohtnet_ros.core.skeleton import Joint
-from nanohtnet_ros.core.transforms import move_person
-from nanohtnet_ros.ros.marker_node import LABEL_HEIGHT_M, TRUNK, skeleton_markers
 from nanohtnet_ros.ros.messages import skeletons_to_msg
-from nanohtnet_ros.ros.parameters import MarkerNodeParameters
 
-from factories import STANDING_M
-
-HEADER = Header(stamp=Time(sec=3), frame_id="camera_optical_frame")
-ROOT = np.array((0.5, 0.0, 4.0))
-
-
-@pytest.fixture
-def person(make_keypoints):
-    def make(track_id: int, confidence=1.0, root=ROOT, missing=()) -> Person:
-        keypoints = make_keypoints(ROOT, np.where(np.isin(np.arange(17), missing), 0.0, confidence))
-        joints = np.where(keypoints.valid[:, None], STANDING_M, np.nan).astype(np.float32)
-        return Person(track_id, 0.0, keypoints, joints, keypoints.confidence, root)
-
-    return make
+UP = np.array((0.0, -1.0, 0.0))
 
 
 @pytest.fixture
 def show(processes, peer, wait_for):
     """Publishes people and returns the markers that come of it."""
-    processes.node("marker_node")
+    processes.node("marker_node", trail_s=1.0)
     markers = peer.listen("/marker_node/markers", MarkerArray)
+    stamps = iter(range(3, 1000))
 
-    def send(*people: Person) -> list[Marker]:
+    def send(*people: Person, frame_id="camera_optical_frame", up=UP, sec=None) -> list[Marker]:
         before = len(markers)
-        peer.publish("skeletons", skeletons_to_msg(list(people), HEADER))
+        header = Header(stamp=Time(sec=sec or next(stamps)), frame_id=frame_id)
+        peer.publish("skeletons", skeletons_to_msg(list(people), header, up=up))
         wait_for(lambda: len(markers) > before, "markers")
+        assert all(marker.header == header for marker in markers[-1].markers)
         return markers[-1].markers
 
     wait_for(lambda: peer.node.count_publishers("/marker_node/markers") > 0, "marker_node")
     return send
 
 
-def test_markers_show_bones_joints_and_confidence_and_go_with_the_person(show, person):
-    both = show(person(1), person(2, confidence=0.2, missing=(3,)))
-    by_key = {(m.ns, m.id): m for m in both}
-    assert set(by_key) == {(ns, i) for ns in ("joints", "bones", "label") for i in (1, 2)}
-    assert all(m.header == HEADER and m.action == Marker.ADD and m.lifetime.sec == 1 for m in both)
+def lines(markers: list[Marker], track_id: int) -> int:
+    return next(len(m.points) // 2 for m in markers if (m.ns, m.id) == ("bones", track_id))
 
-    joints = by_key["joints", 1]
-    assert joints.type == Marker.SPHERE_LIST and len(joints.points) == len(joints.colors) == 17
-    np.testing.assert_allclose([(p.x, p.y, p.z) for p in joints.points], STANDING_M + ROOT, atol=1e-5)
-    bones = by_key["bones", 1]
-    assert bones.type == Marker.LINE_LIST and len(bones.points) == len(bones.colors) == 32
-    assert by_key["label", 1].text == "1"
 
-    # A missing joint has neither ball nor bone; an unsure person is paler than a sure one.
-    assert len(by_key["joints", 2].points) == 16 and len(by_key["bones", 2].points) == 30
-    assert by_key["joints", 2].colors[0].a < 0.5 < joints.colors[0].a
-    assert all(np.isfinite((p.x, p.y, p.z)).all() for m in both for p in m.points)
+def test_markers_come_and_go_with_the_person(show, make_person):
+    both = show(make_person(1), make_person(2, missing=(3,)))
+    assert {(m.ns, m.id) for m in both} == {(ns, i) for ns in ("joints", "bones", "label") for i in (1, 2)}
+    assert all(m.action == Marker.ADD for m in both)
 
-    left = show(person(2))
+    left = show(make_person(2))
     gone = {(m.ns, m.id) for m in left if m.action == Marker.DELETE}
     assert gone == {(ns, 1) for ns in ("joints", "bones", "label")}
     assert {(m.action) for m in left if m.id == 2} == {Marker.ADD}
 
     # Somebody whose place is not known is not drawn anywhere; what was shown of them goes.
-    assert {(m.id, m.action) for m in show(person(2, root=None))} == {(2, Marker.DELETE)}
+    assert {(m.id, m.action) for m in show(make_person(2, root_m=None))} == {(2, Marker.DELETE)}
     assert show() == []
 
 
-@pytest.mark.parametrize(
-    ("missing", "top"), [((), Joint.HEAD), ((Joint.HEAD,), Joint.NECK), ((Joint.HIP,), Joint.HEAD)]
-)
-@pytest.mark.parametrize("up", ["optical", "z up"])
-def test_the_label_stands_above_the_head_in_any_frame(person, up, missing, top):
-    rotation = np.eye(3) if up == "optical" else np.array(((0, 0, 1), (-1, 0, 0), (0, -1, 0)))
-    standing = move_person(person(1, missing=missing), Rotation.from_matrix(rotation).as_quat(), np.zeros(3))
-    (skeleton,) = skeletons_to_msg([standing], HEADER).skeletons
-    label = skeleton_markers(skeleton, HEADER, MarkerNodeParameters())[2].pose.position
-    above = np.array((label.x, label.y, label.z)) - rotation @ (STANDING_M[top] + ROOT)
-    np.testing.assert_allclose(above, rotation @ (0, -LABEL_HEIGHT_M, 0), atol=0.06)  # the head is a little ahead
+def test_a_trail_grows_to_its_length_and_ends_with_the_frame(show, make_person):
+    first = lines(show(make_person(1), sec=10), 1)
+    second = lines(show(make_person(1, (0.6, 0, 4)), sec=11), 1)
+    third = lines(show(make_person(1, (0.7, 0, 4)), sec=12), 1)
+    assert second == third == first + 1  # those of the last second
+    assert lines(show(make_person(1, (0.7, 0, 4)), frame_id="base_link", sec=13), 1) == first
+    assert lines(show(make_person(1, (0.7, 0, 4)), frame_id="base_link", sec=2), 1) == first  # a bag that starts again
 
 
-def test_a_person_without_trunk_is_labelled_at_the_root(person):
-    (skeleton,) = skeletons_to_msg([person(1, missing=TRUNK)], HEADER).skeletons
-    label = skeleton_markers(skeleton, HEADER, MarkerNodeParameters())[2].pose.position
-    np.testing.assert_allclose((label.x, label.y, label.z), ROOT)
+@pytest.mark.parametrize(("frame_id", "axis", "sign"), [("camera_optical_frame", "y", -1), ("base_link", "z", 1)])
+def test_a_publisher_that_does_not_tell_up(show, make_person, frame_id, axis, sign):
+    label = show(make_person(1, missing=range(17)), frame_id=frame_id, up=None)[2].pose.position
+    untold = {"x": 0.5, "y": 0.0, "z": 4.0}
+    assert sign * (getattr(label, axis) - untold[axis]) > 0.2
+    assert all(getattr(label, other) == untold[other] for other in untold if other != axis)
