@@ -4,10 +4,10 @@ python3 follow_people.py
 """
 
 import numpy as np
+from nanohtnet_ros.msg import Gesture, PersonState
 
 from nanohtnet_ros.client import watch_people
 from nanohtnet_ros.core.skeleton import Joint
-from nanohtnet_ros.msg import Gesture, PersonState
 
 POSTURES = {getattr(PersonState, name): name.lower() for name in ("STANDING", "SITTING", "LYING")}
 
@@ -17,7 +17,7 @@ for frame in watch_people("pose_node", states=True):
             continue
         wrist = person.joints_m[Joint.R_WRIST]
         print(
-            f"{frame.stamp_ns / 1e9:.2f} person {person.track_id} at {np.round(person.root_m, 2)} m in {frame.frame_id}, "
+            f"{frame.stamp_ns / 1e9:.2f} s, {person.track_id} at {np.round(person.root_m, 2)} m in {frame.frame_id}, "
             f"right hand at {np.round(wrist, 2)}, {POSTURES.get(person.state.posture, '')}"
         )
         for gesture in person.state.gestures:

@@ -1,14 +1,16 @@
 """The same in a node of your own: stop while somebody raises a hand."""
 
 import rclpy
+from nanohtnet_ros.msg import Gesture
 from rclpy.node import Node
 from std_msgs.msg import Bool
 
 from nanohtnet_ros.client import PeopleClient, PeopleFrame
-from nanohtnet_ros.msg import Gesture
 
 
 class Stop(Node):
+    """Publishes `stop`."""
+
     def __init__(self):
         super().__init__("stop_at_raised_hand")
         self._stop = self.create_publisher(Bool, "stop", 1)

@@ -70,6 +70,7 @@ def skeletons(people: Sequence[Person], stamp_ns: int, frame_id: str) -> Any:
         "nanohtnet_ros/msg/Skeleton3DArray",
         header=header(stamp_ns, frame_id),
         ground_frame="",
+        up=point(None, "geometry_msgs/msg/Vector3"),
         skeletons=[
             message(
                 "nanohtnet_ros/msg/Skeleton3D",

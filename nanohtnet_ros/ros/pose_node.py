@@ -64,7 +64,9 @@ class PoseProcessor(Processor[PoseNodeParameters, PoseInputs]):
         delay_ns = self._estimator.lifter.delay_ns
         with node.times.stage("publish"):
             # With a look-ahead the skeletons are of an earlier image, which is not at hand any more.
-            self._skeleton_output.publish(people, header_before(header, delay_ns), camera, None if delay_ns else image, ground)
+            self._skeleton_output.publish(
+                people, header_before(header, delay_ns), camera, None if delay_ns else image, ground
+            )
             self._keypoint_output.publish(self._estimator.tracked if delay_ns else people, header, image)
         node.diagnostics.figures["people"] = len(people)
         if (rate_hz := self._estimator.tracker.detect_rate_hz) is not None:

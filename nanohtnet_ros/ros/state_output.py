@@ -92,11 +92,11 @@ class StateOutput:
             ImportError: people_msgs is not installed, and publish_people asks for it.
         """
         self._node, self._bodies = node, bodies
-        self._messages = import_for("publish_people", "people_msgs.msg", "people-msgs") if publish_people else None
         topic = f"~/{camera}/" if camera else "~/"
         self._states = node.create_publisher(PersonStateArray, f"{topic}person_states", RESULTS)
         self._people: Publisher | None = None
-        if self._messages is not None:
+        if publish_people:
+            self._messages = import_for("publish_people", "people_msgs.msg", "people-msgs")
             self._people = node.create_publisher(self._messages.People, f"{topic}people", RESULTS)
         self._following: PersonStates | None = None  # while somebody listens
 

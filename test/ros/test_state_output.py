@@ -85,7 +85,9 @@ def test_it_is_published_and_computed_while_somebody_listens(peer, wait_for, mak
     output = StateOutput(peer.node, "left")
     steps = []
     monkeypatch.setattr(
-        PersonStates, "step", lambda self, people, stamp, up, step=PersonStates.step: steps.append(1) or step(self, people, stamp, up)
+        PersonStates,
+        "step",
+        lambda self, people, stamp, up, step=PersonStates.step: steps.append(1) or step(self, people, stamp, up),
     )
     for i in range(3):
         output.publish([make_person(1)], header(1 + i / 25), UP)
@@ -104,8 +106,10 @@ def test_it_is_published_and_computed_while_somebody_listens(peer, wait_for, mak
 def test_people_msgs_of_those_whose_place_is_known(monkeypatch, make_person):
     """people_msgs is not on PyPI, so its classes are stood in for; field names are those of its definition."""
     published = []
-    record = lambda **fields: SimpleNamespace(**fields)
-    messages = SimpleNamespace(People=lambda header: record(header=header, people=[]), Person=record)
+    messages = SimpleNamespace(
+        People=lambda header: SimpleNamespace(header=header, people=[]),
+        Person=lambda **fields: SimpleNamespace(**fields),
+    )
     monkeypatch.setitem(sys.modules, "people_msgs", SimpleNamespace(msg=messages))
     monkeypatch.setitem(sys.modules, "people_msgs.msg", messages)
     publisher = SimpleNamespace(get_subscription_count=lambda: 1, publish=published.append)
