@@ -1,4 +1,7 @@
-"""One person as markers: a list of spheres, a list of lines, a label."""
+"""One person as markers: a list of spheres, a list of lines, a label.
+
+Joints and bones have the colours of their side; label, trail and facing direction have the track's.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from nanohtnet_ros.ros.messages import joints_from_msg, point_to_msg, root_from_
 from nanohtnet_ros.ros.parameters import MarkerNodeParameters
 
 NAMESPACES = ("joints", "bones", "label")
-LEFT_RGB, RIGHT_RGB = (0.2, 0.6, 1.0), (1.0, 0.5, 0.1)
+LEFT_RGB, RIGHT_RGB, TRUNK_RGB = (0.2, 0.6, 1.0), (1.0, 0.5, 0.1), (0.9, 0.9, 0.9)
 LABEL_HEIGHT_M = 0.25  # above the highest joint
 LABEL_SIZE_M = 0.18
 ANKLE_HEIGHT_M = 0.08  # above the sole
@@ -25,10 +28,9 @@ ARROW_M, ARROW_TIP_M = 0.6, 0.15
 FIXED_FRAMES = ("map", "odom", "earth", "world")  # REP 105: a distance from their origin says nothing
 
 
-def joint_colour(joint: int, track_id: int, confidence: float) -> ColorRGBA:
-    """Blue on the left, orange on the right, the track's colour between; the surer, the more opaque."""
-    name = H36M_17.joint_names[joint]
-    rgb = {"l": LEFT_RGB, "r": RIGHT_RGB}.get(name[0] if name[1] == "_" else "", track_colour(track_id))
+def joint_colour(joint: int, confidence: float) -> ColorRGBA:
+    """Blue on the left, orange on the right, light between; the surer, the more opaque."""
+    rgb = {"l_": LEFT_RGB, "r_": RIGHT_RGB}.get(H36M_17.joint_names[joint][:2], TRUNK_RGB)
     return _colour(rgb, 0.15 + 0.85 * confidence)
 
 
@@ -61,7 +63,7 @@ def skeleton_markers(
     joints = joints_from_msg(skeleton) + root
     known = np.flatnonzero(np.isfinite(joints).all(axis=1))
     sure = skeleton.confidence
-    colours = [joint_colour(joint, skeleton.track_id, sure[joint]) for joint in range(len(H36M_17))]
+    colours = [joint_colour(joint, sure[joint]) for joint in range(len(H36M_17))]
     lifetime = Duration(sec=int(style.lifetime_s), nanosec=int(style.lifetime_s % 1 * 1e9))
     balls, lines, label = (
         Marker(header=header, ns=ns, id=skeleton.track_id, type=kind, lifetime=lifetime)
@@ -78,7 +80,7 @@ def skeleton_markers(
     for parent, child in H36M_17.bones:
         if parent in known and child in known:
             # A limb has its own side's colour up to the trunk.
-            colour = joint_colour(child, skeleton.track_id, min(sure[parent], sure[child]))
+            colour = joint_colour(child, min(sure[parent], sure[child]))
             _add_lines(lines, joints[[parent, child]], colour)
     floor = floor_below(skeleton, joints, up)
     _add_floor_lines(lines, joints, floor, up, trail)

@@ -36,7 +36,7 @@ def xyz(points) -> np.ndarray:
 
 
 def rgb(colour) -> tuple:
-    return pytest.approx((colour.r, colour.g, colour.b), abs=1e-6)
+    return tuple(round(value, 6) for value in (colour.r, colour.g, colour.b))
 
 
 def test_one_list_of_spheres_one_of_lines_and_a_label(make_person):
@@ -48,11 +48,13 @@ def test_one_list_of_spheres_one_of_lines_and_a_label(make_person):
 
 
 def test_left_and_right_are_coloured_apart(make_person):
-    balls, lines, _ = markers(make_person(1))
+    balls, lines, label = markers(make_person(1))
     for joint in (Joint.L_WRIST, Joint.L_ANKLE):
         assert rgb(balls.colors[joint]) == LEFT_RGB
     assert rgb(balls.colors[Joint.R_KNEE]) == RIGHT_RGB != rgb(balls.colors[Joint.SPINE])
     assert rgb(balls.colors[Joint.SPINE]) == rgb(balls.colors[Joint.HEAD])
+    other = markers(make_person(2))
+    assert rgb(other[0].colors[0]) == rgb(balls.colors[0]) and rgb(other[2].color) != rgb(label.color)
     wrist = (STANDING_M[Joint.L_WRIST] + (0.5, 0, 4)).tolist()
     (bone,) = [i for i, point in enumerate(xyz(lines.points)) if np.allclose(point, wrist, atol=1e-5)]
     assert rgb(lines.colors[bone]) == LEFT_RGB == rgb(lines.colors[bone - 1])
