@@ -101,7 +101,7 @@ class SkeletonOutput:
         self._tf: TfOutput | None = None
         self._hri: HriOutput | None = None
         self._states: StateOutput | None = None
-        self._image_rotation = p.image_rotation
+        self._image_rotation = p.lifting.image_rotation or 0
         try:
             self._states = StateOutput(node, camera, p.publish_people, bodies)
             if p.target_frame:
