@@ -33,8 +33,8 @@ TOLD_SPREAD = 0.03
 PLACE_SPREAD = 0.025
 """Of the logarithm of a root's distance where the size is right: poses are a little too narrow or too wide."""
 
-ANKLE_SIGMA_M, DOWN_SIGMA_RAD = 0.03, 0.0125
-"""Standard deviations of an ankle's height, by pose and foot, and by down's direction."""
+ANKLE_SIGMA_M, ALONG_SIGMA_M, DOWN_SIGMA_RAD = 0.03, 0.06, 0.0125
+"""Standard deviations of an ankle's place across its ray, foot included, and along it, and of down's direction."""
 
 STANDS, SITS = 0.8, 0.3
 """Probability that the lower foot is on the floor, of a person with upright and with level thighs."""
@@ -128,8 +128,14 @@ class Stature:
         knee, hip = ankle - 1, ankle - 2
         thigh = joints_cam_m[knee] - joints_cam_m[hip]
         stands = STANDS if thigh @ ground.down_cam > UPRIGHT_COS * math.sqrt(thigh @ thigh) else SITS
-        ahead_m = math.sqrt(max(joints_cam_m[ankle] @ joints_cam_m[ankle] - below_m[ankle] ** 2, 0.0))
-        sigma_m = math.hypot(ANKLE_SIGMA_M, DOWN_SIGMA_RAD * scale * ahead_m, PLACE_SPREAD * scale * below_m[Joint.HIP])
+        away_m = math.sqrt(joints_cam_m[ankle] @ joints_cam_m[ankle])
+        ahead_m = math.sqrt(max(away_m**2 - below_m[ankle] ** 2, 0.0))
+        sigma_m = math.hypot(
+            ANKLE_SIGMA_M,
+            ALONG_SIGMA_M * below_m[ankle] / away_m,
+            DOWN_SIGMA_RAD * scale * ahead_m,
+            PLACE_SPREAD * scale * below_m[Joint.HIP],
+        )
         raised_m = ground.height_m - sole_m / pose_height_m * HEIGHTS_M
         on_floor = np.exp(-0.5 * (raised_m / sigma_m) ** 2)
         in_air = (1 - stands) / RAISED_M * np.where(raised_m > 0, raised_m < RAISED_M, on_floor)
