@@ -273,13 +273,14 @@ class Lifter:
         rays, told_m = frame.camera.rays(keypoints.xy_px), self.config.person_height_m
         stature = view.statures.setdefault(person.track_id, Stature())
         pose_height_m = track.smoother.mean_height_m or standing_height(joints) or ADULT_M
-        if frame.ground is not None and (root := place_root(joints, rays, confidence)) is not None:
+        root = place_root(joints, rays, confidence)
+        if frame.ground is not None and root is not None:
             stature.see_feet(joints + root, keypoints.confidence, pose_height_m, frame.ground, stamp_ns)
         height = stature.height(pose_height_m, told_m)
         known = stature.seen or told_m is not None
         if known:
             joints = scale_to_height(joints, height.median_m, pose_height_m)
-        root = place_root(joints, rays, confidence)
+            root = None if root is None else root * (height.median_m / pose_height_m)
         root_sigma_m = math.nan if root is None else height.distance_sigma_m(root)
         depth_m = None
         if frame.depth_m is not None:

@@ -27,6 +27,9 @@ POSE_SPREAD = 0.08
 OTHERS = 0.2
 """Share of people who may be of any height, as children."""
 
+UNKNOWN_SPREAD = 0.16
+"""Standard deviation of the logarithm of anybody's height about that of their poses, by these two."""
+
 TOLD_SPREAD = 0.03
 """Of the logarithm of a height that is told, about the poses' own at the right size: proportions differ."""
 
@@ -178,6 +181,8 @@ class Stature:
             pose_height_m: `standing_height` of the poses.
             told_m: as users know it.
         """
+        if not self.seen:
+            return Height(pose_height_m, UNKNOWN_SPREAD) if told_m is None else Height(told_m, TOLD_SPREAD)
         evidence = self._feet.evidence + self._depth.evidence
         if told_m is not None:
             evidence = evidence - 0.5 * ((LOG_HEIGHTS - math.log(told_m)) / TOLD_SPREAD) ** 2
@@ -187,7 +192,7 @@ class Stature:
         self._probability = probability = probability / probability.sum()
         median = float(np.interp(0.5, np.cumsum(probability) - probability / 2, LOG_HEIGHTS))
         spread = math.sqrt(probability @ (LOG_HEIGHTS - median) ** 2)
-        return Height(math.exp(median) if self.seen else told_m or pose_height_m, spread)
+        return Height(math.exp(median), spread)
 
 
 class _Sights:

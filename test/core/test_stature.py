@@ -6,7 +6,7 @@ import pytest
 from nanohtnet_ros.core.body import ANKLE_HEIGHT_M, standing_height
 from nanohtnet_ros.core.ground import Ground
 from nanohtnet_ros.core.skeleton import Joint
-from nanohtnet_ros.core.stature import TOLD_SPREAD, Height, Stature
+from nanohtnet_ros.core.stature import TOLD_SPREAD, UNKNOWN_SPREAD, Height, Stature
 from nanohtnet_ros.core.window import NS_PER_S
 
 from factories import STANDING_M
@@ -123,9 +123,15 @@ def test_without_down_or_the_cameras_height_it_is_what_is_told_or_the_poses(grou
     stature = Stature()
     stature.see_feet(STANDING_M + np.array((0.0, 0.0, 4.0)), SURE, AVERAGE_M, ground, NS_PER_S)
     assert not stature.seen
-    assert stature.height(AVERAGE_M).median_m == AVERAGE_M and stature.height(AVERAGE_M).spread > 0.1
-    assert stature.height(AVERAGE_M, 1.9).median_m == 1.9
-    assert stature.height(AVERAGE_M, 1.9).spread == pytest.approx(TOLD_SPREAD, rel=0.2)
+    assert stature.height(AVERAGE_M) == Height(AVERAGE_M, UNKNOWN_SPREAD)
+    assert stature.height(AVERAGE_M, 1.9) == Height(1.9, TOLD_SPREAD)
+
+
+def test_the_first_sight_of_feet_far_off_the_floor_leaves_the_prior():
+    height = Watched(1.7, 2.0).watch(1 / RATE_HZ, floor_m=1.5)
+    assert height.median_m == pytest.approx(AVERAGE_M, rel=0.03) and height.spread == pytest.approx(
+        UNKNOWN_SPREAD, rel=0.1
+    )
 
 
 def test_a_told_height_and_the_floor_count_by_their_uncertainties():
