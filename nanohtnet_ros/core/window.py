@@ -122,24 +122,26 @@ class WindowBuffer:
         time_s = np.array([(frame.stamp_ns - newest.stamp_ns) / NS_PER_S for frame in self._frames])
         views = turn @ self._straight(upright_from_camera)  # (S, 3, 3)
         frames = keypoints_in(np.stack([frame.rays for frame in self._frames]), views)  # (S, J, 2)
-        confidences = np.stack([frame.confidence for frame in self._frames])  # (S, J)
         valid = np.isfinite(frames).all(axis=-1)  # (S, J)
-        confidences = np.where(valid, confidences, 0.0)
-        seen = valid.any(axis=0)
+        confidences = np.stack([frame.confidence for frame in self._frames]) * valid
+        seen, always = valid.any(axis=0), valid.all(axis=0)
         if not seen.any():
             raise ValueError("no joint was seen within the window")
-        out = np.empty((len(self._grid_s), len(H36M_17), 2), np.float32)
-        confidence = np.zeros(out.shape[:2], np.float32)
-        for joint in np.flatnonzero(seen):
+        before = np.clip(np.searchsorted(time_s, self._grid_s, "right") - 1, 0, len(time_s) - 1)
+        after = np.minimum(before + 1, len(time_s) - 1)
+        step_s = np.where(after > before, time_s[after] - time_s[before], 1.0)
+        fraction = np.clip((self._grid_s - time_s[before]) / step_s, 0.0, 1.0)
+        confidence = confidences[before] + fraction[:, None] * (confidences[after] - confidences[before])
+        out = (frames[before] + fraction[:, None, None] * (frames[after] - frames[before])).astype(np.float32)
+        for joint in np.flatnonzero(seen & ~always):
             known = valid[:, joint]
             for axis in range(2):
                 out[:, joint, axis] = np.interp(self._grid_s, time_s[known], frames[known, joint, axis])
-            confidence[:, joint] = np.interp(self._grid_s, time_s, confidences[:, joint])
         for joint in np.flatnonzero(~seen):
             out[:, joint] = out[:, _stand_in(joint, seen)]
-        nearest = np.searchsorted((time_s[1:] + time_s[:-1]) / 2, self._grid_s)
         level = newest.level_from_camera is not None and turn is AHEAD
-        return Window(out, seen, newest.stamp_ns, confidence, level, views[nearest])
+        view_from_camera = views[np.where(fraction < 0.5, before, after)]
+        return Window(out, seen, newest.stamp_ns, confidence.astype(np.float32), level, view_from_camera)
 
     def _straight(self, upright_from_camera: np.ndarray) -> np.ndarray:
         """(S, 3, 3) rotation of each frame to the level view, or the upright one, see `window`."""
