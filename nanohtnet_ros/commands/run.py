@@ -38,7 +38,8 @@ def run(
         inputs: video file, folder of images, rosbag2 (folder, or .mcap or .db3 file), or a webcam's number.
         out: folder to write, with a folder in it for each of several inputs; a former run's files in it are replaced,
             nothing else is.
-        write: formats, separated by commas: mcap (a rosbag2 in OUT/recording), csv and parquet (tables of joints and
+        write: formats, separated by commas: mcap (a rosbag2 in OUT/recording), mcap_images (the same
+            with the images), csv and parquet (tables of joints and
             people), trc, c3d and bvh (motion capture, a file for each person), mp4 (the images with people drawn on).
         topic: image topic of a bag; needed where it has several.
         camera_info: the camera's calibration (camera_calibration's YAML); without it a bag's CameraInfo is taken, or a

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
@@ -20,6 +21,7 @@ from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.errors import UserError
 
+JPEG_QUALITY = 85
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -124,6 +126,17 @@ def description(network: WindowLifter) -> Any:
         window_length=network.card.window_length,
         frame_rate=network.card.frame_rate_hz,
         look_ahead=network.look_ahead_s,
+    )
+
+
+def jpeg(image_bgr: np.ndarray, stamp_ns: int, frame_id: str) -> Any:
+    """An (H, W, 3) uint8 image, compressed."""
+    data = cv2.imencode(".jpg", image_bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    return message(
+        "sensor_msgs/msg/CompressedImage",
+        header=header(stamp_ns, frame_id),
+        format="bgr8; jpeg compressed bgr8",
+        data=data.reshape(-1),
     )
 
 

@@ -30,8 +30,11 @@ class Format:
     extra: str = ""
 
 
+BAG = ("recording/recording.mcap", "recording/metadata.yaml*")
+
 FORMATS = {
-    "mcap": Format("mcap:McapWriter", ("recording/recording.mcap", "recording/metadata.yaml*"), ("rosbags",)),
+    "mcap": Format("mcap:McapWriter", BAG, ("rosbags",)),
+    "mcap_images": Format("mcap:ImageMcapWriter", BAG, ("rosbags",)),
     "csv": Format("table:CsvWriter", ("joints.csv", "people.csv")),
     "parquet": Format("table:ParquetWriter", ("joints.parquet*", "people.parquet*"), ("pyarrow",), "record"),
     "trc": Format("trc:TrcWriter", ("person_*.trc",)),
@@ -50,6 +53,9 @@ def check_writers(names: Iterable[str]) -> None:
     Raises:
         UserError: a name is unknown, or a package that it needs not installed.
     """
+    names = list(names)
+    if {"mcap", "mcap_images"} <= set(names) or len(set(names)) < len(names):
+        raise UserError(f"--write has {', '.join(names)}: expected each format once, and mcap or mcap_images")
     for name in names:
         if name not in FORMATS:
             raise UserError(f"--write has '{name}', expected some of {', '.join(FORMATS)}{did_you_mean(name, FORMATS)}")

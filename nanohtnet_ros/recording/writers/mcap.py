@@ -13,7 +13,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rosbags.rosbag2.storage_mcap import McapWriter as McapStorage
 
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.recording import messages
+from nanohtnet_ros.recording import messages, scene
 from nanohtnet_ros.recording.frames import FrameResult, RunInfo
 from nanohtnet_ros.runtime.output_folder import writing
 
@@ -145,41 +145,40 @@ class Bag:
 
 
 class McapWriter:
-    """`recording/`: a bag of what pose_node would publish, at the images' stamps."""
+    """`recording/`: a bag of what the nodes would publish, at the images' stamps."""
 
     needs_images = False
 
     def __init__(self, folder: Path, info: RunInfo) -> None:
         """Begin the bag."""
-        self._frame_id = info.frame_id
+        self._frame_id, self._network = info.frame_id, info.network
         self._bag = Bag(folder / "recording")
-        kinds = {"skeletons": "Skeleton3DArray", "skeletons_2d": "Skeleton2DArray"}
-        self._topics = {
-            name: self._bag.add(f"/pose_node/{name}", f"nanohtnet_ros/msg/{kind}", played_as())
-            for name, kind in kinds.items()
-        }
-        self._topics["camera_info"] = self._bag.add("/camera_info", "sensor_msgs/msg/CameraInfo", played_as())
-        self._description: Any = messages.description(info.network)
-        self._described = self._bag.add(
-            "/pose_node/skeleton_description", "nanohtnet_ros/msg/SkeletonDescription", played_as(latched=True)
-        )
+        self._topics: dict[str, Connection] = {}
+        self._shown: set[int] = set()
         self._frames = self._flushed = 0
+
+    def _put(self, topic: str, stamp_ns: int, message: Any, latched: bool = False) -> None:
+        if topic not in self._topics:
+            self._topics[topic] = self._bag.add(topic, message.__msgtype__, played_as(latched=latched))
+        self._bag.write(self._topics[topic], stamp_ns, message)
 
     def write(self, result: FrameResult) -> None:
         stamp_ns, frame_id = result.stamp_ns, self._frame_id
-        if self._description is not None:
-            self._bag.write(self._described, stamp_ns, self._description)
-            self._description = None
-        people = result.tracked if result.delay_ns else result.people  # the keypoints of the image itself
-        self._bag.write(
-            self._topics["skeletons"],
-            stamp_ns,
-            messages.skeletons(result.people, stamp_ns - result.delay_ns, frame_id),
+        if not self._frames:
+            self._put("/pose_node/skeleton_description", stamp_ns, messages.description(self._network), latched=True)
+            if frame_id:
+                self._put("/tf_static", stamp_ns, scene.upright_frame(frame_id, result.ground), latched=True)
+        self._put("/camera_info", stamp_ns, messages.camera_info(result.camera, stamp_ns, frame_id))
+        if result.image_bgr is not None and self.needs_images:
+            self._put("/image/compressed", stamp_ns, messages.jpeg(result.image_bgr, stamp_ns, frame_id))
+        in_image = result.tracked if result.delay_ns else result.people
+        self._put(
+            "/pose_node/skeletons_2d", stamp_ns, messages.skeletons_2d(in_image, stamp_ns, frame_id, result.camera)
         )
-        self._bag.write(
-            self._topics["skeletons_2d"], stamp_ns, messages.skeletons_2d(people, stamp_ns, frame_id, result.camera)
-        )
-        self._bag.write(self._topics["camera_info"], stamp_ns, messages.camera_info(result.camera, stamp_ns, frame_id))
+        pose_ns, shown = stamp_ns - result.delay_ns, {person.track_id for person in result.people}
+        self._put("/pose_node/skeletons", stamp_ns, messages.skeletons(result.people, pose_ns, frame_id))
+        self._put("/markers", stamp_ns, scene.markers(result.people, self._shown - shown, pose_ns, frame_id))
+        self._shown = shown
         self._frames += 1
         if self._frames - self._flushed >= max(FLUSH_FRAMES, FLUSH_SHARE * self._frames):
             self._bag.flush()
@@ -187,3 +186,9 @@ class McapWriter:
 
     def close(self) -> None:
         self._bag.close()
+
+
+class ImageMcapWriter(McapWriter):
+    """The same with the images, as JPEG."""
+
+    needs_images = True

@@ -96,6 +96,8 @@ def test_mcap_by_mcaps_own_reader(tmp_path, network):
         "/pose_node/skeletons_2d": FRAMES,
         "/pose_node/skeleton_description": 1,
         "/camera_info": FRAMES,
+        "/markers": FRAMES,
+        "/tf_static": 1,
     }
     path = str(tmp_path / "recording" / "recording.mcap")
     found = [m for m in reading.read_ros2_messages(path) if m.channel.topic == "/pose_node/skeletons"]
@@ -109,13 +111,47 @@ def test_mcap_by_mcaps_own_reader(tmp_path, network):
         assert skeleton.track_id == 1 and skeleton.root_valid
 
 
+def test_markers_by_mcaps_own_reader(tmp_path, network):
+    reading = pytest.importorskip("mcap_ros2.reader", reason="mcap-ros2-support is not installed")
+    path = str(write(tmp_path, network, "mcap") / "recording" / "recording.mcap")
+    arrays = [m.ros_msg for m in reading.read_ros2_messages(path) if m.channel.topic == "/markers"]
+    kinds = [[(m.ns, m.id, m.action) for m in array.markers] for array in arrays]
+    person = [(ns, 1, 0) for ns in ("joints", "bones", "label")]
+    assert kinds[0] == person and kinds[10] == [*person, *((ns, 4, 0) for ns, _, _ in person)]
+    assert kinds[20] == [*person, *((ns, 4, 2) for ns, _, _ in person)] and kinds[21] == person
+    joints, bones, label = arrays[3].markers
+    assert len(joints.points) == 16 and len(bones.points) == 2 * 15 and len(bones.colors) == 30
+    np.testing.assert_allclose([joints.points[0].x, joints.points[0].z], [0.06, 3.0], atol=1e-6)
+    assert label.text == "1: 3.0 m" and label.pose.position.y < joints.points[10].y
+    (upright_tf,) = next(
+        m.ros_msg.transforms for m in reading.read_ros2_messages(path) if m.channel.topic == "/tf_static"
+    )
+    q = upright_tf.transform.rotation
+    from scipy.spatial.transform import Rotation
+
+    np.testing.assert_allclose(Rotation.from_quat((q.x, q.y, q.z, q.w)).apply((1, 0, 0)), (0, 0, 1), atol=1e-9)
+    assert (upright_tf.header.frame_id, upright_tf.child_frame_id) == ("optical", "camera_upright")
+
+
+def test_images_in_the_bag(tmp_path, network):
+    from rosbags.highlevel import AnyReader
+
+    write(tmp_path, network, "mcap_images")
+    with AnyReader([tmp_path / "recording"]) as reader:
+        images = [c for c in reader.connections if c.topic == "/image/compressed"]
+        found = [reader.deserialize(data, c.msgtype) for c, _, data in reader.messages(images)]
+    assert len(found) == FRAMES
+    image = cv2.imdecode(np.asarray(found[5].data), cv2.IMREAD_COLOR)
+    np.testing.assert_allclose(image.astype(int), 90, atol=3)
+
+
 def test_the_bag_has_metadata_as_rosbag2_has(tmp_path, network):
     import yaml
 
     write(tmp_path, network, "mcap")
     told = yaml.safe_load((tmp_path / "recording" / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
     assert told["storage_identifier"] == "mcap" and told["relative_file_paths"] == ["recording.mcap"]
-    assert told["message_count"] == 3 * FRAMES + 1 and told["duration"]["nanoseconds"] == 40_000_000 * (FRAMES - 1)
+    assert told["message_count"] == 4 * FRAMES + 2 and told["duration"]["nanoseconds"] == 40_000_000 * (FRAMES - 1)
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
@@ -270,4 +306,6 @@ def test_a_missing_library_is_said_before_the_work(monkeypatch):
     for name in ("parquet", "c3d"):
         with pytest.raises(UserError, match=rf"--write {name} needs .*'nanohtnet_ros\[record\]'"):
             check_writers([name])
+    with pytest.raises(UserError, match="each format once"):
+        check_writers(["mcap", "mcap_images"])
     assert set(FORMATS) >= {"mcap", "csv", "parquet", "trc", "c3d", "bvh", "mp4"}
