@@ -17,7 +17,7 @@ from nanohtnet_ros.recording import messages, scene
 from nanohtnet_ros.recording.frames import FrameResult, RunInfo
 from nanohtnet_ros.runtime.output_folder import writing
 
-FLUSH_FRAMES, FLUSH_SHARE = 25, 0.01
+FLUSH_FRAMES, FLUSH_SHARE = 50, 0.01
 """The bag on disk is brought up to date after so many frames, or so large a share of all if that is more."""
 
 FOREVER = QosTime(9223372036, 854775807)
