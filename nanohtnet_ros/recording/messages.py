@@ -66,13 +66,13 @@ def point(xyz_m: np.ndarray | None, kind: str = "geometry_msgs/msg/Point") -> An
     return message(kind, x=x, y=y, z=z)
 
 
-def skeletons(people: Sequence[Person], stamp_ns: int, frame_id: str) -> Any:
-    """3D skeletons of everybody at a moment."""
+def skeletons(people: Sequence[Person], stamp_ns: int, frame_id: str, down: np.ndarray | None = None) -> Any:
+    """3D skeletons of everybody at a moment; `down` is (3,) along gravity in their axes, where that is known."""
     return message(
         "nanohtnet_ros/msg/Skeleton3DArray",
         header=header(stamp_ns, frame_id),
         ground_frame="",
-        up=point(None, "geometry_msgs/msg/Vector3"),
+        up=point(None if down is None else -down, "geometry_msgs/msg/Vector3"),
         skeletons=[
             message(
                 "nanohtnet_ros/msg/Skeleton3D",

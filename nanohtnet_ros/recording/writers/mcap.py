@@ -176,7 +176,8 @@ class McapWriter:
             "/pose_node/skeletons_2d", stamp_ns, messages.skeletons_2d(in_image, stamp_ns, frame_id, result.camera)
         )
         pose_ns, shown = stamp_ns - result.delay_ns, {person.track_id for person in result.people}
-        self._put("/pose_node/skeletons", stamp_ns, messages.skeletons(result.people, pose_ns, frame_id))
+        down = None if result.ground is None else result.ground.down_cam
+        self._put("/pose_node/skeletons", stamp_ns, messages.skeletons(result.people, pose_ns, frame_id, down))
         self._put("/markers", stamp_ns, scene.markers(result.people, self._shown - shown, pose_ns, frame_id))
         self._shown = shown
         self._frames += 1
