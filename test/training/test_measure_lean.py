@@ -21,9 +21,10 @@ def tool(monkeypatch):
 
 @pytest.mark.parametrize("ground", ["withheld", "given"])
 def test_a_lean_is_found_from_every_side(mocap_file, tool, ground):
-    capture = MotionCapture.load(mocap_file, "val")
+    people = tool.standing_people(MotionCapture.load(mocap_file, "val"), 3)
     network = SimpleNamespace(window_length=9, offset=0, offsets=(0,))
-    data = tool.standing_people(capture, network, 1.8, ground)
+    data = tool.seen_from(people, network, 1.8, ground)
+    np.testing.assert_allclose(data.labels["camera_height_m"], 1.8, atol=1e-5)
     truth = data.targets_m.numpy()
     up = data.upright[:, 1]
     assert len(data) and ((truth[:, 0, 8] * up).sum(axis=1) > 0.95 * np.linalg.norm(truth[:, 0, 8], axis=1)).all()
@@ -38,3 +39,13 @@ def test_a_lean_is_found_from_every_side(mocap_file, tool, ground):
         *sides, everybody = tool.leans(network, data, "clean")
         np.testing.assert_allclose(everybody, degrees, atol=0.3)
         assert sum(map(len, sides)) == len(everybody) == len(data)
+
+
+def test_those_who_face_the_camera_show_it_their_nose(mocap_file, tool):
+    people = tool.standing_people(MotionCapture.load(mocap_file, "val"), 3)
+    network = SimpleNamespace(window_length=9, offset=0, offsets=(0,))
+    data = tool.seen_from(people, network, 1.3, "given")
+    truth = data.targets_m.numpy()
+    nose = truth[:, 0, 9, 2] - truth[:, 0, 8, 2]  # depth beyond the neck's
+    facing, _, away = tool.sides(truth[:, 0], data.upright)
+    assert nose[facing].mean() < -0.05 and nose[away].mean() > 0.05

@@ -3,6 +3,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+from nanohtnet_ros.core import ground
 from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.training.data.mocap import MotionCapture
 from nanohtnet_ros.training.synthesis.gravity import Gravity, level_from_camera, levelled
@@ -42,6 +43,13 @@ def test_a_level_view_is_that_of_a_camera_without_pitch_and_roll(scene):
     ahead = (expected[..., 2] > 0.5) & (joints[..., 2] > 0.5)
     seen = levelled(project(joints, FOCAL_NORM), level_from_camera(poses.down_cam))
     np.testing.assert_allclose(seen[ahead], project(expected, FOCAL_NORM)[ahead], atol=1e-3)
+
+
+def test_level_views_are_those_of_nodes(scene):
+    poses, _, _ = scene
+    down = poses.down_cam[::20, ::9].flatten(0, 1)
+    expected = [ground.level_from_camera(one) for one in down.double().numpy()]
+    np.testing.assert_allclose(level_from_camera(down), expected, atol=1e-5)
 
 
 def test_withheld_windows_stay_as_the_camera_sees_them(scene, rng):
