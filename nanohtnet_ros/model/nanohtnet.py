@@ -170,8 +170,8 @@ class ModulatedGraphConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         affinity = self.adj + self.adj2
         affinity = (affinity + affinity.T) / 2
-        own = affinity.diagonal()[:, None] * self.M * (x @ self.W[0])
-        others = (affinity * (1.0 - self.eye)).expand(len(x), -1, -1)  # broadcasting would copy x twice to and fro
+        own = (affinity * self.eye).sum(dim=1, keepdim=True) * self.M * (x @ self.W[0])
+        others = (affinity * (1.0 - self.eye)).expand(x.shape[0], -1, -1)  # broadcasting would copy x twice to and fro
         return own + others @ (self.M * (x @ self.W[1])) + self.bias
 
 
