@@ -120,6 +120,16 @@ def write_onnx(tmp_path):
 
 
 @pytest.fixture
+def weighted_onnx(write_onnx):
+    """x (B, 3) and weight (B) to y (B, 3), their product."""
+    from onnx import helper
+
+    nodes = [helper.make_node("Unsqueeze", ["weight", "one"], ["w"]), helper.make_node("Mul", ["x", "w"], ["y"])]
+    inputs = {"x": ("FLOAT", ["B", 3]), "weight": ("FLOAT", ["B"])}
+    return write_onnx(nodes, inputs, {"y": ("FLOAT", ["B", 3])}, {"one": np.array([1])}, name="weighted")
+
+
+@pytest.fixture
 def small_onnx(write_onnx):
     """x (B, 2, 3) to doubled (B, 2, 3) and total (B, 1)."""
     from onnx import helper

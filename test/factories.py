@@ -77,6 +77,7 @@ class FakeSession:
 
     def __init__(self, window_length: int = 9, outputs: int = 3) -> None:
         self.input_shape = (-1, window_length, 17, 2)
+        self.more_inputs: dict[str, tuple[int, ...]] = {}
         self.outputs = outputs
         self.batches: list[np.ndarray] = []
 

@@ -108,10 +108,11 @@ def make(version: str = "10.3.0") -> ModuleType:
             return self.errors[index]
 
     class IOptimizationProfile:
-        shapes = None
+        def __init__(self):
+            self.shapes = {}
 
         def set_shape(self, input, min, opt, max):
-            self.shapes = [tuple(min), tuple(opt), tuple(max)]
+            self.shapes[input] = [tuple(min), tuple(opt), tuple(max)]
 
     class ITimingCache:
         def __init__(self, content):
@@ -176,7 +177,7 @@ def make(version: str = "10.3.0") -> ModuleType:
                 assert monitor.step_complete("Timing", 0) and monitor.step_complete("Building", 0)
                 monitor.phase_finish("Building")
             config.cache.content = b"timing" + bytes([len(history.builds)])
-            shapes = config.profile.shapes if config.profile else None
+            shapes = config.profile.shapes if config.profile else {}
             return json.dumps({"version": version, "shapes": shapes}).encode() + b"\n" + network.content
 
     class ICudaEngine:
@@ -184,7 +185,7 @@ def make(version: str = "10.3.0") -> ModuleType:
             header, _, model = content.partition(b"\n")
             self.header, self.session = json.loads(header), onnx(model)
             self.tensors = {v.name: v for v in (*self.session.get_inputs(), *self.session.get_outputs())}
-            self.input = self.session.get_inputs()[0].name
+            self.inputs = [value.name for value in self.session.get_inputs()]
 
         @property
         def num_io_tensors(self):
@@ -194,7 +195,7 @@ def make(version: str = "10.3.0") -> ModuleType:
             return list(self.tensors)[index]
 
         def get_tensor_mode(self, name):
-            return TensorIOMode.INPUT if name == self.input else TensorIOMode.OUTPUT
+            return TensorIOMode.INPUT if name in self.inputs else TensorIOMode.OUTPUT
 
         def get_tensor_dtype(self, name):
             return of_onnx[self.tensors[name].type]
@@ -203,7 +204,7 @@ def make(version: str = "10.3.0") -> ModuleType:
             return ITensor(self.tensors[name]).shape
 
         def get_tensor_profile_shape(self, name, profile_index):
-            return self.header["shapes"]
+            return self.header["shapes"][name]
 
         def create_execution_context(self):
             if history.contexts < 0:
@@ -213,17 +214,18 @@ def make(version: str = "10.3.0") -> ModuleType:
 
     class IExecutionContext:
         def __init__(self, engine):
-            self.engine, self.addresses, self.allocators, self.shape = engine, {}, {}, None
+            self.engine, self.addresses, self.allocators, self.shapes = engine, {}, {}, {}
 
         def set_input_shape(self, name, shape):
-            least, _, most = self.engine.header["shapes"] or [self.engine.get_tensor_shape(name)] * 3
-            self.shape = tuple(shape)
-            return all(a <= n <= b for a, n, b in zip(least, self.shape, most, strict=True))
+            least, _, most = self.engine.header["shapes"].get(name) or [self.engine.get_tensor_shape(name)] * 3
+            self.shapes[name] = tuple(shape)
+            return all(a <= n <= b for a, n, b in zip(least, shape, most, strict=True))
 
         def get_tensor_shape(self, name):
-            batch = self.engine.tensors[self.engine.input].shape[0]
+            first = self.engine.inputs[0]
+            batch = self.engine.tensors[first].shape[0]
             return tuple(
-                self.shape[0] if size == batch else size if isinstance(size, int) else -1
+                self.shapes[first][0] if size == batch else size if isinstance(size, int) else -1
                 for size in self.engine.tensors[name].shape
             )
 
@@ -241,16 +243,20 @@ def make(version: str = "10.3.0") -> ModuleType:
                 trt.logger_of_session.log(Severity.ERROR, "illegal address")
                 return False
             if history.recording is not None:
-                shape = self.shape
-                history.recording.append(lambda: self.compute(shape))
+                shapes = dict(self.shapes)
+                history.recording.append(lambda: self.compute(shapes))
             else:
-                self.compute(self.shape)
+                self.compute(self.shapes)
             return True
 
-        def compute(self, shape):
+        def compute(self, shapes):
             engine = self.engine
-            x = array(self.addresses[engine.input], shape, dtypes[engine.get_tensor_dtype(engine.input)]).copy()
-            results = engine.session.run(None, {engine.input: x})
+            assert shapes.keys() == set(engine.inputs)
+            inputs = {
+                name: array(self.addresses[name], shape, dtypes[engine.get_tensor_dtype(name)]).copy()
+                for name, shape in shapes.items()
+            }
+            results = engine.session.run(None, inputs)
             for value, result in zip(engine.session.get_outputs(), results, strict=True):
                 address = self.addresses.get(value.name)
                 if allocator := self.allocators.get(value.name):

@@ -80,20 +80,19 @@ def selftest(
     path = find_model(model)
     card = ModelCard.of(path)
     print("\n".join(system_info()), flush=True)
-    windows, truth_m = clip_windows(card)
-    windows = windows * card.input_scale
+    inputs, truth_m = clip_windows(card)
     used = card.output_offsets.index(card.used_offset)
     rows, reference_m, problems = [], None, []
     for backend in BACKENDS:
-        row, joints_m = try_backend(backend, path, windows, used, reference_m, seconds)
+        row, joints_m = try_backend(backend, path, inputs, used, reference_m, seconds)
         reference_m = joints_m if backend is REFERENCE else reference_m
         rows.append(row)
     if reference_m is None:
         raise UserError(f"selftest failed: {rows[0].absent or rows[0].failed}")
     if checkpoint is not None:
-        rows.append(try_torch(checkpoint, windows, used, reference_m, seconds))
+        rows.append(try_torch(checkpoint, inputs, used, reference_m, seconds))
     mpjpe_mm = float(np.linalg.norm(reference_m - truth_m, axis=-1).mean() * 1000)
-    print(f"\n{path.stem}, {len(windows)} windows of the packaged clips: {mpjpe_mm:.1f} mm from the truth (MPJPE)\n")
+    print(f"\n{path.stem}, {len(truth_m)} windows of the packaged clips: {mpjpe_mm:.1f} mm from the truth (MPJPE)\n")
     print(table(rows))
     if not mpjpe_mm < WORST_MPJPE_MM:
         problems.append(f"the network is {mpjpe_mm:.0f} mm from the truth, expected less than {WORST_MPJPE_MM:g}")
@@ -138,7 +137,7 @@ def system_info() -> list[str]:
 def try_backend(
     backend: Backend,
     path: Path,
-    windows: np.ndarray,
+    inputs: tuple[np.ndarray, ...],
     used: int,
     reference_m: np.ndarray | None,
     seconds: float,
@@ -153,12 +152,12 @@ def try_backend(
         setattr(row, "absent" if unavailable else "failed", str(error))
         return row, None
     try:
-        joints_m = used_joints(session.run(windows), used)
+        joints_m = used_joints(session.run(*inputs), used)
         if not np.isfinite(joints_m).all():
             row.failed = "joints are not finite"
         elif reference_m is not None:
             compare(row, joints_m, reference_m, backend)
-        row.median_ms, row.p99_ms = measure(session.run, windows, seconds)
+        row.median_ms, row.p99_ms = measure(session.run, inputs, seconds)
     except Exception as error:
         row.failed = str(error)
         return row, None
@@ -169,7 +168,7 @@ def try_backend(
 
 def try_torch(
     checkpoint: Path,
-    windows: np.ndarray,
+    inputs: tuple[np.ndarray, ...],
     used: int,
     reference_m: np.ndarray,
     seconds: float,
@@ -180,19 +179,15 @@ def try_torch(
         from nanohtnet_ros.model.checkpoints import load_checkpoint
         from nanohtnet_ros.training.evaluate import torch_lift
 
-        lift_windows = torch_lift(load_checkpoint(checkpoint))
-
-        def lift(x: np.ndarray) -> np.ndarray:
-            return lift_windows(x, np.zeros(len(x), np.float32))
-
-        compare(row, used_joints(lift(windows), used), reference_m, Backend(row.title, "cpu", 0.01, 0.1))
+        lift = torch_lift(load_checkpoint(checkpoint))
+        compare(row, used_joints(lift(*inputs), used), reference_m, Backend(row.title, "cpu", 0.01, 0.1))
     except ImportError as error:
         row.absent = str(error)
         return row
     except Exception as error:
         row.failed = str(error)
         return row
-    row.median_ms, row.p99_ms = measure(lift, windows, seconds)
+    row.median_ms, row.p99_ms = measure(lift, inputs, seconds)
     return row
 
 
@@ -215,21 +210,21 @@ def compare(row: Row, joints_m: np.ndarray, reference_m: np.ndarray, backend: Ba
 
 
 def measure(
-    run: Callable[[np.ndarray], np.ndarray],
-    windows: np.ndarray,
+    run: Callable[..., np.ndarray],
+    inputs: tuple[np.ndarray, ...],
     seconds: float,
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Median and 99th percentile of a run's milliseconds for each number of people, from NumPy to NumPy."""
     medians, worst = [], []
     for people in PEOPLE:
-        batch = np.ascontiguousarray(np.resize(windows, (people, *windows.shape[1:])))
+        batch = [np.ascontiguousarray(np.resize(x, (people, *x.shape[1:]))) for x in inputs]
         for _ in range(3):
-            run(batch)
+            run(*batch)
         times_ms: list[float] = []
         end = time.perf_counter() + seconds
         while not times_ms or time.perf_counter() < end:
             started = time.perf_counter()
-            run(batch)
+            run(*batch)
             times_ms.append(1000 * (time.perf_counter() - started))
         medians.append(float(np.median(times_ms)))
         worst.append(float(np.percentile(times_ms, 99)))

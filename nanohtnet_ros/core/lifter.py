@@ -77,12 +77,7 @@ class WindowLifter:
         Raises:
             ValueError: network and card disagree, or the look-ahead is negative.
         """
-        expected = (card.window_length, len(H36M_17), 2)
-        if tuple(session.input_shape[1:]) != expected:
-            raise UserError(
-                f"the network takes (B, {', '.join(map(str, session.input_shape[1:]))}) but its card says "
-                f"(B, {', '.join(map(str, expected))}): export it again, card and network belong together"
-            )
+        card.check_inputs(session.input_shape, *session.more_inputs.values())
         if not 0.0 <= look_ahead_s < np.inf:
             raise UserError(f"look_ahead_s is {look_ahead_s:g}, expected 0 or more seconds")
         usable = [offset for offset in card.output_offsets if offset <= -card.look_ahead]
@@ -130,8 +125,13 @@ class WindowLifter:
                     f"window has {len(window.keypoints_norm)} frames, model expects {self.card.window_length}: "
                     "set window_length from the model's card"
                 )
-        batch = np.stack([window.keypoints_norm for window in windows]) * self.card.input_scale  # (B, T, J, 2)
-        outputs = self._session.run(batch)  # (B, n, J, 3 or 4)
+        keypoints = np.ones((len(windows), self.card.window_length, len(H36M_17), 3), np.float32)
+        for row, window in zip(keypoints, windows, strict=True):
+            row[..., :2] = window.keypoints_norm
+            if window.confidence is not None:
+                row[..., 2] = window.confidence
+        level = np.array([window.level for window in windows], np.float32)
+        outputs = self._session.run(*self.card.inputs(keypoints, level))  # (B, n, J, 3 or 4)
         expected = (len(windows), len(self.card.output_offsets), len(H36M_17), 4 if self.card.uncertainty else 3)
         if outputs.shape != expected:
             raise UserError(

@@ -29,6 +29,8 @@ class ModelCard:
         metrics: measured errors, see `nanohtnet evaluate`.
         training: what the network was trained on and how.
         uncertainty: whether outputs have a fourth value, the natural logarithm of the joint's expected error, metres.
+        confidence: whether the network takes the detector's confidence of each keypoint besides its coordinates.
+        level: whether it takes besides whether a window is levelled, which is what it was trained for.
         parameters: trained numbers of the network, None where the card does not say.
         multiply_adds: of one window's products, None where the card does not say.
     """
@@ -53,9 +55,33 @@ class ModelCard:
         return 0 if 0 in self.output_offsets else -self.look_ahead
 
     @property
-    def input_scale(self) -> np.float32:
-        """Factor from image coordinates of focal length `FOCAL_NORM` to the network's."""
-        return np.float32(self.focal_norm / FOCAL_NORM)
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of the network's inputs, without the batch."""
+        keypoints = (self.window_length, len(H36M_17), 3 if self.confidence else 2)
+        return (keypoints, ()) if self.level else (keypoints,)
+
+    def check_inputs(self, *shapes: tuple[int, ...]) -> None:
+        """Raise a UserError unless a network with inputs of these shapes, batch first, is the card's."""
+        if tuple(shape[1:] for shape in shapes) != self.input_shapes:
+            takes, expected = (
+                " and ".join(f"({', '.join(('B', *map(str, sizes)))})" for sizes in inputs)
+                for inputs in ([shape[1:] for shape in shapes], self.input_shapes)
+            )
+            raise UserError(
+                f"the network takes {takes} but its card says {expected}: export it again, card and network belong "
+                "together"
+            )
+
+    def inputs(self, keypoints: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The network's inputs, in its order.
+
+        Args:
+            keypoints: (B, T, 17, 3) float32 image coordinates of focal length `FOCAL_NORM`, and confidence.
+            level: (B,) float32, 1 where a window is levelled, else 0.
+        """
+        values, scale = self.input_shapes[0][-1], self.focal_norm / FOCAL_NORM
+        points = keypoints[..., :values] * np.array((scale, scale, 1.0), np.float32)[:values]
+        return (points, level) if self.level else (points,)
 
     @classmethod
     def of(cls, network: Path) -> ModelCard:
@@ -86,6 +112,8 @@ class ModelCard:
                 metrics=dict(content["metrics"]),
                 training=dict(content["training"]),
                 uncertainty=bool(content.get("uncertainty", False)),
+                confidence=bool(content.get("confidence", False)),
+                level=bool(content.get("level", False)),
                 parameters=content.get("parameters"),
                 multiply_adds=content.get("multiply_adds"),
             )

@@ -93,12 +93,14 @@ def recognise(session: Session, path: Path, finds: str, family: str = "auto") ->
         UserError: it is of no family, or not of the one given, or may be of several; the message lists what is
             expected and what the file has.
     """
-    has = f"it has the input '{session.input_name}' {session.input_shape} and the outputs " + ", ".join(
-        f"'{name}' {shape}" for name, shape in session.output_shapes.items()
+    inputs = {session.input_name: session.input_shape, **session.more_inputs}
+    has_inputs, has_outputs = (
+        ", ".join(f"'{name}' {shape}" for name, shape in shapes.items()) for shapes in (inputs, session.output_shapes)
     )
+    has = f"it has the input{'s' if session.more_inputs else ''} {has_inputs} and the outputs {has_outputs}"
     candidates = [f for f in FAMILIES if f.finds == finds and family in ("auto", f.name)]
     matching = {f.name: roles for f in candidates if (roles := f.roles(session.output_shapes)) is not None}
-    if not matching or not fits(session.input_shape, (ANY, (3,), ANY, ANY)):
+    if not matching or session.more_inputs or not fits(session.input_shape, (ANY, (3,), ANY, ANY)):
         other = next((f for f in FAMILIES if f not in candidates and f.roles(session.output_shapes)), None)
         hint = f"; it looks like {other.name}, which finds {other.finds}" if other else ""
         expected = "; ".join(map(str, candidates))

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from nanohtnet_ros.core.skeleton import H36M_17, H36M_LIMBS
 from nanohtnet_ros.model.nanohtnet import GBI, IPC, LJC, MLP, ModulatedGraphConv, NanoHTNet, SpatialMixer, TemporalMixer
-from nanohtnet_ros.model.person_view import look_back, turn_to_person
+from nanohtnet_ros.model.person_view import look_back, tilt_of, turn_to_person
 
 
 def gelu(x: Tensor) -> Tensor:
@@ -36,9 +36,9 @@ def linear(weight: Tensor, bias: Tensor) -> nn.Linear:
     return layer
 
 
-def by_axis(embedding: nn.Linear) -> Tensor:
-    """(2*K, C) weight of an embedding of K points: all x first, then all y, where they alternated."""
-    return embedding.weight.unflatten(1, (-1, 2)).permute(2, 1, 0).flatten(0, 1)
+def by_axis(embedding: nn.Linear, values: int) -> Tensor:
+    """(D*K, C) weight of an embedding of K points of D values: all x first, then all y, where they alternated."""
+    return embedding.weight.unflatten(1, (-1, values)).permute(2, 1, 0).flatten(0, 1)
 
 
 class FoldedGraphConv(nn.Module):
@@ -204,18 +204,21 @@ class FoldedNanoHTNet(nn.Module):
         super().__init__()
         config = self.config = model.config
         T, n, C, h = config.window_length, config.kept_frames, config.channels, config.joint_features
-        J = len(H36M_17)
+        J, D = len(H36M_17), config.point_values
         self.outputs = model.fc.out_features
-        dct = torch.zeros(n, 2, 2, T)
-        dct[:, 0, 0] = dct[:, 1, 1] = model.dct
-        self.register_buffer("dct", dct.reshape(2 * n, 2 * T))
-        self.register_buffer("tem_weight", by_axis(model.tem_patch_embed))
+        dct = torch.zeros(n, D, D, T)
+        for axis in range(D):
+            dct[:, axis, axis] = model.dct
+        self.register_buffer("dct", dct.reshape(D * n, D * T))
+        self.register_buffer("tem_weight", by_axis(model.tem_patch_embed, D))
         self.register_buffer("tem_constant", model.tem_pos_embed[0] + model.tem_patch_embed.bias)
-        self.register_buffer("spa_weight", by_axis(model.patch_embed))
+        self.register_buffer("spa_weight", by_axis(model.patch_embed, D))
         self.register_buffer("spa_constant", model.pos_embed[0] + model.patch_embed.bias)
         self.tem_mixers = nn.Sequential(*map(FoldedMixer, model.tem_Transformer.blocks))
         self.spa_mixers = nn.Sequential(*map(FoldedMixer, model.Transformer.blocks))
         self.tem_norm, self.spa_norm = model.tem_Transformer.Temporal_norm, model.Transformer.Temporal_norm
+        if config.level:
+            self.tem_tilt, self.spa_tilt = model.tem_tilt, model.spa_tilt
         from_spa, from_tem = model.fc.weight.split(h, dim=1)  # (3 or 4, h)
         self.spa_head = linear(
             (from_spa @ model.fcn_spa.weight.reshape(n, h, C)).reshape(-1, C),
@@ -231,22 +234,26 @@ class FoldedNanoHTNet(nn.Module):
         self.register_buffer("kept", kept)
         self.eval()
 
-    def forward(self, keypoints: Tensor) -> Tensor:
-        """Lift windows; shapes and meaning as of `NanoHTNet.forward`."""
+    def forward(self, keypoints: Tensor, level: Tensor | None = None) -> Tensor:
+        """Lift windows; shapes and meaning as of `LiftingModule.forward`."""
         config = self.config
-        T, n, C, J = config.window_length, config.kept_frames, config.channels, len(H36M_17)
-        x, y = keypoints.unbind(dim=-1)  # (B, T, J)
-        rotation = None
+        T, n, C, J, D = config.window_length, config.kept_frames, config.channels, len(H36M_17), config.point_values
+        x, y, *confidence = keypoints.unbind(dim=-1)[:D]  # (B, T, J)
+        rotation = tilt = None
         if config.person_view:
-            x, y, rotation = turn_to_person(x, y, config.used_offset)
-        x = torch.cat((x, y), dim=1)  # (B, 2*T, J)
+            x, y, rotation = turn_to_person(x, y, config.used_offset, *confidence)
+            tilt = tilt_of(rotation, level) if config.level and level is not None else None
+        x = torch.cat((x, y, *(1.0 - each for each in confidence)), dim=1)  # (B, D*T, J)
 
-        low = (self.dct @ x).reshape(-1, 2 * J) @ self.tem_weight
-        low = (low.reshape(-1, n, C) + self.tem_constant).reshape(-1, C)
-        low = self.tem_head(self.tem_norm(self.tem_mixers(low))).reshape(-1, n, J, self.outputs)
+        low = ((self.dct @ x).reshape(-1, D * J) @ self.tem_weight).reshape(-1, n, C) + self.tem_constant
+        if tilt is not None:
+            low = low + self.tem_tilt(tilt)[:, None]
+        low = self.tem_head(self.tem_norm(self.tem_mixers(low.reshape(-1, C)))).reshape(-1, n, J, self.outputs)
 
-        joints = x.transpose(1, 2).reshape(-1, 2 * T) @ self.spa_weight
-        joints = (joints.reshape(-1, J, C) + self.spa_constant).reshape(-1, C)
+        joints = (x.transpose(1, 2).reshape(-1, D * T) @ self.spa_weight).reshape(-1, J, C) + self.spa_constant
+        if tilt is not None:
+            joints = joints + self.spa_tilt(tilt)[:, None]
+        joints = joints.reshape(-1, C)
         joints = self.spa_head(self.spa_norm(self.spa_mixers(joints))).reshape(-1, J, n, self.outputs)
 
         out = joints.transpose(1, 2) + low

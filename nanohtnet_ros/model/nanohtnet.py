@@ -170,9 +170,9 @@ class ModulatedGraphConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         affinity = self.adj + self.adj2
         affinity = (affinity + affinity.T) / 2
-        own = (affinity * self.eye) @ (self.M * (x @ self.W[0]))
-        others = (affinity * (1.0 - self.eye)) @ (self.M * (x @ self.W[1]))
-        return own + others + self.bias
+        own = (affinity * self.eye).sum(dim=1, keepdim=True) * self.M * (x @ self.W[0])
+        others = (affinity * (1.0 - self.eye)).expand(x.shape[0], -1, -1)  # broadcasting would copy x twice to and fro
+        return own + others @ (self.M * (x @ self.W[1])) + self.bias
 
 
 class LJC(nn.Module):

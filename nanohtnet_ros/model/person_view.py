@@ -74,8 +74,8 @@ def tilt_of(rotation: Tensor, level: Tensor) -> Tensor:
     Returns:
         (B, TILT_VALUES): cosine of the tilt less 1, its sine, and 1; zeros where down is not known.
     """
-    cosine, sine = rotation[:, 1, 1], rotation[:, 2, 1]
-    return level[:, None] * torch.stack((cosine - 1.0, sine, torch.ones_like(sine)), dim=1)
+    cosine, sine, known = rotation[:, 1, 1:2], rotation[:, 2, 1:2], level[:, None]
+    return torch.cat((known * (cosine - 1.0), known * sine, known), dim=1)
 
 
 def look_back(joints_m: Tensor, rotation: Tensor) -> Tensor:

@@ -1,9 +1,10 @@
-"""What every runtime gives: a network that takes one array and returns named arrays."""
+"""What every runtime gives: a network that takes arrays and returns named arrays."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from types import TracebackType
+from collections.abc import Mapping
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,13 +18,14 @@ class GpuUnavailableError(OSError):
 
 
 class Session(ABC):
-    """A network with one input and one or several outputs; a context manager that frees it. For one thread at a time.
+    """A network with inputs and outputs; a context manager that frees it. For one thread at a time.
 
     Attributes:
         runtime: what runs the network, as shown to users.
-        input_name: of the input tensor.
+        input_name: of the first input tensor, the only one of most networks.
         input_shape: -1 where any size will do, as for the batch.
         input_dtype: what `run` takes, as NumPy calls it; float32 also for networks in half precision.
+        more_inputs: shape of each further input by its name, in the network's order; all are float32.
         output_shapes: shape of each output by its name, in the network's order; -1 where it varies.
     """
 
@@ -31,35 +33,41 @@ class Session(ABC):
     input_name: str
     input_shape: tuple[int, ...]
     input_dtype: str = "float32"
+    more_inputs: Mapping[str, tuple[int, ...]] = MappingProxyType({})
     output_shapes: dict[str, tuple[int, ...]]
     closed = False
 
-    def run(self, x: np.ndarray) -> np.ndarray:
+    def run(self, *inputs: np.ndarray) -> np.ndarray:
         """Run the network on one batch; the first output, the only one of most networks. As `run_named` otherwise."""
-        return next(iter(self.run_named(x).values()))
+        return next(iter(self.run_named(*inputs).values()))
 
-    def run_named(self, x: np.ndarray) -> dict[str, np.ndarray]:
+    def run_named(self, *inputs: np.ndarray) -> dict[str, np.ndarray]:
         """Run the network on one batch.
 
         Args:
-            x: `input_dtype`, of `input_shape`.
+            inputs: the first is `input_dtype`, of `input_shape`; others as `more_inputs` says. All of one batch.
         Returns:
             All outputs by their names, in the network's order; real numbers are float32.
         Raises:
-            ValueError: another shape or type.
+            ValueError: another number of inputs, shape or type.
             RuntimeError: the runtime failed, or the session is closed.
         """
         if self.closed:
             raise RuntimeError(f"the session of '{self.input_name}' {self.input_shape} is closed: open it again")
-        if x.dtype != self.input_dtype:
-            raise ValueError(f"'{self.input_name}' is {x.dtype}, model expects {self.input_dtype}: convert it")
-        if x.ndim != len(self.input_shape) or any(
-            got != size if size >= 0 else not got for got, size in zip(x.shape, self.input_shape, strict=True)
-        ):
-            raise ValueError(
-                f"'{self.input_name}' has shape {x.shape}, model expects {self.input_shape} (-1 is any but 0)"
-            )
-        return self._infer(x)
+        expected = {self.input_name: self.input_shape, **self.more_inputs}
+        if len(inputs) != len(expected):
+            raise ValueError(f"{len(inputs)} inputs, model expects {len(expected)}: {', '.join(expected)}")
+        for (name, shape), x in zip(expected.items(), inputs, strict=True):
+            dtype = self.input_dtype if name == self.input_name else "float32"
+            if x.dtype != dtype:
+                raise ValueError(f"'{name}' is {x.dtype}, model expects {dtype}: convert it")
+            if x.ndim != len(shape) or any(
+                got != size if size >= 0 else not got for got, size in zip(x.shape, shape, strict=True)
+            ):
+                raise ValueError(f"'{name}' has shape {x.shape}, model expects {shape} (-1 is any but 0)")
+        if len({len(x) for x in inputs}) != 1:
+            raise ValueError(f"the inputs have batches of {[len(x) for x in inputs]}, expected one size for all")
+        return self._infer(dict(zip(expected, inputs, strict=True)))
 
     def close(self) -> None:
         """Free the network's memory; may be called again."""
@@ -74,7 +82,7 @@ class Session(ABC):
         self.close()
 
     @abstractmethod
-    def _infer(self, x: np.ndarray) -> dict[str, np.ndarray]:
+    def _infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run the network on a batch that has been checked."""
 
     @abstractmethod

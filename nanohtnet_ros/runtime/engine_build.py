@@ -26,7 +26,7 @@ def build_engine(path: Path, precision: str, max_batch: int, timing: bytes) -> t
     """Build an engine from an ONNX file; takes seconds to minutes, and logs its progress.
 
     Args:
-        path: the ONNX file. One input; its batch may be dynamic, nothing else.
+        path: the ONNX file. The batch of its inputs may be dynamic, nothing else.
         precision: one of `PRECISIONS`. fp32 is true FP32 (no TF32). fp16 computes in half precision; TensorRT
             8.6, whose networks are not typed, chooses the layers by itself.
         max_batch: largest batch, if it is dynamic.
@@ -88,21 +88,19 @@ def _set_profile(
     path: Path,
 ) -> bool:
     """State the sizes of a dynamic batch; whether there is one."""
-    if network.num_inputs != 1:
-        names = [network.get_input(i).name for i in range(network.num_inputs)]
-        raise UserError(f"{path} has inputs {names}, expected one")
-    tensor = network.get_input(0)
-    shape = tuple(tensor.shape)
-    if -1 in shape[1:]:
-        raise UserError(
-            f"{path}: '{tensor.name}' has shape {shape} (-1 is any), expected sizes that are fixed but for the batch: "
-            "export it so"
-        )
-    if shape[0] != -1:
-        return False
-    least, usual, most = ((batch, *shape[1:]) for batch in (1, min(OPTIMAL_BATCH, max_batch), max_batch))
-    profile.set_shape(tensor.name, least, usual, most)
-    return True
+    dynamic = False
+    for tensor in map(network.get_input, range(network.num_inputs)):
+        shape = tuple(tensor.shape)
+        if -1 in shape[1:]:
+            raise UserError(
+                f"{path}: '{tensor.name}' has shape {shape} (-1 is any), expected sizes that are fixed but for the "
+                "batch: export it so"
+            )
+        if shape[0] == -1:
+            dynamic = True
+            least, usual, most = ((batch, *shape[1:]) for batch in (1, min(OPTIMAL_BATCH, max_batch), max_batch))
+            profile.set_shape(tensor.name, least, usual, most)
+    return dynamic
 
 
 def _timing_cache(config: trt.IBuilderConfig, timing: bytes) -> trt.ITimingCache:

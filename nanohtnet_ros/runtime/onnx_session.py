@@ -18,7 +18,7 @@ PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
 
 
 class OnnxSession(Session):
-    """Runs an ONNX file with one input on the CPU or on CUDA."""
+    """Runs an ONNX file on the CPU or on CUDA."""
 
     def __init__(self, path: Path, threads: int = 1, device: str = "cpu") -> None:
         """Open a network.
@@ -30,7 +30,7 @@ class OnnxSession(Session):
         Raises:
             ImportError: ONNX Runtime is not installed.
             GpuUnavailableError: the device is cuda, and ONNX Runtime cannot use it.
-            UserError: the file cannot be read as ONNX, or has several inputs, or one that is not of real numbers.
+            UserError: the file cannot be read as ONNX, or has an input that is not of real numbers.
         """
         try:
             import onnxruntime
@@ -54,17 +54,20 @@ class OnnxSession(Session):
                 "libraries are missing or of another version, or there is no GPU"
             )
         inputs = self._session.get_inputs()
-        if len(inputs) != 1 or inputs[0].type not in INPUT_TYPES:
+        if not inputs or any(i.type not in INPUT_TYPES for i in inputs):
             has = ", ".join(f"{i.name} {i.type}" for i in inputs)
-            raise UserError(f"{path} has the inputs {has}, expected one of {' or '.join(INPUT_TYPES)}")
+            raise UserError(f"{path} has the inputs {has}, expected {' or '.join(INPUT_TYPES)}")
+        self.more_inputs = {i.name: known_sizes(i.shape) for i in inputs}
         self.input_name = inputs[0].name
-        self.input_shape = known_sizes(inputs[0].shape)
+        self.input_shape = self.more_inputs.pop(self.input_name)
         self.output_shapes = {output.name: known_sizes(output.shape) for output in self._session.get_outputs()}
         self.runtime = f"ONNX Runtime {onnxruntime.__version__}, {device.upper()}"
-        self._type = INPUT_TYPES[inputs[0].type]
+        self._types = {i.name: INPUT_TYPES[i.type] for i in inputs}
 
-    def _infer(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        outputs = self._session.run(None, {self.input_name: np.ascontiguousarray(x, self._type)})
+    def _infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        outputs = self._session.run(
+            None, {name: np.ascontiguousarray(x, self._types[name]) for name, x in inputs.items()}
+        )
         return {
             name: out.astype(np.float32) if out.dtype == np.float16 else out
             for name, out in zip(self.output_shapes, outputs, strict=True)

@@ -32,7 +32,7 @@ DTYPES = {
 
 
 class TensorRTSession(Session):
-    """Runs an engine with one input.
+    """Runs an engine.
 
     Buffers for the largest batch are allocated once. A larger batch runs in pieces.
     """
@@ -51,7 +51,7 @@ class TensorRTSession(Session):
         Raises:
             GpuUnavailableError: TensorRT or a GPU is missing, or its memory is full.
             EngineFileError: TensorRT cannot load the engine.
-            UserError: it has several inputs, or tensors of an unsupported type.
+            UserError: it has no input, or tensors of an unsupported type.
         """
         trt, torch = tensorrt_api.load_tensorrt(), tensorrt_api.load_torch()
         tensorrt_api.RECENT_ERRORS.clear()
@@ -64,7 +64,7 @@ class TensorRTSession(Session):
         self._read_tensors(trt)
         self._contexts: dict[int, Any] = {}
         self._graphs: dict[int, Any] = {}
-        self._shapes: dict[int, tuple[int, ...]] = {}
+        self._shapes: dict[int, dict[str, tuple[int, ...]]] = {}
         self._use_graphs = cuda_graph
         self._allocate(self._context(0))
         kind = f" {precision}" if precision else ""
@@ -103,7 +103,7 @@ class TensorRTSession(Session):
 
     def _free(self) -> None:
         del self._graphs, self._contexts, self._engine, self._runtime
-        del self._input, self._input_host, self._outputs, self._outputs_host, self._allocators
+        del self._inputs, self._inputs_host, self._outputs, self._outputs_host, self._allocators
         self._memory.release()
 
     # Set-up.
@@ -114,21 +114,22 @@ class TensorRTSession(Session):
         names = [engine.get_tensor_name(i) for i in range(engine.num_io_tensors)]
         inputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
         outputs = [name for name in names if engine.get_tensor_mode(name) == trt.TensorIOMode.OUTPUT]
-        if len(inputs) != 1 or not outputs:
-            raise UserError(f"{self._name} has inputs {inputs} and outputs {outputs}, expected one input")
+        if not inputs or not outputs:
+            raise UserError(f"{self._name} has inputs {inputs} and outputs {outputs}, expected some of both")
         types = {name: engine.get_tensor_dtype(name).name for name in names}
         if unknown := {name: kind for name, kind in types.items() if kind not in DTYPES}:
             raise UserError(f"{self._name}: tensors have the types {unknown}, expected {', '.join(DTYPES)}")
         self._dtypes = {name: DTYPES[kind] for name, kind in types.items()}
         self.input_name = inputs[0]
         self.input_dtype = self._result_dtype(self.input_name)
-        self.input_shape = tuple(engine.get_tensor_shape(self.input_name))
+        self.more_inputs = {name: tuple(engine.get_tensor_shape(name)) for name in inputs}
+        self._largest = {
+            name: tuple(engine.get_tensor_profile_shape(name, 0)[2]) if -1 in shape else shape
+            for name, shape in self.more_inputs.items()
+        }
+        self.input_shape = self.more_inputs.pop(self.input_name)
         self.output_shapes = {name: tuple(engine.get_tensor_shape(name)) for name in outputs}
-        self._largest = self.input_shape
-        if -1 in self.input_shape:
-            _, _, largest = engine.get_tensor_profile_shape(self.input_name, 0)
-            self._largest = tuple(largest)
-        self._max_batch = self._largest[0]
+        self._max_batch = self._largest[self.input_name][0]
         self._allocators: dict[str, Any] = {}
 
     def _context(self, slot: int) -> trt.IExecutionContext:
@@ -142,10 +143,12 @@ class TensorRTSession(Session):
 
     def _allocate(self, context: trt.IExecutionContext) -> None:
         """Buffers for the largest batch; outputs whose size depends on the data get theirs when they are made."""
-        self._set_shape(context, 0, self._largest)
-        size = (prod(self._largest),)
-        self._input = self._memory.device(size, self._dtypes[self.input_name])
-        self._input_host = self._memory.host(size, self._dtypes[self.input_name])
+        self._set_shapes(context, 0, self._largest)
+        self._inputs: dict[str, Any] = {}
+        self._inputs_host: dict[str, Any] = {}
+        for name, shape in self._largest.items():
+            self._inputs[name] = self._memory.device((prod(shape),), self._dtypes[name])
+            self._inputs_host[name] = self._memory.host((prod(shape),), self._dtypes[name])
         self._outputs: dict[str, Any] = {}
         self._outputs_host: dict[str, Any] = {}
         for name in self.output_shapes:
@@ -165,32 +168,35 @@ class TensorRTSession(Session):
 
     # Each frame.
 
-    def _set_shape(self, context: trt.IExecutionContext, slot: int, shape: tuple[int, ...]) -> None:
-        if self._shapes.get(slot) != shape:
-            if not context.set_input_shape(self.input_name, shape):
-                raise RuntimeError(f"TensorRT refused {shape} for '{self.input_name}': {tensorrt_api.recent_errors()}")
-            self._shapes[slot] = shape
+    def _set_shapes(self, context: trt.IExecutionContext, slot: int, shapes: dict[str, tuple[int, ...]]) -> None:
+        if self._shapes.get(slot) != shapes:
+            for name, shape in shapes.items():
+                if not context.set_input_shape(name, shape):
+                    raise RuntimeError(f"TensorRT refused {shape} for '{name}': {tensorrt_api.recent_errors()}")
+            self._shapes[slot] = shapes
 
-    def _infer(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        pieces = [self._run(x[i : i + self._max_batch]) for i in range(0, len(x), self._max_batch)]
+    def _infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        batch, most = len(inputs[self.input_name]), self._max_batch
+        pieces = [self._run({name: x[i : i + most] for name, x in inputs.items()}) for i in range(0, batch, most)]
         return {
             name: np.concatenate([piece[name] for piece in pieces]) if len(pieces) > 1 else piece
             for name, piece in pieces[0].items()
         }
 
-    def _run(self, x: np.ndarray) -> dict[str, np.ndarray]:
+    def _run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run a batch that fits into the buffers."""
-        batch = len(x)
+        batch = len(inputs[self.input_name])
         size = self._graph_size(batch) if self._use_graphs else batch
         slot = size if self._use_graphs else 0
-        shape = (size, *x.shape[1:])
+        shapes = {name: (size, *x.shape[1:]) for name, x in inputs.items()}
         context = self._context(slot)
-        self._set_shape(context, slot, shape)
+        self._set_shapes(context, slot, shapes)
         with self._memory.working():
-            staged = view(self._input_host, shape)
-            staged.numpy()[:batch] = x
-            staged.numpy()[batch:] = 0.0
-            view(self._input, shape).copy_(staged, non_blocking=True)
+            for name, x in inputs.items():
+                staged = view(self._inputs_host[name], shapes[name])
+                staged.numpy()[:batch] = x
+                staged.numpy()[batch:] = 0.0
+                view(self._inputs[name], shapes[name]).copy_(staged, non_blocking=True)
             if self._use_graphs:
                 self._replay(context, size)
             else:
@@ -212,8 +218,7 @@ class TensorRTSession(Session):
 
     def _enqueue(self, context: trt.IExecutionContext) -> None:
         """Launch the network on our stream."""
-        context.set_tensor_address(self.input_name, self._input.data_ptr())
-        for name, buffer in self._outputs.items():
+        for name, buffer in (*self._inputs.items(), *self._outputs.items()):
             context.set_tensor_address(name, buffer.data_ptr())
         for name, allocator in self._allocators.items():
             context.set_output_allocator(name, allocator)

@@ -15,12 +15,13 @@ CLIPS = {"rendered_walk": 16, "rendered_two": 8}
 CERTAIN = np.ones(len(H36M_17))
 
 
-def clip_windows(card: ModelCard) -> tuple[np.ndarray, np.ndarray]:
+def clip_windows(card: ModelCard) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
     """Windows cut from the clips' exact keypoints, as nodes would cut them.
 
     Returns:
-        (32, T, 17, 2) float32 input of a network with this card, and (32, 17, 3) metres, relative to joint 0: where
-        the joints of the frame that the network is used for are, the newest but for the card's look-ahead.
+        The inputs of a network with this card, see `ModelCard.inputs`: 32 windows of sure keypoints, not levelled. And
+        (32, 17, 3) metres, relative to joint 0: where the joints of the frame that the network is used for are, the
+        newest but for the card's look-ahead.
     """
     windows, truths = [], []
     for name, count in CLIPS.items():
@@ -40,4 +41,5 @@ def clip_windows(card: ModelCard) -> tuple[np.ndarray, np.ndarray]:
                     joints = joints + moment % 1 * truth.joints_cam_m[after, person]
                     windows.append(buffer.window().keypoints_norm)
                     truths.append(joints - joints[0])
-    return np.stack(windows), np.stack(truths).astype(np.float32)
+    keypoints = np.pad(np.stack(windows), ((0, 0),) * 3 + ((0, 1),), constant_values=1.0)
+    return card.inputs(keypoints, np.zeros(len(windows), np.float32)), np.stack(truths).astype(np.float32)

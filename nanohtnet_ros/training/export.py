@@ -61,7 +61,7 @@ def export(
     model, provenance = load_checkpoint(checkpoint), provenance_of(checkpoint)
     out.parent.mkdir(parents=True, exist_ok=True)
     graph = export_onnx(model, out, folded, flip)
-    cost = multiply_adds(graph, torch.zeros(1, model.config.window_length, len(H36M_17), 2))
+    cost = multiply_adds(graph, *(torch.zeros(1, *shape) for shape in card_of(model).input_shapes))
     content = card_content(replace(card_of(model), multiply_adds=cost, training=provenance), flip)
     sidecar = out.with_suffix(".json")
     sidecar.write_text(json.dumps(content, indent=2) + "\n")
@@ -77,8 +77,8 @@ def export(
 def export_onnx(model: NanoHTNet, path: Path, folded: bool = True, flip: bool = False) -> torch.nn.Module:
     """Write a network as ONNX and compare the file, in ONNX Runtime, with the network in PyTorch.
 
-    The file takes `keypoints (B, T, 17, 2)` and gives `joints (B, n, 17, 3)`, with any B; with `uncertainty`
-    (B, n, 17, 4).
+    The file takes `keypoints (B, T, 17, 2)`, with `confidence` (B, T, 17, 3), and with `level` also `level (B,)`. It
+    gives `joints (B, n, 17, 3)`, with `uncertainty` (B, n, 17, 4). B is any.
 
     Args:
         model: the trained network.
@@ -95,15 +95,16 @@ def export_onnx(model: NanoHTNet, path: Path, folded: bool = True, flip: bool = 
     graph: torch.nn.Module = FoldedNanoHTNet(plain) if folded else plain
     if flip:
         graph = FlipAveraged(graph).eval()
-    shape = (2, model.config.window_length, len(H36M_17), 2)
+    inputs = tuple(0.3 * torch.rand(2, *shape) for shape in card_of(model).input_shapes)
+    batch = torch.export.Dim("B")
     program = torch.onnx.export(
         graph,
-        (0.3 * torch.randn(shape),),
+        inputs,
         dynamo=True,
-        input_names=["keypoints"],
+        input_names=["keypoints", "level"][: len(inputs)],
         output_names=["joints"],
         opset_version=OPSET,
-        dynamic_shapes=({0: torch.export.Dim("B")},),
+        dynamic_shapes=({0: batch},) * len(inputs),
         verbose=False,
     )
     assert program is not None
@@ -123,9 +124,12 @@ def check_parity(network: torch.nn.Module, card: ModelCard, path: Path) -> None:
     """Raise a UserError unless ONNX Runtime gives for a file what PyTorch gives for the network."""
     session, lift = open_session(path, "cpu"), torch_lift(network)
     people, _ = clip_windows(card)
-    noise = np.random.default_rng(0).normal(0.0, 0.3, (3, *people.shape[1:])).astype(np.float32)
-    for name, windows in (("one window", people[:1]), ("people", people), ("random numbers", noise)):
-        difference = float(np.abs(session.run(windows) - lift(windows, np.zeros(len(windows), np.float32))).max())
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0.0, 0.3, (3, card.window_length, len(H36M_17), 3)).astype(np.float32)
+    noise[..., 2] = rng.random(noise.shape[:-1])
+    random = card.inputs(noise, np.array((1.0, 0.0, 1.0), np.float32))
+    for name, inputs in (("one window", [x[:1] for x in people]), ("people", people), ("random numbers", random)):
+        difference = float(np.abs(session.run(*inputs) - lift(*inputs)).max())
         if not difference <= PARITY_M:
             raise UserError(
                 f"{path}: outputs for {name} differ from PyTorch's by {difference:.2e}, expected at most {PARITY_M:g}"
@@ -143,6 +147,8 @@ def card_of(model: NanoHTNet) -> ModelCard:
         H36M_17.name,
         FOCAL_NORM,
         uncertainty=config.uncertainty,
+        confidence=config.confidence,
+        level=config.level,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
     )
 
@@ -156,11 +162,15 @@ def card_content(card: ModelCard, flip: bool) -> dict[str, Any]:
         "output_offsets": list(card.output_offsets),
         "look_ahead": card.look_ahead,
         "skeleton": card.skeleton,
-        "input": "keypoints (B, window_length, 17, 2): undistorted (u - cx) / fx and (v - cy) / fy, times focal_norm",
+        "input": "keypoints (B, window_length, 17, 2): undistorted (u - cx) / fx and (v - cy) / fy, times focal_norm"
+        + ("; (..., 3) with the detector's confidence, 0 where a joint is missing" if card.confidence else "")
+        + ("; level (B,): 1 where a level camera sees the keypoints (y is down), else 0" if card.level else ""),
         "output": f"joints (B, len(output_offsets), 17, {values}): metres, camera's optical axes, relative to joint 0"
         + ("; and the logarithm of the joint's expected error in metres" if card.uncertainty else ""),
         "focal_norm": card.focal_norm,
         "uncertainty": card.uncertainty,
+        "confidence": card.confidence,
+        "level": card.level,
         "flip_averaged": flip,
         "parameters": card.parameters,
         "multiply_adds": card.multiply_adds,

@@ -19,10 +19,15 @@ def cpu_only(monkeypatch):
 
 def test_windows_are_the_clips_people():
     card = ModelCard.load(find_model(DEFAULT_MODEL).with_suffix(".json"))
-    windows, truth_m = clip_windows(card)
+    (windows,), truth_m = clip_windows(card)
     assert windows.shape == (32, 81, 17, 2) and truth_m.shape == (32, 17, 3) and windows.dtype == np.float32
     assert np.isfinite(windows).all() and len(np.unique(windows[:, -1, 0, 0])) == 32
-    assert clip_windows(replace(card, window_length=27))[0].shape == (32, 27, 17, 2)
+    inputs, _ = clip_windows(
+        replace(card, window_length=27, focal_norm=2 * card.focal_norm, confidence=True, level=True)
+    )
+    assert [x.shape for x in inputs] == [(32, 27, 17, 3), (32,)]
+    np.testing.assert_array_equal(inputs[0][:, -1, :, :2], 2 * windows[:, -1])
+    assert (inputs[0][..., 2] == 1).all() and (inputs[1] == 0).all()
 
 
 def test_it_passes_on_a_cpu_and_says_what_is_not_there(cpu_only, capsys):

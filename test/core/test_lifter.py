@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -131,6 +132,26 @@ def test_a_centred_network_has_none_below_its_own_look_ahead(tmp_path):
     centred = card(tmp_path, output_offsets=[-5, -4, -3], look_ahead=4)
     for look_ahead_s, taken_s in ((0.0, 0.08), (0.1, 0.1)):
         assert WindowLifter(FakeSession(), centred, look_ahead_s).look_ahead_s == pytest.approx(taken_s)
+
+
+def test_networks_get_the_inputs_of_their_card(tmp_path):
+    class Told(FakeSession):
+        def __init__(self):
+            super().__init__()
+            self.input_shape, self.more_inputs = (-1, 9, 17, 3), {"level": (-1,)}
+
+        def run(self, x, level):
+            self.level = level
+            return super().run(x)
+
+    session, known = Told(), card(tmp_path, confidence=True, level=True, focal_norm=4.58)
+    doubtful = replace(window(0.1), confidence=np.full((9, 17), 0.25, np.float32), level=True)
+    WindowLifter(session, known).lift([window(0.2), doubtful])
+    np.testing.assert_allclose(session.batches[0][0, 4, 3], (0.4, 0.4, 1.0))
+    np.testing.assert_allclose(session.batches[0][1, 4, 3], (0.2, 0.2, 0.25))
+    assert session.level.tolist() == [0.0, 1.0] and session.level.dtype == np.float32
+    with pytest.raises(ValueError, match=r"takes \(B, 9, 17, 3\) and \(B\) but its card says \(B, 9, 17, 2\)"):
+        WindowLifter(Told(), card(tmp_path))
 
 
 def test_expected_errors_come_out_in_metres(tmp_path):

@@ -16,7 +16,7 @@ class Session:
     input_name, runtime = "images", "fake"
 
     def __init__(self, input_shape=(1, 3, 640, 640), **outputs) -> None:
-        self.input_shape, self.output_shapes = input_shape, outputs
+        self.input_shape, self.more_inputs, self.output_shapes = input_shape, {}, outputs
 
 
 POSES = [

@@ -16,7 +16,7 @@ from nanohtnet_ros.model.temporal_conv import TemporalConv, TemporalConvConfig
         (nn.Linear(5, 7, bias=False), (4, 3, 5), 4 * 3 * 5 * 7),
         (nn.Conv1d(6, 8, 3, stride=3), (2, 6, 9), 2 * 3 * 3 * 6 * 8),
         (Attention(16, 4, 0.0), (2, 5, 16), 2 * (5 * 16 * 48 + 4 * 5 * 5 * 4 * 2 + 5 * 16 * 16)),
-        (ModulatedGraphConv(3, 4, skeleton_adjacency()), (2, 17, 3), 2 * 2 * (17 * 3 * 4 + 17 * 17 * 4)),
+        (ModulatedGraphConv(3, 4, skeleton_adjacency()), (2, 17, 3), 2 * (2 * 17 * 3 * 4 + 17 * 17 * 4)),
     ],
 )
 def test_counts_by_hand(module, shape, expected):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -26,3 +28,17 @@ def test_the_mean_of_both_answers():
         np.testing.assert_allclose(out, expected, atol=1e-5)
         np.testing.assert_allclose(FlipAveraged(network)(mirrored(x)), mirrored(out), atol=1e-5)  # now it is symmetric
         assert (network(mirrored(x)) - mirrored(network(x))).abs().max() > 1e-3  # which it was not
+
+
+def test_both_answers_are_told_of_gravity():
+    torch.manual_seed(0)
+    network = NanoHTNet(replace(SMALL, confidence=True, level=True)).eval()
+    x, level = (
+        torch.cat((torch.randn(3, 9, 17, 2) * 0.3, torch.rand(3, 9, 17, 1)), dim=-1),
+        torch.tensor((1.0, 0.0, 1.0)),
+    )
+    with torch.no_grad():
+        network.spa_tilt.weight.normal_()
+        expected = (network(x, level) + mirrored(network(mirrored(x), level))) / 2
+        np.testing.assert_allclose(FlipAveraged(network)(x, level), expected, atol=1e-5)
+        assert (FlipAveraged(network)(x) - expected)[[0, 2]].abs().amax(dim=(1, 2, 3)).min() > 1e-3

@@ -26,18 +26,28 @@ def shaken(module: torch.nn.Module) -> torch.nn.Module:
         {"zero_root": True},
         {"uncertainty": True},
         {"person_view": True, "zero_root": True, "uncertainty": True, "output_offsets": (-8, -6, -4, -2, 0)},
+        {"confidence": True},
+        {"person_view": True, "level": True},
+        {"person_view": True, "uncertainty": True, "confidence": True, "level": True},
         {"channels": 48, "layers": 1, "joint_features": 3, "kept_frames": 2, "window_length": 9},
     ],
 )
 def test_folding_changes_nothing(flags):
     model = shaken(NanoHTNet(NanoHTNetConfig(**{**SMALL, **flags})))
     folded = FoldedNanoHTNet(model)
-    x = 0.3 * torch.randn(3, model.config.window_length, 17, 2)
+    x = torch.cat(
+        (
+            0.3 * torch.randn(3, model.config.window_length, 17, 2),
+            torch.rand(3, 1, 17, 1).expand(-1, model.config.window_length, -1, -1),
+        ),
+        dim=-1,
+    )
+    level = torch.tensor((1.0, 0.0, 1.0))
     with torch.no_grad():
-        expected = model(x)
-        assert (folded(x) - expected).abs().max() < 1e-5 * max(1.0, expected.abs().max())
+        expected = model(x, level)
+        assert (folded(x, level) - expected).abs().max() < 1e-5 * max(1.0, expected.abs().max())
         assert (expected[0] - expected[1]).abs().max() > 1e-2, "the network does not look at its input"
-    assert folded(x[:1]).shape == expected[:1].shape
+    assert folded(x[:1], level[:1]).shape == expected[:1].shape
 
 
 def test_graph_convolution_alone():

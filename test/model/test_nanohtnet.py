@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.fft import dct
@@ -62,7 +64,7 @@ def test_graph_convolution_against_its_formula_node_by_node():
         for j in range(17):
             weight = W[0] if i == j else W[1]
             expected[i] += (adj[i, j] + adj[j, i]) / 2 * M[j] * (x[j].numpy() @ weight)
-    np.testing.assert_allclose(conv(x).detach().numpy(), expected + conv.bias.detach().numpy(), atol=1e-5)
+    np.testing.assert_allclose(conv(x[None])[0].detach().numpy(), expected + conv.bias.detach().numpy(), atol=1e-5)
 
 
 def ipc(swap: bool) -> IPC:
@@ -153,6 +155,7 @@ def test_files_that_are_no_checkpoints(tmp_path):
     [
         ({"channels": 50}, "multiple of 48"),
         ({"kept_frames": 300}, "expected 1 to window_length"),
+        ({"level": True}, "person_view is not, whose tilt is its input"),
     ],
 )
 def test_impossible_sizes_are_refused(sizes, message):
@@ -165,6 +168,44 @@ def test_dropout_and_drop_path_are_off_in_evaluation_and_on_in_training():
     assert torch.equal(model(x), model(x))
     model.train()
     assert not torch.equal(model(x), model(x))
+
+
+def told(**changes) -> NanoHTNet:
+    return scrambled(replace(SMALL, person_view=True, confidence=True, level=True, **changes))
+
+
+def test_networks_without_confidence_leave_it_out():
+    model, x = scrambled(replace(SMALL, person_view=True)), torch.randn(2, 27, 17, 3)
+    assert torch.equal(model(x, torch.ones(2)), model(x[..., :2]))
+
+
+def test_every_confidence_counts_and_all_ones_change_nothing():
+    model, x = told(), torch.cat((0.3 * torch.randn(2, 27, 17, 2), torch.ones(2, 27, 17, 1)), dim=-1)
+    plain = scrambled(replace(SMALL, person_view=True))
+    state = {name: tensor for name, tensor in model.state_dict().items() if "_tilt" not in name}
+    for name in ("patch_embed.weight", "tem_patch_embed.weight"):
+        state[name] = state[name].unflatten(1, (-1, 3))[..., :2].flatten(1)
+    plain.load_state_dict(state)
+    torch.testing.assert_close(model(x), plain(x))
+    x.requires_grad_()
+    model(x).square().sum().backward()
+    assert (x.grad[..., 2].abs().sum(dim=0) > 0).all()
+
+
+def test_level_reaches_the_levelled_windows_alone():
+    model, x = told(), torch.rand(2, 27, 17, 3)
+    known, withheld = model(x, torch.tensor((1.0, 0.0))), model(x)
+    assert torch.equal(known[1], withheld[1]) and (known[0] - withheld[0]).abs().max() > 1e-3
+    assert torch.equal(model(x, torch.zeros(2)), withheld)
+    torch.nn.init.zeros_(model.spa_tilt.weight)
+    assert (model(x, torch.tensor((1.0, 0.0))) - withheld).abs().max() > 1e-3  # both streams are told
+    torch.nn.init.zeros_(model.tem_tilt.weight)
+    torch.testing.assert_close(model(x, torch.ones(2)), withheld)
+
+
+def test_a_new_network_starts_as_if_nothing_was_known():
+    model, x = NanoHTNet(told().config).eval(), torch.rand(2, 27, 17, 3)
+    assert torch.equal(model(x, torch.ones(2)), model(x))
 
 
 def test_zero_root_is_exactly_zero():

@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.model.nanohtnet import NanoHTNet, NanoHTNetConfig
-from nanohtnet_ros.model.person_view import PERSON_SIZE, look_at_person, look_back
+from nanohtnet_ros.model.person_view import PERSON_SIZE, look_at_person, look_back, tilt_of
 
 from factories import STANDING_M
 
@@ -57,6 +57,29 @@ def test_degenerate_windows_stay_finite():
     for x in (torch.zeros(1, 9, 17, 2), torch.full((1, 9, 17, 2), 50.0), torch.randn(1, 9, 17, 2) * 100):
         view, rotation = look_at_person(x)
         assert torch.isfinite(view).all() and torch.isfinite(rotation).all()
+
+
+def test_missing_keypoints_do_not_turn_the_view():
+    x, confidence = seen((1.2, -0.4, 3.0)), torch.ones(1, 9, 17)
+    view, rotation = look_at_person(x, 0, confidence)
+    for same, plain in zip((view, rotation), look_at_person(x), strict=True):
+        torch.testing.assert_close(same, plain)
+    hidden = torch.arange(17) < 7  # the legs: guessed far away
+    guessed = torch.where(hidden[:, None], x + 3.0, x)
+    confidence[:, -1, hidden] = 0.0
+    missing = look_at_person(guessed, 0, confidence)[1]
+    upper = look_at_person(x[:, :, ~hidden])[1]
+    apart = (torch.linalg.matrix_norm(turned - upper) for turned in (missing, look_at_person(guessed)[1]))
+    assert next(apart) < 0.05 < 0.3 < next(apart)
+    nothing, _ = look_at_person(x, 0, torch.zeros(1, 9, 17))
+    torch.testing.assert_close(nothing, view)
+
+
+def test_a_level_camera_tells_the_tilt():
+    _, rotation = look_at_person(seen((1.2, -0.4, 3.0)))
+    ahead = rotation[0] @ torch.tensor((0.0, 1.0, 0.0))  # down, in the view's axes: turned by the tilt alone
+    np.testing.assert_allclose(tilt_of(rotation, torch.ones(1))[0], (ahead[1] - 1.0, ahead[2], 1.0), atol=1e-6)
+    assert (tilt_of(rotation, torch.zeros(1)) == 0).all() and ahead[2] < -0.05  # the person is above the axis
 
 
 def test_the_view_is_turned_to_the_frame_asked_for():

@@ -69,6 +69,17 @@ def test_every_frame_and_joint_counts():
     assert (x.grad.abs().sum(dim=(0, 3)) > 0).all()
 
 
+def test_confidence_and_level_are_taken():
+    model, x = network(person_view=True, confidence=True, level=True), torch.rand(2, 27, 17, 3)
+    assert torch.equal(model(x, torch.ones(2)), model(x))  # zero at first
+    torch.nn.init.normal_(model.tilt.weight)
+    known = model(x, torch.tensor((1.0, 0.0)))
+    assert torch.equal(known[1], model(x)[1]) and (known[0] - model(x)[0]).abs().max() > 1e-4
+    x.requires_grad_()
+    model(x).square().sum().backward()
+    assert (x.grad[..., 2].abs().sum(dim=0) > 0).all()
+
+
 def test_person_view_and_zero_root_are_those_of_nanohtnet():
     model, x = network(person_view=True, zero_root=True), windows()
     out = model(x)

@@ -21,7 +21,7 @@ def run(model, x: np.ndarray) -> list[np.ndarray]:
 
 def test_the_packaged_networks_loss_is_as_stated():
     path = find_model(DEFAULT_MODEL)
-    x, truth_m = clip_windows(ModelCard.load(path.with_suffix(".json")))
+    (x,), truth_m = clip_windows(ModelCard.load(path.with_suffix(".json")))
     single = open_session(path, "cpu").run(x)[:, -1, :, :3]
     half = onnxruntime.InferenceSession(half_onnx(path)).run(None, {"keypoints": x})[0][:, -1, :, :3]
     difference_mm = np.linalg.norm(single - half, axis=-1) * 1000

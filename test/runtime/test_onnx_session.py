@@ -52,11 +52,25 @@ def test_several_outputs_come_by_name_and_the_first_alone(tmp_path, real):
     np.testing.assert_array_equal(session.run(x), out["positive"])
 
 
-def test_several_inputs_are_refused(tmp_path):
-    onnx = pytest.importorskip("onnx", reason="onnx is not installed (requirements/test.txt)")
-    infos = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, (1,)) for name in ("a", "b", "sum")]
-    graph = onnx.helper.make_graph([onnx.helper.make_node("Add", ["a", "b"], ["sum"])], "add", infos[:2], infos[2:])
-    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=9)
-    onnx.save(model, tmp_path / "add.onnx")
-    with pytest.raises(ValueError, match=r"has the inputs a tensor\(float\), b tensor\(float\), expected one"):
-        open_session(tmp_path / "add.onnx")
+def test_several_inputs_are_given_in_the_networks_order(weighted_onnx):
+    session = open_session(weighted_onnx)
+    assert session.input_name == "x" and session.more_inputs == {"weight": (-1,)}
+    x, weight = np.arange(6, dtype=np.float32).reshape(2, 3), np.array((2, -1), np.float32)
+    np.testing.assert_array_equal(session.run(x, weight), x * weight[:, None])
+    for inputs, message in (
+        ((x,), "1 inputs, model expects 2: x, weight"),
+        ((x, weight[:, None]), r"'weight' has shape \(2, 1\), model expects \(-1,\)"),
+        ((x, weight.astype(np.float64)), "'weight' is float64, model expects float32"),
+        ((x, weight[:1]), r"batches of \[2, 1\], expected one size"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            session.run(*inputs)
+
+
+def test_inputs_that_are_no_real_numbers_are_refused(write_onnx):
+    from onnx import helper
+
+    tensors = {"a": ("FLOAT", [1]), "b": ("INT64", [1])}
+    path = write_onnx([helper.make_node("Cast", ["b"], ["c"], to=1)], tensors, {"c": ("FLOAT", [1])})
+    with pytest.raises(ValueError, match=r"has the inputs a tensor\(float\), b tensor\(int64\), expected tensor"):
+        open_session(path)

@@ -41,6 +41,18 @@ def test_any_batch_in_buffers_allocated_once(fake_trt, small_onnx, graph):
     assert ("CUDA graphs" in session.runtime) == graph
 
 
+@pytest.mark.parametrize("graph", [False, True])
+def test_several_inputs_are_cut_and_padded_alike(fake_trt, weighted_onnx, graph):
+    fake_trt()
+    session = TensorRTSession.from_onnx(weighted_onnx, max_batch=6, cuda_graph=graph)
+    assert session.input_shape == (-1, 3) and session.more_inputs == {"weight": (-1,)}
+    for people in (6, 1, 3, 5, 13):
+        x, weight = random(people, 3), random(people)
+        np.testing.assert_array_equal(session.run(x, weight), x * weight[:, None])
+    with pytest.raises(ValueError, match="1 inputs, model expects 2"):
+        session.run(random(2, 3))
+
+
 def test_results_are_the_callers_own(fake_trt, small_onnx):
     fake_trt()
     session = TensorRTSession.from_onnx(small_onnx)

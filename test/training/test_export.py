@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -179,6 +180,38 @@ def test_the_sidecar_of_a_network_that_serves_several_look_aheads(tmp_path, moca
     window = Window(np.random.default_rng(0).normal(0, 0.2, (27, 17, 2)).astype(np.float32), np.ones(17, bool), 10**9)
     (pose,) = WindowLifter(open_session(out), card, 0.17).lift([window])
     assert pose.stamp_ns == 10**9 - 180_000_000 and (pose.error_m[1:] > 0).all()
+
+
+def test_a_network_that_is_told_of_gravity_and_confidence(tmp_path):
+    model = network(person_view=True, uncertainty=True, confidence=True, level=True, output_offsets=tuple(range(-4, 1)))
+    torch.save(checkpoint_of(model), tmp_path / "c.pth")
+    out = tmp_path / "model.onnx"
+    assert main(["export", str(tmp_path / "c.pth"), str(out)]) == 0
+    assert {node.op_type for node in onnx.load(out).graph.node} <= PARSED
+    card, rng = ModelCard.of(out), np.random.default_rng(0)
+    assert card.confidence and card.level and card.multiply_adds > 0
+    windows = [
+        Window(
+            rng.normal(0, 0.2, (27, 17, 2)).astype(np.float32),
+            np.ones(17, bool),
+            i,
+            rng.random((27, 17), np.float32),
+            level,
+        )
+        for i, level in enumerate((True, False, True))
+    ]
+    poses = WindowLifter(open_session(out), card).lift(windows)
+    keypoints = [np.concatenate((w.keypoints_norm, w.confidence[..., None]), axis=-1) for w in windows]
+    with torch.no_grad():
+        expected = model(torch.from_numpy(np.stack(keypoints)), torch.tensor((1.0, 0.0, 1.0)))[:, -1, :, :3].numpy()
+    expected[:, 0] = 0.0
+    np.testing.assert_allclose([pose.joints_rel_m for pose in poses], expected, atol=1e-5)
+    (withheld,) = WindowLifter(open_session(out), card).lift([replace(windows[0], level=False)])
+    assert np.abs(withheld.joints_rel_m - expected[0]).max() > 1e-3
+    wrong = json.loads(out.with_suffix(".json").read_text())
+    out.with_suffix(".json").write_text(json.dumps({**wrong, "level": False}))
+    with pytest.raises(UserError, match=r"takes \(B, 27, 17, 3\) and \(B\) but its card says \(B, 27, 17, 3\)"):
+        WindowLifter(open_session(out), ModelCard.of(out))
 
 
 def test_the_cards_of_a_centred_network(folded, plain, flipped):

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from nanohtnet_ros.core.model_card import ModelCard
-from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.model.checkpoints import load_network
 from nanohtnet_ros.model.flip import mirrored
@@ -79,12 +78,7 @@ class LiftingNetwork:
     def _from_onnx(cls, path: Path, device: str, threads: int) -> LiftingNetwork:
         card = ModelCard.of(path)
         session = open_session(path, device, threads)
-        expected = (card.window_length, len(H36M_17), 2)
-        if tuple(session.input_shape[1:]) != expected:
-            raise UserError(
-                f"{path} takes windows of {tuple(session.input_shape[1:])}, its card says {expected}: "
-                "export it again, card and network belong together"
-            )
+        card.check_inputs(session.input_shape, *session.more_inputs.values())
         if card.used_offset not in card.output_offsets:
             raise UserError(
                 f"{path}: the look-ahead of {card.look_ahead} frames is that of no output, they are the frames "
@@ -92,7 +86,7 @@ class LiftingNetwork:
             )
         return cls(
             path.name,
-            lambda keypoints, level: session.run(keypoints[..., :2] * card.input_scale),
+            lambda keypoints, level: session.run(*card.inputs(keypoints, level)),
             card.window_length,
             card.frame_rate_hz,
             card.output_offsets,
@@ -106,8 +100,8 @@ def torch_lift(model: torch.nn.Module) -> Lift:
     device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
 
     @torch.inference_mode()
-    def lift(keypoints: np.ndarray, level: np.ndarray) -> np.ndarray:
-        return model(torch.from_numpy(keypoints).to(device), torch.from_numpy(level).to(device)).float().cpu().numpy()
+    def lift(*inputs: np.ndarray) -> np.ndarray:
+        return model(*(torch.from_numpy(x).to(device) for x in inputs)).float().cpu().numpy()
 
     return lift
 
