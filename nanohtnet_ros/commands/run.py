@@ -21,6 +21,7 @@ def run(
     camera_info: Path | None = None,
     horizontal_fov_deg: float = DEFAULT_HORIZONTAL_FOV_DEG,
     frame_rate: float = 25.0,
+    ground_frame: str = "",
     camera_height_m: float = 0.0,
     camera_pitch_deg: float = 0.0,
     camera_roll_deg: float = 0.0,
@@ -45,7 +46,8 @@ def run(
         camera_info: the camera's calibration (camera_calibration's YAML); without it a bag's CameraInfo is taken, or a
             field of view assumed.
         horizontal_fov_deg: field of view along the longer side, assumed without a calibration, degrees.
-        camera_height_m: height of the camera above the floor, metres; 0 if not known.
+        ground_frame: frame of a bag's TF with z up and the floor at z = 0, as base_footprint.
+        camera_height_m: height of the camera above the floor without ground_frame, metres; 0 if not known.
         camera_pitch_deg: how far a fixed camera looks down, degrees.
         camera_roll_deg: how far it is turned clockwise, seen from behind, degrees.
         jobs: inputs that are processed at a time, in processes of their own.
@@ -67,7 +69,14 @@ def run(
 
     settings, out = settings or EstimatorSettings(), out.expanduser().absolute()
     source = SourceOptions(
-        topic, camera_info, horizontal_fov_deg, frame_rate, camera_height_m, camera_pitch_deg, camera_roll_deg
+        topic,
+        camera_info,
+        horizontal_fov_deg,
+        frame_rate,
+        ground_frame,
+        camera_height_m,
+        camera_pitch_deg,
+        camera_roll_deg,
     )
     names = tuple(name.strip() for name in write.split(",") if name.strip())
     if len(inputs) == 1 and not cluster:

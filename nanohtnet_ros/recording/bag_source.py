@@ -13,12 +13,15 @@ from rosbags.typesys import Stores, get_typestore
 
 from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.core.camera_info import camera_of_image
+from nanohtnet_ros.core.ground import Ground
 from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.errors import UserError
+from nanohtnet_ros.recording.bag_tf import TransformTree
 from nanohtnet_ros.recording.frames import Frame
 from nanohtnet_ros.recording.sources import NOT_CALIBRATED, SourceOptions
 from nanohtnet_ros.samples.image_messages import MEASUREMENTS, ImageReader
 
+TF = "tf2_msgs/msg/TFMessage"
 RAW, COMPRESSED, CAMERA_INFO = (f"sensor_msgs/msg/{name}" for name in ("Image", "CompressedImage", "CameraInfo"))
 
 
@@ -47,6 +50,9 @@ class BagFrames:
         try:
             self._topic = self._chosen(options.topic)
             self._open()
+            self._tree = None
+            if options.ground_frame:
+                self._tree = TransformTree(self._transforms, options.ground_frame, self.frame_id)
         except BaseException:
             self._reader.close()
             raise
@@ -117,12 +123,30 @@ class BagFrames:
             stamp = message.header.stamp
             stamp_ns = stamp.sec * NS_PER_S + stamp.nanosec or time_ns
 
+            ground = self._ground if self._tree is None else self._ground_by_tf(self._tree, stamp_ns)
+
             def read(message: Any = message, info: Any = self._info) -> tuple[np.ndarray, Camera]:
                 raw = hasattr(message, "encoding")
                 image = self._images.raw(message) if raw else self._images.compressed(message)
                 return image, self._camera(image.shape[1], image.shape[0], info)
 
-            yield Frame(stamp_ns, read, self._ground)
+            yield Frame(stamp_ns, read, ground)
+
+    def _transforms(self) -> Iterator[tuple[bool, Any]]:
+        connections = [c for c in self._reader.connections if c.topic in ("/tf", "/tf_static") and c.msgtype == TF]
+        for connection, _, message in self._messages(connections) if connections else ():
+            yield connection.topic == "/tf_static", message
+
+    def _ground_by_tf(self, tree: TransformTree, stamp_ns: int) -> Ground | None:
+        pose = tree.target_from_source(stamp_ns)
+        if pose is None:
+            self._warn("TF does not tell for every image where the ground is")
+            return None
+        try:
+            return Ground.of_camera_pose(*pose)
+        except UserError as error:
+            self._warn(f"--ground_frame: {error}")
+            return None
 
     def _camera(self, width: int, height: int, info: Any) -> Camera:
         if self._calibration is not None:

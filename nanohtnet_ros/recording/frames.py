@@ -92,12 +92,14 @@ class RunInfo:
         frame_id: optical frame of the images.
         frame_rate_hz: as the source states it.
         network: that lifts.
+        ground_frame: TF frame of people's places on the floor; empty: on the floor below the camera.
     """
 
     title: str
     frame_id: str
     frame_rate_hz: float
     network: WindowLifter
+    ground_frame: str = ""
 
 
 class Writer(Protocol):

@@ -164,7 +164,13 @@ class _Run:
     def run(self, show_progress: bool) -> None:
         """Process all frames."""
         source = self._source
-        info = RunInfo(source.title, source.frame_id, source.frame_rate_hz, self._estimator.lifter.network)
+        info = RunInfo(
+            source.title,
+            source.frame_id,
+            source.frame_rate_hz,
+            self._estimator.lifter.network,
+            self._job.source.ground_frame,
+        )
         bar = tqdm(
             desc=source.title, total=source.frame_count, unit=" frames", mininterval=1.0, disable=not show_progress
         )

@@ -66,12 +66,19 @@ def point(xyz_m: np.ndarray | None, kind: str = "geometry_msgs/msg/Point") -> An
     return message(kind, x=x, y=y, z=z)
 
 
-def skeletons(people: Sequence[Person], stamp_ns: int, frame_id: str, down: np.ndarray | None = None) -> Any:
-    """3D skeletons of everybody at a moment; `down` is (3,) along gravity in their axes, where that is known."""
+def skeletons(
+    people: Sequence[Person], stamp_ns: int, frame_id: str, down: np.ndarray | None = None, ground_frame: str = ""
+) -> Any:
+    """3D skeletons of everybody at a moment.
+
+    Args:
+        down: (3,) along gravity in their axes, where that is known.
+        ground_frame: of their places on the floor.
+    """
     return message(
         "nanohtnet_ros/msg/Skeleton3DArray",
         header=header(stamp_ns, frame_id),
-        ground_frame="",
+        ground_frame=ground_frame,
         up=point(None if down is None else -down, "geometry_msgs/msg/Vector3"),
         skeletons=[
             message(

@@ -34,6 +34,7 @@ class SourceOptions:
         camera_info: calibration file; it goes before a bag's own CameraInfo.
         horizontal_fov_deg: field of view along the longer side, assumed without a calibration.
         frame_rate_hz: of a folder of images, and of a video that states none.
+        ground_frame: frame of a bag's TF with z up and the floor at z = 0; empty: the following count.
         camera_height_m: above the floor; 0 if not known.
         camera_pitch_deg, camera_roll_deg: by which it looks down, and is turned clockwise seen from behind.
     """
@@ -42,6 +43,7 @@ class SourceOptions:
     camera_info: Path | None = None
     horizontal_fov_deg: float = DEFAULT_HORIZONTAL_FOV_DEG
     frame_rate_hz: float = 25.0
+    ground_frame: str = ""
     camera_height_m: float = 0.0
     camera_pitch_deg: float = 0.0
     camera_roll_deg: float = 0.0
@@ -95,6 +97,8 @@ class VideoFrames:
         self._source = VideoSource(name if name.isdecimal() and not path.exists() else str(path), options.frame_rate_hz)
         self._calibration, self._fov_deg = options.calibration, options.horizontal_fov_deg
         self._ground = options.ground
+        if options.ground_frame:
+            raise UserError(f"--ground_frame is for bags, and {name} is none: use --camera_height_m")
         self.title = f"webcam {name}" if self._source.live else path.name
         self.live, self.frame_count = self._source.live, self._source.frame_count
         self.frame_rate_hz = self._source.frame_rate_hz

@@ -64,5 +64,6 @@ def write_bag(folder: Path, topics: dict[str, list], camera: Camera | None = Non
 
 
 def stamp_of(message) -> int:
-    """A message's stamp in nanoseconds."""
-    return message.header.stamp.sec * NS_PER_S + message.header.stamp.nanosec
+    """A message's stamp in nanoseconds; of TF, its first transform's."""
+    header = message.transforms[0].header if hasattr(message, "transforms") else message.header
+    return header.stamp.sec * NS_PER_S + header.stamp.nanosec

@@ -151,7 +151,7 @@ class McapWriter:
 
     def __init__(self, folder: Path, info: RunInfo) -> None:
         """Begin the bag."""
-        self._frame_id, self._network = info.frame_id, info.network
+        self._frame_id, self._ground_frame, self._network = info.frame_id, info.ground_frame, info.network
         self._bag = Bag(folder / "recording")
         self._topics: dict[str, Connection] = {}
         self._shown: set[int] = set()
@@ -177,7 +177,8 @@ class McapWriter:
         )
         pose_ns, shown = stamp_ns - result.delay_ns, {person.track_id for person in result.people}
         down = None if result.ground is None else result.ground.down_cam
-        self._put("/pose_node/skeletons", stamp_ns, messages.skeletons(result.people, pose_ns, frame_id, down))
+        skeletons = messages.skeletons(result.people, pose_ns, frame_id, down, self._ground_frame)
+        self._put("/pose_node/skeletons", stamp_ns, skeletons)
         self._put("/markers", stamp_ns, scene.markers(result.people, self._shown - shown, pose_ns, frame_id))
         self._shown = shown
         self._frames += 1
