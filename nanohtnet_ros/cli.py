@@ -23,6 +23,7 @@ COMMANDS = {
     "models get": ("nanohtnet_ros.commands.models:get", "download a detector's files into the user's cache"),
     "models list": ("nanohtnet_ros.commands.models:show", "models that are installed: size, errors, speed"),
     "engine build": ("nanohtnet_ros.commands.engine:build", "build a network's TensorRT engine for this machine"),
+    "bench": ("nanohtnet_ros.commands.bench:bench", "how long everything takes here, compared with older runs"),
     "selftest": ("nanohtnet_ros.commands.selftest:selftest", "check and time everything that can run networks here"),
     "data convert": ("nanohtnet_ros.commands.convert:convert", "BVH files to a motion file for training"),
     "train": ("nanohtnet_ros.training.train:train", "train a lifting network on motion capture or recordings"),

@@ -1,0 +1,1 @@
+"""What `nanohtnet bench` measures: one module for each kind."""
