@@ -27,6 +27,8 @@ CONV = {
     "temporal_conv.person_view": "true",
     "temporal_conv.zero_root": "true",
     "temporal_conv.uncertainty": "true",
+    "temporal_conv.confidence": "true",
+    "temporal_conv.level": "true",
     "temporal_conv.kept_frames": 9,
     "temporal_conv.output_offsets": list(range(-8, 1)),
     "temporal_conv.dropout": 0.0,

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("tensorboardX", reason="tensorboardX, which writes the events, is not installed")
 
 from nanohtnet_ros.cli import main
-from nanohtnet_ros.model.checkpoints import checkpoint_of, load_network
+from nanohtnet_ros.model.checkpoints import checkpoint_of, load_network, load_weights
 from nanohtnet_ros.model.nanohtnet import NanoHTNetConfig
 from nanohtnet_ros.model.networks import build
 from nanohtnet_ros.training.data.mocap import MotionCapture
@@ -164,6 +164,19 @@ def test_the_recipes_of_this_package_are_understood(path):
     centred = replace(config, output_offsets=None).frame_offsets
     newest = path.stem.endswith("streaming") or path.stem.startswith("poseclr")
     assert config.frame_offsets[-1] == 0 if newest else config.frame_offsets == centred
+
+
+def test_poseclrs_encoder_is_a_start_for_nano(tmp_path):
+    recipes = [
+        read_recipe(kind, ROOT / f"config/train/{name}.yaml", [])[0]
+        for kind, name in ((PretrainRecipe, "poseclr_nano_81"), (Recipe, "nano_81_streaming"))
+    ]
+    encoder, network = (build(recipe.network_config) for recipe in recipes)
+    content = checkpoint_of(encoder)
+    tensors = {name: tensor for name, tensor in content["state_dict"].items() if not name.startswith("fc.")}
+    torch.save({**content, "state_dict": tensors, "pretrained": True}, tmp_path / "c.pth")
+    load_weights(network, tmp_path / "c.pth")
+    assert torch.equal(network.patch_embed.weight, encoder.patch_embed.weight)
 
 
 def test_every_row_of_the_ablations_is_a_recipe(monkeypatch):
