@@ -98,3 +98,17 @@ def level_from_camera(down_cam: np.ndarray) -> np.ndarray:
     ahead -= (ahead @ down_cam) * down_cam
     ahead /= np.linalg.norm(ahead)
     return np.stack((np.cross(down_cam, ahead), down_cam, ahead))
+
+
+def unrolled_from_camera(down_cam: np.ndarray) -> np.ndarray | None:
+    """The rotation about the optical axis after which down is neither left nor right, for networks without level views.
+
+    Args:
+        down_cam: (3,) unit vector that points to the floor, in the camera's optical axes.
+    Returns:
+        (3, 3); None where the camera looks down or up by more than 80 degrees.
+    """
+    if abs(down_cam[2]) > STEEP_COS:
+        return None
+    s, c = down_cam[:2] / np.hypot(*down_cam[:2])
+    return np.array(((c, -s, 0.0), (s, c, 0.0), (0.0, 0.0, 1.0)))

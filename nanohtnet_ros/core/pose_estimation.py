@@ -16,7 +16,7 @@ from nanohtnet_ros.core.body import (
     standing_height,
 )
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.core.ground import Ground, level_from_camera
+from nanohtnet_ros.core.ground import Ground, level_from_camera, unrolled_from_camera
 from nanohtnet_ros.core.lifter import LiftedPose, WindowLifter, confidence_of_error
 from nanohtnet_ros.core.placement import place_root
 from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
@@ -118,7 +118,7 @@ class _View:
     frames: StampedBuffer[Frame]
     ground: Ground | None = None  # the last that was known
     ground_ns: int = 0
-    level: np.ndarray | None = None  # (3, 3) from the camera to a level one, in the newest frame
+    level: np.ndarray | None = None  # (3, 3) from the camera to a level, or unrolled, one in the newest frame
     rotation: int = 0  # of the image, degrees
     upright: np.ndarray = field(default_factory=lambda: AHEAD)  # (3, 3) from the camera to one turned so
     tracks: dict[int, _Track] = field(default_factory=dict)
@@ -210,7 +210,8 @@ class Lifter:
             view.ground, view.ground_ns = frame.ground, frame.stamp_ns
         ground = view.ground if frame.stamp_ns - view.ground_ns <= GROUND_HELD_NS else None
         down_cam = None if ground is None else ground.down_cam
-        view.level = None if down_cam is None else level_from_camera(down_cam)
+        straighten = level_from_camera if self._lifter.card.level else unrolled_from_camera
+        view.level = None if down_cam is None else straighten(down_cam)
         if self.config.image_rotation is not None:
             view.rotation = self.config.image_rotation
         elif down_cam is not None:

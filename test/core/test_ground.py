@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from nanohtnet_ros.core.ground import Ground, level_from_camera
+from nanohtnet_ros.core.ground import Ground, level_from_camera, unrolled_from_camera
 from nanohtnet_ros.errors import UserError
 
 OPTICAL_FROM_BODY = np.array(((0, -1, 0), (0, 0, -1), (1, 0, 0)), float)  # REP 103's x ahead, y left, z up
@@ -70,3 +70,14 @@ def test_what_cannot_be_is_refused():
         with pytest.raises(UserError, match="expected a positive number"):
             Ground((0, 1, 0), height)
     np.testing.assert_allclose(Ground((0, 2.0, 0)).down_cam, (0, 1, 0))
+
+
+def test_a_roll_alone_is_taken_off():
+    for pitch, roll in ((0, 20), (35, -50), (-60, 170)):
+        unrolled = unrolled_from_camera(Ground.of_angles(pitch, roll).down_cam)
+        np.testing.assert_allclose(unrolled @ unrolled.T, np.eye(3), atol=1e-12)
+        np.testing.assert_allclose(
+            unrolled @ Ground.of_angles(pitch, roll).down_cam, Ground.of_angles(pitch).down_cam, atol=1e-12
+        )
+        np.testing.assert_allclose(unrolled @ (0, 0, 1), (0, 0, 1), atol=1e-12)
+    assert unrolled_from_camera(np.array((0.1, 0.0, 0.995))) is None

@@ -1,5 +1,7 @@
 """What the network sees, and what comes out, where down is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -25,12 +27,20 @@ def ns(seconds: float) -> int:
     return round(seconds * NS_PER_S)
 
 
+class AnyInputs(FakeSession):
+    """A network that takes whatever there is."""
+
+    def run(self, x, *more):
+        return super().run(x)
+
+
 class Recorder(WindowLifter):
     """Keeps the windows that it lifts."""
 
-    def __init__(self, offsets=(-2, -1, 0), look_ahead_s: float = 0.0) -> None:
+    def __init__(self, offsets=(-2, -1, 0), look_ahead_s: float = 0.0, **inputs: bool) -> None:
         card = ModelCard(T, 50.0, offsets, 0, "h36m_17", 2.29)
-        super().__init__(FakeSession(T, len(offsets)), card, look_ahead_s)
+        super().__init__(AnyInputs(T, len(offsets)), card, look_ahead_s)
+        self.card = replace(card, **(inputs or {"level": True}))
         self.windows = []
 
     def lift(self, windows):
@@ -118,15 +128,11 @@ def test_someone_under_a_ceiling_camera_is_seen_by_a_turned_view():
 
 
 def test_a_network_with_confidence_gets_what_is_not_supported_as_missing():
-    lifter = Lifter(recorder := Recorder(), RAW)
-    recorder.card = ModelCard(T, 50.0, (-2, -1, 0), 0, "h36m_17", 2.29, confidence=True)
+    lifter = Lifter(recorder := Recorder(confidence=True), RAW)
     keypoints = seen(np.array((0.0, 1.0, 0.0))).keypoints
     confidence = np.full(17, 0.8)
     confidence[[2, 3, 5, 6]] = 0.01  # guesses at both legs
     guessed = Keypoints(keypoints.xy_px + np.where(confidence < 0.1, 300.0, 0.0)[:, None], confidence)
-    recorder.windows.clear()
-    inputs, session = [], recorder._session
-    recorder._session = type("Spy", (), {"run": lambda self, x, *more: inputs.append(x) or session.run(x[..., :2])})()
     (person,) = lifter.step([TrackedKeypoints(1, 0.0, guessed)], ns(1), CAMERA)
     (window,) = recorder.windows
     np.testing.assert_allclose(window.confidence[-1], np.where(confidence < 0.1, 0.0, 0.8), rtol=1e-6)
@@ -135,3 +141,16 @@ def test_a_network_with_confidence_gets_what_is_not_supported_as_missing():
     nothing = Keypoints(keypoints.xy_px, np.full(17, 0.01))
     lifter.step([TrackedKeypoints(2, 0.0, nothing)], ns(1.04), CAMERA)
     assert np.isfinite(recorder.windows[-1].keypoints_norm).all() and not recorder.windows[-1].confidence.any()
+
+
+def test_for_a_network_without_level_views_a_roll_alone_is_taken_off():
+    """Straight down, where there is no telling what roll is, it gets the image as it comes."""
+    lifter = Lifter(recorder := Recorder(level=False), RAW)
+    for pitch, root in ((25.0, (0.0, 1.0, 2.0)), (89.0, (0.0, 1.6, 0.6))):
+        ground = Ground.of_angles(pitch, 20.0)
+        rolled = seen(ground.down_cam, FISHEYE, root)
+        lifter.reset()
+        lifter.step([rolled], ns(1), FISHEYE, ground=ground)
+        expected = rolled if pitch > 80.0 else seen(Ground.of_angles(pitch).down_cam, FISHEYE, root)
+        expected = FISHEYE.normalise(expected.keypoints.xy_px)
+        np.testing.assert_allclose(recorder.windows[-1].keypoints_norm[-1], expected, atol=1e-3)
