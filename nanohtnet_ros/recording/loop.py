@@ -132,6 +132,10 @@ def process(job: Job, estimator: PoseEstimator, show_progress: bool = True) -> S
         except (Interrupted, OSError) as error:
             if not (isinstance(error, Interrupted) and source.live):
                 raise type(error)(f"{error}; {run.so_far()}; the same command goes on from there") from error
+        except UserError:
+            if run.summary.skipped == run.summary.frames:  # nothing is worth going on with
+                state.remove()
+            raise
         state.remove()
         run.summary.warnings += source.warnings
         if source.damage:

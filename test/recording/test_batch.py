@@ -18,10 +18,13 @@ from nanohtnet_ros.config import EstimatorSettings
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.recording.batch import output_names, run_batch
 from nanohtnet_ros.recording.loop import Job
+from nanohtnet_ros.runtime.interrupt import Interrupted
 from nanohtnet_ros.samples.clips import CLIPS_DIR
 from nanohtnet_ros.samples.video_source import VideoSource
 
 from video_files import write_avi
+
+pytestmark = pytest.mark.slow
 
 SETTINGS = EstimatorSettings(detector="blazepose_lite", model="nano_s_81_streaming", threads=1)
 FRAMES = 12
@@ -98,6 +101,24 @@ def test_a_process_that_crashes_takes_nobody_along(inputs, tmp_path, monkeypatch
     out = tmp_path / "out"
     first, second = run_batch(jobs_of([inputs[0], inputs[1]], out), out, processes=2)
     assert {f"its process ended with {-signal.SIGSEGV}: ", ""} == {first.error, second.error}
+
+
+def test_sigterm_ends_the_processes_and_the_batch_goes_on_later(inputs, alone, tmp_path, monkeypatch):
+    interrupting = "import os; os.kill(os.getppid(), 15); from nanohtnet_ros.recording.batch import main; main()"
+    popen, children = subprocess.Popen, []
+
+    def interrupt(command, **options):
+        children.append(popen([command[0], "-c", interrupting], **options))
+        return children[-1]
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as patched, pytest.raises(Interrupted, match="SIGTERM"):
+        patched.setattr(subprocess, "Popen", interrupt)
+        run_batch(jobs_of(inputs, out), out, processes=2)
+    assert 0 < len(children) <= 2 and all(child.poll() is not None for child in children)
+    assert not (out / "summary.json").exists()
+    check(run_batch(jobs_of(inputs, out), out), out)
+    assert contents(out) | {"summary.json": b""} == contents(alone) | {"summary.json": b""}
 
 
 def test_completed_inputs_of_an_interrupted_batch_are_not_repeated(inputs, tmp_path):
