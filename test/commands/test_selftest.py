@@ -85,7 +85,7 @@ def test_numbers_that_are_none_fail(monkeypatch):
             pass
 
     monkeypatch.setattr(module, "open_session", lambda *args, **more: Nan())
-    row, _ = try_backend(BACKENDS[1], find_model(DEFAULT_MODEL), np.zeros((2, 81, 17, 2)), 8, None, 0.0)
+    row, _ = try_backend(BACKENDS[1], find_model(DEFAULT_MODEL), (np.zeros((2, 81, 17, 2)),), 8, None, 0.0)
     assert row.failed == "joints are not finite"
 
 
