@@ -26,7 +26,7 @@ from nanohtnet_ros.training.evaluate import evaluation_set_of, score, torch_lift
 from nanohtnet_ros.training.evaluation.predictor import LiftingNetwork
 from nanohtnet_ros.training.evaluation.report import measure
 from nanohtnet_ros.training.loop.provenance import provenance_of
-from nanohtnet_ros.training.sources import SourceOptions, source_options_of
+from nanohtnet_ros.training.sources import SourceOptions, open_training_data, source_options_of
 
 OPSET = 18
 PARITY_M = 1e-5
@@ -180,10 +180,13 @@ def card_content(card: ModelCard, flip: bool) -> dict[str, Any]:
 
 
 def measured_errors(path: Path, data: Path, split: str, source: SourceOptions | None = None) -> dict[str, Any]:
-    """Errors of an exported network; for each look-ahead too, if it has several."""
+    """Errors of an exported network; on levelled windows too (`level_`), and for each look-ahead, if it has several."""
     network = LiftingNetwork.open(str(path))
     windows, motion = evaluation_set_of(data, split, network, source)
     errors: dict[str, Any] = {"windows": len(windows), **score(network.lift, windows, network.offsets)}
+    if ModelCard.of(path).level and open_training_data(data, split, options=source).knows_down:
+        levelled, _ = evaluation_set_of(data, split, network, source, "given")
+        errors |= {f"level_{name}": error for name, error in score(network.lift, levelled, network.offsets).items()}
     if len(network.offsets) > 1:
         errors["by_look_ahead"] = measure(network, windows, motion, flip="off", per=())["look_ahead"]
     return errors

@@ -182,11 +182,13 @@ def test_the_sidecar_of_a_network_that_serves_several_look_aheads(tmp_path, moca
     assert pose.stamp_ns == 10**9 - 180_000_000 and (pose.error_m[1:] > 0).all()
 
 
-def test_a_network_that_is_told_of_gravity_and_confidence(tmp_path):
+def test_a_network_that_is_told_of_gravity_and_confidence(tmp_path, mocap_file):
     model = network(person_view=True, uncertainty=True, confidence=True, level=True, output_offsets=tuple(range(-4, 1)))
     torch.save(checkpoint_of(model), tmp_path / "c.pth")
     out = tmp_path / "model.onnx"
-    assert main(["export", str(tmp_path / "c.pth"), str(out)]) == 0
+    assert main(["export", str(tmp_path / "c.pth"), str(out), "--data", str(mocap_file)]) == 0
+    measured = ModelCard.of(out).metrics["val"]
+    assert measured["level_clean_mpjpe_mm"] > 0 and measured["level_noisy_mpjpe_mm"] != measured["noisy_mpjpe_mm"]
     assert {node.op_type for node in onnx.load(out).graph.node} <= PARSED
     card, rng = ModelCard.of(out), np.random.default_rng(0)
     assert card.confidence and card.level and card.multiply_adds > 0
