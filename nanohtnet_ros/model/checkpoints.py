@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.model.grow import grow
 from nanohtnet_ros.model.lifting_module import LiftingModule
 from nanohtnet_ros.model.nanohtnet import NanoHTNet, NanoHTNetConfig
 from nanohtnet_ros.model.networks import NETWORK_CONFIGS, Network, build, name_of
@@ -96,7 +95,7 @@ def load_checkpoint(path: Path | str, swap_arm_tokens: bool = False) -> NanoHTNe
     return network
 
 
-def load_weights(network: Network, path: Path | str, grows: bool = False) -> None:
+def load_weights(network: Network, path: Path | str) -> None:
     """Copy a checkpoint's weights into a network of the same shape.
 
     A pre-trained checkpoint has no regression head: the network keeps its own. One without `uncertainty` gives its
@@ -105,7 +104,6 @@ def load_weights(network: Network, path: Path | str, grows: bool = False) -> Non
     Args:
         network: gets the weights.
         path: the checkpoint.
-        grows: let the checkpoint's NanoHTNet have a shorter window and fewer frames, see `grow`.
     Raises:
         FileNotFoundError: no such file.
         UserError: it is another kind of network or was trained with another meaning of its tensors, or a tensor is
@@ -117,11 +115,6 @@ def load_weights(network: Network, path: Path | str, grows: bool = False) -> Non
     name = content.get("network", "nanohtnet")
     if name != own["network"]:
         raise UserError(f"{path} holds a {name}, the recipe trains a {own['network']}: set network to {name}")
-    if grows:
-        if not isinstance(network, NanoHTNet) or content.get("pretrained"):
-            raise UserError(f"{path} cannot grow: that is for trained NanoHTNets")
-        smaller = load_checkpoint(path)
-        content = checkpoint_of(grow(smaller, replace(network.config, uncertainty=smaller.config.uncertainty)))
     tensors, expected = content["state_dict"], own["state_dict"]
     if len(tensors.get("fc.bias", ())) == 3 and len(expected["fc.bias"]) == 4:
         tensors = {**tensors, **{key: torch.cat((tensors[key], expected[key][3:])) for key in ("fc.weight", "fc.bias")}}

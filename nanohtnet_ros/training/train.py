@@ -103,7 +103,6 @@ def train(
     out: Path,
     recipe: Recipe,
     start: Path | None = None,
-    grow: bool = False,
     device: Device = "auto",
     threads: int = 0,
     workers: int = 0,
@@ -120,7 +119,6 @@ def train(
         recipe: network, losses, data and loop.
         start: also --from. Checkpoint whose weights to start from: of an earlier training, or of a pre-training, which
             gets a new regression head.
-        grow: the checkpoint may have a shorter window and fewer coefficients than the recipe's model.
         device: to train on.
         threads: CPU threads of each process, 0 for all.
         workers: processes that prefetch batches for each process, for training on a GPU; 0 for none.
@@ -129,7 +127,7 @@ def train(
         torch.manual_seed(recipe.seed)
         network = build(recipe.network_config)
         if start is not None:
-            load_weights(network, start, grow)
+            load_weights(network, start)
         seen, held_out = recipe.open_data(data)
         provenance = {**asdict(recipe), "data_sha256": seen.sha256, MADE_WITH: made_with()}
         if start is not None:

@@ -126,17 +126,3 @@ def test_joints_arrive_in_a_network_that_learns_expected_errors_besides(tmp_path
     load_weights(larger, tmp_path / "c.pth")
     keypoints = torch.randn(2, 9, 17, 2)
     torch.testing.assert_close(larger.eval()(keypoints)[..., :3], network.eval()(keypoints))
-
-
-def test_a_shorter_network_grows_when_asked(tmp_path):
-    network = build(replace(NANO, output_offsets=(-2, -1, 0)))
-    longer = replace(NANO, window_length=27, kept_frames=9, output_offsets=tuple(range(-8, 1)), uncertainty=True)
-    torch.save(checkpoint_of(network), tmp_path / "c.pth")
-    with pytest.raises(ValueError, match="its window_length is 9, the recipe's 27"):
-        load_weights(build(longer), tmp_path / "c.pth")
-    large = build(longer)
-    load_weights(large, tmp_path / "c.pth", grows=True)
-    assert torch.equal(large.patch_embed.weight[:, -18:], network.patch_embed.weight)
-    torch.save(checkpoint_of(build(CONV)), tmp_path / "conv.pth")
-    with pytest.raises(ValueError, match="for trained NanoHTNets"):
-        load_weights(build(CONV), tmp_path / "conv.pth", grows=True)
