@@ -36,7 +36,7 @@ TOLD_SPREAD = 0.03
 PLACE_SPREAD = 0.025
 """Of the logarithm of a root's distance where the size is right: poses are a little too narrow or too wide."""
 
-ANKLE_SIGMA_M, ALONG_SIGMA_M, DOWN_SIGMA_RAD = 0.03, 0.06, 0.0125
+ANKLE_SIGMA_M, ALONG_SIGMA_M, DOWN_SIGMA_RAD = 0.03, 0.06, 0.0175
 """Standard deviations of an ankle's place across its ray, foot included, and along it, and of down's direction."""
 
 STANDS, SITS = 0.8, 0.3

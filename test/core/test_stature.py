@@ -58,14 +58,14 @@ class Watched:
 @pytest.mark.parametrize("camera_m", [0.6, 1.2, 2.4])
 def test_two_seconds_of_walking_tell_the_height(height_m, camera_m):
     height = Watched(height_m, camera_m).watch(2.0, walks=True)
-    assert height.median_m == pytest.approx(height_m, rel=0.05 if camera_m < 1.0 else 0.02)
+    assert height.median_m == pytest.approx(height_m, rel=0.08 if camera_m < 1.0 else 0.03)
     assert abs(height.median_m - height_m) < 2.0 * height.sigma_m
 
 
 def test_the_estimate_is_the_surer_the_longer_and_the_higher_the_camera():
     sigmas = [[Watched(1.7, camera_m).watch(seconds).sigma_m for seconds in (0.2, 1.0, 2.0)] for camera_m in (0.3, 1.2)]
     assert (np.diff(sigmas, axis=1) < 0).all() and (np.diff(sigmas, axis=0) < 0).all()
-    assert sigmas[0][2] > 0.1 and sigmas[1][2] < 0.05
+    assert sigmas[0][2] > 0.1 and sigmas[1][2] < 0.06
 
 
 def test_it_never_becomes_surer_than_its_errors_that_last():
