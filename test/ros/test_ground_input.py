@@ -1,5 +1,6 @@
 """Down and the floor by TF, by an inertial sensor and by parameters: the input alone, and in nodes."""
 
+import cv2
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -7,6 +8,7 @@ from scipy.spatial.transform import Rotation
 rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 from geometry_msgs.msg import TransformStamped
+from nanohtnet_ros.msg import Skeleton2DArray, Skeleton3D
 from sensor_msgs.msg import Imu
 from std_msgs.msg import Header
 
@@ -197,3 +199,23 @@ def test_a_pose_node_takes_the_floor_from_tf(start_pose, peer, picture):
     place, root = message.skeletons[0].root_in_ground, message.skeletons[0].root
     expected = Ground.of_angles(7.7, 0.0, 1.45).place(np.array((root.x, root.y, root.z))) + (0.2, 0.0, 0.0)
     np.testing.assert_allclose((place.x, place.y, place.z), expected, atol=1e-6)
+
+
+def test_a_camera_on_its_side_sees_people_upright_by_gravity(start_pose, start_node, peer, picture, wait_for):
+    """A camera rolled clockwise by a quarter turn: its image has lain down to the left, down is at its right edge."""
+    lying = image(cv2.rotate(picture, cv2.ROTATE_90_COUNTERCLOCKWISE), 100.0)
+    pose = start_pose(image_rotation="auto", camera_roll_deg=90.0)
+    (skeleton,) = pose.send_and_wait(lying).skeletons
+    head, hip = (skeleton.joints[joint] for joint in (Skeleton3D.HEAD, Skeleton3D.HIP))
+    assert head.x < hip.x - 0.4 and abs(head.y - hip.y) < 0.3
+    detector = start_node("detector_node", image_rotation="auto", camera_roll_deg=90.0)
+    keypoints = peer.listen("/detector_node/skeletons_2d", Skeleton2DArray)
+
+    def found() -> bool:
+        lying.header.stamp.sec += 1
+        pose.send(lying)
+        return bool(keypoints and keypoints[-1].skeletons)
+
+    wait_for(found, "keypoints")
+    np.testing.assert_allclose(keypoints[-1].skeletons[0].x, pose.skeletons_2d[-1].skeletons[0].x, atol=30)
+    detector.says("ground=by parameters")
