@@ -10,9 +10,14 @@ import pytest
 import nanohtnet_ros
 from nanohtnet_ros.cli import main
 from nanohtnet_ros.config import EstimatorSettings
+from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.core.pose_estimation import LiftingConfig
 from nanohtnet_ros.core.tracker import TrackerConfig
+from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.errors import UserError
+from nanohtnet_ros.estimator import PoseEstimator
+from nanohtnet_ros.samples.clips import CLIPS_DIR
+from nanohtnet_ros.samples.video_source import VideoSource
 
 from factories import STANDING_M, ScriptedDetector
 
@@ -92,3 +97,31 @@ def test_settings_cover_the_detector_that_is_opened(monkeypatch):
     with pytest.raises(UserError, match="not opened"):
         nanohtnet_ros.PoseEstimator(detector="mine.onnx")
     assert seen["name"] == "mine.onnx" and "detector" in {entry.name for entry in fields(EstimatorSettings)}
+
+
+def test_another_estimator_goes_on_from_a_state():
+    source = VideoSource(str(CLIPS_DIR / "rendered_two.mp4"))
+    frames = [source.read() for _ in range(24)]
+    settings = {"detector": "blazepose_lite", "model": "nano_s_81_streaming"}
+
+    def run(estimator, part):
+        results = []
+        for image, time_s in part:
+            camera = Camera.from_field_of_view(image.shape[1], image.shape[0])
+            results.append(estimator.step(image, NS_PER_S + round(time_s * NS_PER_S), camera))
+        return results
+
+    with PoseEstimator(**settings) as estimator:
+        run(estimator, frames[:14])
+        state = estimator.state()
+        expected = run(estimator, frames[14:])
+    with PoseEstimator(**settings) as other:
+        other.restore(state)
+        found = run(other, frames[14:])
+    assert [len(people) for people in found] == [len(people) for people in expected] and any(expected)
+    for people, others in zip(expected, found, strict=True):
+        for person, same in zip(people, others, strict=True):
+            assert person.track_id == same.track_id and person.age_s == same.age_s
+            np.testing.assert_array_equal(person.joints_rel_m, same.joints_rel_m)
+            np.testing.assert_array_equal(person.root_m, same.root_m)
+            np.testing.assert_array_equal(person.keypoints_px, same.keypoints_px)
