@@ -1,12 +1,11 @@
-"""A fake TensorRT, and a fake memory of the GPU.
+"""A fake TensorRT, and a fake of CUDA's runtime.
 
 Engines hold ONNX files; ONNX Runtime computes them at the addresses that the session has set. `test_tensorrt_api.py`
-checks its names against the real bindings.
+and `test_cuda_api.py` check their names against the real bindings.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import enum
 import json
@@ -18,9 +17,9 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import onnxruntime
-import torch
 
 InferenceSession = onnxruntime.InferenceSession  # tests put others in its place
+STREAM = 7
 GPU = SimpleNamespace(name="Fake Orin", capability=(8, 7))
 
 
@@ -238,7 +237,7 @@ def make(version: str = "10.3.0") -> ModuleType:
             return True
 
         def execute_async_v3(self, stream_handle):
-            assert stream_handle == 7
+            assert stream_handle == STREAM
             if history.broken:
                 trt.logger_of_session.log(Severity.ERROR, "illegal address")
                 return False
@@ -312,61 +311,86 @@ def array(address: int, shape: tuple[int, ...], dtype: type) -> np.ndarray:
     return np.frombuffer(content, dtype).reshape(shape)
 
 
-def make_memory(trt: ModuleType) -> type:
-    """A fake `CudaMemory` in the CPU's memory."""
+def make_cuda(trt: ModuleType) -> ModuleType:
+    """A fake of CUDA's runtime in the CPU's memory; `held` are the handles that are not freed.
 
-    class Graph:
-        def __init__(self):
-            self.calls = []
+    Work is done when it is enqueued.
+    """
+    cuda = ModuleType("cuda.bindings.runtime")
+    cuda.held, cuda.allocated, cuda.full = {}, 0, False
+    cuda.cudaError_t = enum.IntEnum(
+        "cudaError_t", {"cudaSuccess": 0, "cudaErrorInvalidValue": 1, "cudaErrorMemoryAllocation": 2}
+    )
+    cuda.cudaMemcpyKind = enum.IntEnum("cudaMemcpyKind", {"cudaMemcpyHostToDevice": 1, "cudaMemcpyDeviceToHost": 2})
+    cuda.cudaStreamCaptureMode = enum.IntEnum("cudaStreamCaptureMode", {"cudaStreamCaptureModeThreadLocal": 1})
+    cuda.cudaStreamNonBlocking, cuda.cudaHostAllocDefault = 1, 0
+    good, wrong = cuda.cudaError_t.cudaSuccess, cuda.cudaError_t.cudaErrorInvalidValue
 
-        def replay(self):
-            for call in self.calls:
-                call()
+    def allocate(size):
+        if cuda.full:
+            return cuda.cudaError_t.cudaErrorMemoryAllocation, None
+        buffer = (ctypes.c_char * size)()
+        cuda.held[ctypes.addressof(buffer)] = buffer
+        cuda.allocated += 1
+        return good, ctypes.addressof(buffer)
 
-    class Memory:
-        allocated = 0
+    def free(handle):
+        return (good,) if cuda.held.pop(handle, None) is not None else (wrong,)
 
-        def __init__(self, torch_):
-            self.stream = SimpleNamespace(cuda_stream=7)
+    def cudaMemcpyAsync(dst, src, count, kind, stream):
+        inside = any(start <= dst <= start + len(held) - count for start, held in cuda.held.items() if start > STREAM)
+        assert inside or kind == cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        ctypes.memmove(dst, src, count)
+        return (good,)
 
-        def device(self, shape, dtype):
-            Memory.allocated += 1
-            return torch.zeros(shape, dtype=getattr(torch, dtype))
+    def cudaStreamCreateWithFlags(flags):
+        cuda.held[STREAM] = "stream"
+        return good, STREAM
 
-        host = device
+    def cudaStreamBeginCapture(stream, mode):
+        trt.history.recording = []
+        return (good,)
 
-        def working(self):
-            return contextlib.nullcontext()
+    def cudaStreamEndCapture(stream):
+        calls, trt.history.recording = trt.history.recording, None
+        return good, calls
 
-        def graph(self):
-            return Graph()
+    def cudaGraphInstantiateWithFlags(graph, flags):
+        handle = 1000 + len(cuda.held)
+        cuda.held[handle] = graph
+        return good, handle
 
-        @contextlib.contextmanager
-        def capture(self, graph):
-            trt.history.recording = graph.calls
-            yield
-            trt.history.recording = None
+    def cudaGraphLaunch(graphExec, stream):
+        for call in cuda.held[graphExec]:
+            call()
+        return (good,)
 
-        def wait(self):
-            pass
-
-        def release(self):
-            pass
-
-    return Memory
+    known = SimpleNamespace(name=GPU.name.encode() + bytes(20), major=GPU.capability[0], minor=GPU.capability[1])
+    cuda.cudaMalloc = allocate
+    cuda.cudaHostAlloc = lambda size, flags: allocate(size)
+    cuda.cudaFree = cuda.cudaFreeHost = cuda.cudaStreamDestroy = cuda.cudaGraphExecDestroy = free
+    cuda.cudaMemcpyAsync = cudaMemcpyAsync
+    cuda.cudaStreamCreateWithFlags = cudaStreamCreateWithFlags
+    cuda.cudaStreamSynchronize = lambda stream: (good,)
+    cuda.cudaStreamBeginCapture, cuda.cudaStreamEndCapture = cudaStreamBeginCapture, cudaStreamEndCapture
+    cuda.cudaGraphInstantiateWithFlags, cuda.cudaGraphLaunch = cudaGraphInstantiateWithFlags, cudaGraphLaunch
+    cuda.cudaGraphDestroy = lambda graph: (good,)
+    cuda.cudaGetDeviceCount, cuda.cudaGetDevice = lambda: (good, 1), lambda: (good, 0)
+    cuda.cudaGetDeviceProperties = lambda device: (good, known)
+    return cuda
 
 
 def install(version: str, patch) -> ModuleType:
     """Put the stand-ins where our code looks for TensorRT and the GPU; `patch(object, name, value)` sets them."""
     import sys
 
-    from nanohtnet_ros.runtime import tensorrt_api, tensorrt_session
+    from nanohtnet_ros.runtime import tensorrt_api
 
     trt = make(version)
-    cuda = SimpleNamespace(get_device_name=lambda: GPU.name, get_device_capability=lambda: GPU.capability)
+    trt.cuda = make_cuda(trt)
     patch(sys.modules, "tensorrt", trt)
-    patch(tensorrt_api, "load_torch", lambda: SimpleNamespace(cuda=cuda))
-    patch(tensorrt_session, "CudaMemory", make_memory(trt))
+    patch(sys.modules, "cuda", SimpleNamespace(cudart=trt.cuda))
+    patch(sys.modules, "cuda.bindings", SimpleNamespace(runtime=trt.cuda))
     tensorrt_api.logger.cache_clear()
     tensorrt_api.RECENT_ERRORS.clear()
     return trt

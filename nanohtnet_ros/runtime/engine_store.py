@@ -144,7 +144,7 @@ def get_engine(path: Path, precision: str, max_batch: int, rejected: str | None 
         UserError, ImportError: it cannot be built.
     """
     trt = tensorrt_api.load_tensorrt()
-    gpu = tensorrt_api.current_gpu(tensorrt_api.load_torch())
+    gpu = tensorrt_api.current_gpu(tensorrt_api.load_cuda())
     key = EngineKey.of(path, trt.__version__, gpu, precision, max_batch)
     file = key.file(path.stem)
     reason = rejected

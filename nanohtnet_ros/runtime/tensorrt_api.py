@@ -1,4 +1,4 @@
-"""TensorRT and PyTorch's CUDA, loaded on first use, and what their versions do differently."""
+"""TensorRT and CUDA, loaded on first use, and what their versions do differently."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from nanohtnet_ros.runtime.base import GpuUnavailableError
+from nanohtnet_ros.runtime.cuda_memory import check
 
 if TYPE_CHECKING:
     import tensorrt as trt
@@ -42,20 +43,29 @@ def load_tensorrt() -> ModuleType:
     return trt
 
 
-def load_torch() -> ModuleType:
-    """PyTorch with a GPU to use.
+def load_cuda() -> ModuleType:
+    """CUDA's runtime in NVIDIA's cuda-python, with a GPU to use.
 
     Raises:
-        GpuUnavailableError: PyTorch is missing, was built without CUDA, or sees no GPU.
+        GpuUnavailableError: it is missing, or sees no GPU.
     """
     try:
-        import torch
+        try:
+            from cuda.bindings import runtime as cuda
+        except ImportError:
+            from cuda import cudart as cuda  # before 12.6
     except ImportError as error:
-        raise GpuUnavailableError(f"PyTorch, which holds TensorRT's buffers, cannot be imported ({error})") from error
-    if not torch.cuda.is_available():
-        built = "was built without CUDA" if torch.version.cuda is None else "sees no GPU"
-        raise GpuUnavailableError(f"PyTorch {torch.__version__}, which holds TensorRT's buffers, {built}")
-    return torch
+        raise GpuUnavailableError(
+            f"cuda-python, which holds TensorRT's buffers, cannot be imported ({error}): pip install cuda-python of "
+            "CUDA's version"
+        ) from error
+    try:
+        count = check(cuda.cudaGetDeviceCount())
+    except (RuntimeError, GpuUnavailableError) as error:  # where there is no driver, cuda-python 12.2 raises itself
+        raise GpuUnavailableError(f"cuda-python, which holds TensorRT's buffers, sees no GPU: {error}") from error
+    if not count:
+        raise GpuUnavailableError("cuda-python, which holds TensorRT's buffers, sees no GPU")
+    return cuda
 
 
 def version_of(trt: ModuleType) -> tuple[int, int]:
@@ -64,10 +74,10 @@ def version_of(trt: ModuleType) -> tuple[int, int]:
     return int(major), int(minor)
 
 
-def current_gpu(torch: ModuleType) -> Gpu:
-    """The GPU that PyTorch uses."""
-    major, minor = torch.cuda.get_device_capability()
-    return Gpu(torch.cuda.get_device_name(), f"{major}.{minor}")
+def current_gpu(cuda: ModuleType) -> Gpu:
+    """The GPU that CUDA uses."""
+    known = check(cuda.cudaGetDeviceProperties(check(cuda.cudaGetDevice())))
+    return Gpu(known.name.partition(b"\0")[0].decode(), f"{known.major}.{known.minor}")
 
 
 RECENT_ERRORS: deque[str] = deque(maxlen=3)

@@ -28,7 +28,7 @@ DTYPES = {
     "UINT8": "uint8",
     "BOOL": "bool",
 }
-"""TensorRT's names of tensors' types, to those of torch and NumPy."""
+"""TensorRT's names of tensors' types, to NumPy's."""
 
 
 class TensorRTSession(Session):
@@ -53,10 +53,9 @@ class TensorRTSession(Session):
             EngineFileError: TensorRT cannot load the engine.
             UserError: it has no input, or tensors of an unsupported type.
         """
-        trt, torch = tensorrt_api.load_tensorrt(), tensorrt_api.load_torch()
+        trt, cuda = tensorrt_api.load_tensorrt(), tensorrt_api.load_cuda()
         tensorrt_api.RECENT_ERRORS.clear()
         self._name = name
-        self._memory = CudaMemory(torch)
         self._runtime = trt.Runtime(tensorrt_api.logger())
         self._engine = self._runtime.deserialize_cuda_engine(engine)
         if self._engine is None:
@@ -66,9 +65,10 @@ class TensorRTSession(Session):
         self._graphs: dict[int, Any] = {}
         self._shapes: dict[int, dict[str, tuple[int, ...]]] = {}
         self._use_graphs = cuda_graph
+        self._memory = CudaMemory(cuda)
         self._allocate(self._context(0))
         kind = f" {precision}" if precision else ""
-        self.runtime = f"TensorRT {trt.__version__}{kind}, {tensorrt_api.current_gpu(torch).name}" + (
+        self.runtime = f"TensorRT {trt.__version__}{kind}, {tensorrt_api.current_gpu(cuda).name}" + (
             ", CUDA graphs" if self._use_graphs else ""
         )
 
@@ -103,7 +103,7 @@ class TensorRTSession(Session):
 
     def _free(self) -> None:
         del self._graphs, self._contexts, self._engine, self._runtime
-        del self._inputs, self._inputs_host, self._outputs, self._outputs_host, self._allocators
+        del self._device, self._host, self._allocators
         self._memory.release()
 
     # Set-up.
@@ -130,7 +130,6 @@ class TensorRTSession(Session):
         self.input_shape = self.more_inputs.pop(self.input_name)
         self.output_shapes = {name: tuple(engine.get_tensor_shape(name)) for name in outputs}
         self._max_batch = self._largest[self.input_name][0]
-        self._allocators: dict[str, Any] = {}
 
     def _context(self, slot: int) -> trt.IExecutionContext:
         """An execution context: the one in slot 0, or one for each size of a CUDA graph."""
@@ -144,20 +143,15 @@ class TensorRTSession(Session):
     def _allocate(self, context: trt.IExecutionContext) -> None:
         """Buffers for the largest batch; outputs whose size depends on the data get theirs when they are made."""
         self._set_shapes(context, 0, self._largest)
-        self._inputs: dict[str, Any] = {}
-        self._inputs_host: dict[str, Any] = {}
-        for name, shape in self._largest.items():
-            self._inputs[name] = self._memory.device((prod(shape),), self._dtypes[name])
-            self._inputs_host[name] = self._memory.host((prod(shape),), self._dtypes[name])
-        self._outputs: dict[str, Any] = {}
-        self._outputs_host: dict[str, Any] = {}
-        for name in self.output_shapes:
-            shape = tuple(context.get_tensor_shape(name))
-            if -1 in shape:
-                self._allocators[name] = output_allocator(self._memory)
-            else:
-                self._outputs[name] = self._memory.device((prod(shape),), self._dtypes[name])
-                self._outputs_host[name] = self._memory.host((prod(shape),), self._dtypes[name])
+        shapes = self._largest | {name: tuple(context.get_tensor_shape(name)) for name in self.output_shapes}
+        self._allocators = {name: output_allocator(self._memory) for name, shape in shapes.items() if -1 in shape}
+        sizes = {
+            name: prod(shape) * np.dtype(self._dtypes[name]).itemsize
+            for name, shape in shapes.items()
+            if name not in self._allocators
+        }
+        self._device = {name: self._memory.device(size) for name, size in sizes.items()}
+        self._host = {name: self._memory.host(size) for name, size in sizes.items()}
         if self._allocators:
             self._use_graphs = False  # a graph cannot hold what is allocated while it runs
         if self._use_graphs:
@@ -191,38 +185,35 @@ class TensorRTSession(Session):
         shapes = {name: (size, *x.shape[1:]) for name, x in inputs.items()}
         context = self._context(slot)
         self._set_shapes(context, slot, shapes)
-        with self._memory.working():
-            for name, x in inputs.items():
-                staged = view(self._inputs_host[name], shapes[name])
-                staged.numpy()[:batch] = x
-                staged.numpy()[batch:] = 0.0
-                view(self._inputs[name], shapes[name]).copy_(staged, non_blocking=True)
-            if self._use_graphs:
-                self._replay(context, size)
-            else:
-                self._enqueue(context)
-            results = {}
-            for name in self._outputs:
-                shape = tuple(context.get_tensor_shape(name))
-                results[name] = view(self._outputs_host[name], shape)
-                results[name].copy_(view(self._outputs[name], shape), non_blocking=True)
+        for name, x in inputs.items():
+            staged = view(self._host[name], shapes[name], self._dtypes[name])
+            staged[:batch], staged[batch:] = x, 0
+            self._memory.to_device(self._device[name], staged)
+        if self._use_graphs:
+            self._replay(context, size)
+        else:
+            self._enqueue(context)
+        results = {}
+        for name in self._device.keys() & self.output_shapes.keys():
+            results[name] = view(self._host[name], tuple(context.get_tensor_shape(name)), self._dtypes[name])
+            self._memory.to_host(results[name], self._device[name])
         self._memory.wait()
-        named = {name: result.numpy().astype(self._result_dtype(name)) for name, result in results.items()}  # copies
         for name, allocator in self._allocators.items():
-            raw = allocator.buffer.cpu().numpy().tobytes()
-            shape, dtype = allocator.shape, np.dtype(self._dtypes[name])
-            named[name] = np.frombuffer(raw, dtype, prod(shape)).reshape(shape).astype(self._result_dtype(name))
+            results[name] = np.empty(allocator.shape, self._dtypes[name])
+            self._memory.to_host(results[name], allocator.address)
+        self._memory.wait()
+        named = {name: result.astype(self._result_dtype(name)) for name, result in results.items()}  # copies
         if size != batch:  # padded for its graph
             named = {name: a[:batch] if self.output_shapes[name][:1] == (-1,) else a for name, a in named.items()}
         return {name: named[name] for name in self.output_shapes}
 
     def _enqueue(self, context: trt.IExecutionContext) -> None:
         """Launch the network on our stream."""
-        for name, buffer in (*self._inputs.items(), *self._outputs.items()):
-            context.set_tensor_address(name, buffer.data_ptr())
+        for name, address in self._device.items():
+            context.set_tensor_address(name, address)
         for name, allocator in self._allocators.items():
             context.set_output_allocator(name, allocator)
-        if not context.execute_async_v3(self._memory.stream.cuda_stream):
+        if not context.execute_async_v3(self._memory.stream):
             raise RuntimeError(f"TensorRT could not run {self._name}: {tensorrt_api.recent_errors()}")
 
     def _graph_size(self, batch: int) -> int:
@@ -235,27 +226,26 @@ class TensorRTSession(Session):
         if size not in self._graphs:
             self._enqueue(context)  # TensorRT settles what depends on the shape in the first run; that is not recorded
             self._memory.wait()
-            graph = self._memory.graph()
-            with self._memory.capture(graph):
-                self._enqueue(context)
-            self._graphs[size] = graph
-        self._graphs[size].replay()
+            self._graphs[size] = self._memory.record(lambda: self._enqueue(context))
+        self._memory.launch(self._graphs[size])
 
 
-def output_allocator(cuda: CudaMemory) -> trt.IOutputAllocator:
+def output_allocator(buffers: CudaMemory) -> trt.IOutputAllocator:
     """Where TensorRT asks for the memory of an output whose size it learns while it runs."""
     trt = tensorrt_api.load_tensorrt()
 
     class Allocator(trt.IOutputAllocator):  # type: ignore[name-defined]
         def __init__(self) -> None:
             trt.IOutputAllocator.__init__(self)
-            self.buffer = cuda.device((256,), "uint8")
+            self.size = 256
+            self.address = buffers.device(self.size)
             self.shape: tuple[int, ...] = ()
 
         def reallocate_output(self, tensor_name: str, memory: int, size: int, alignment: int) -> int:
-            if size > len(self.buffer):
-                self.buffer = cuda.device((size,), "uint8")  # torch aligns to 512 bytes
-            return self.buffer.data_ptr()
+            if size > self.size:
+                self.size = 2 * size  # what was smaller stays until the session is closed
+                self.address = buffers.device(self.size)
+            return self.address
 
         def reallocate_output_async(
             self,

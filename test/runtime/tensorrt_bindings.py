@@ -94,7 +94,7 @@ def run_over_stubs(code: str, folder: Path | str) -> str:
 
 @lru_cache
 def install(requirement: str, folder: Path) -> str:
-    """Bring a wheel into a folder; why not, or nothing."""
+    """Bring a wheel, or several with spaces between, into a folder; why not, or nothing."""
     command = [
         sys.executable,
         "-m",
@@ -108,7 +108,7 @@ def install(requirement: str, folder: Path) -> str:
         "--retries=1",
         "--target",
         str(folder),
-        requirement,
+        *requirement.split(),
     ]
     result = subprocess.run(command, capture_output=True, text=True)
     return result.stderr.strip().splitlines()[-1] if result.returncode else ""

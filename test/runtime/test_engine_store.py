@@ -153,7 +153,6 @@ def test_an_engine_that_tensorrt_cannot_load_is_rebuilt_once(fake_trt, small_onn
 
 
 def test_two_processes_build_once(small_onnx, tmp_path, monkeypatch):
-    pytest.importorskip("torch", reason="PyTorch is not installed")
     environment = {
         **os.environ,
         "XDG_CACHE_HOME": str(tmp_path / "cache"),

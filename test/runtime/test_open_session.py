@@ -100,24 +100,16 @@ def test_contradictions_and_unknown_devices_are_refused():
         open_session(find_model(DEFAULT_MODEL), "cpu", require_gpu=True)
 
 
-@pytest.mark.parametrize(
-    ("modules", "reason"),
-    [
-        ({"torch": None}, "PyTorch, which holds TensorRT's buffers, cannot be imported"),
-        ({}, "built without CUDA|sees no GPU"),
-    ],
-)
-def test_tensorrt_without_a_gpu_to_use(monkeypatch, modules, reason):
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
-    import fake_tensorrt
-
-    if torch.cuda.is_available():
-        pytest.skip("there is a GPU")
-    monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt.make())
-    for name, module in modules.items():
-        monkeypatch.setitem(sys.modules, name, module)
-    with pytest.raises(GpuUnavailableError, match=reason):
-        open_session(find_model(DEFAULT_MODEL), "tensorrt")
+def test_tensorrt_without_a_gpu_to_use(fake_trt, monkeypatch):
+    trt = fake_trt()
+    path = find_model(DEFAULT_MODEL)
+    trt.cuda.cudaGetDeviceCount = lambda: (trt.cuda.cudaError_t.cudaSuccess, 0)
+    with pytest.raises(GpuUnavailableError, match="cuda-python, which holds TensorRT's buffers, sees no GPU"):
+        open_session(path, "tensorrt")
+    monkeypatch.setitem(sys.modules, "cuda", None)
+    monkeypatch.setitem(sys.modules, "cuda.bindings", None)
+    with pytest.raises(GpuUnavailableError, match="cuda-python, which holds TensorRT's buffers, cannot be imported"):
+        open_session(path, "tensorrt")
 
 
 def test_a_tensorrt_that_is_too_old(fake_trt):

@@ -28,7 +28,7 @@ def test_the_packaged_network_gives_what_onnx_runtime_gives(fake_trt, version, p
 def test_any_batch_in_buffers_allocated_once(fake_trt, small_onnx, graph):
     trt = fake_trt()
     session = TensorRTSession.from_onnx(small_onnx, max_batch=6, cuda_graph=graph)
-    allocated = type(session._memory).allocated
+    allocated = trt.cuda.allocated
     for people in (6, 1, 3, 5, 1, 13, 6):
         x = random(people, 2, 3)
         out = session.run_named(x)
@@ -36,7 +36,7 @@ def test_any_batch_in_buffers_allocated_once(fake_trt, small_onnx, graph):
         np.testing.assert_allclose(out["total"], x.sum((1, 2))[:, None], rtol=1e-5)
         assert list(out) == ["doubled", "total"]
         np.testing.assert_array_equal(session.run(x), out["doubled"])
-    assert type(session._memory).allocated == allocated
+    assert trt.cuda.allocated == allocated
     assert trt.history.contexts == (1 + 3 if graph else 1)  # graphs of 1, 4 and 6; 13 is 6 + 6 + 1
     assert ("CUDA graphs" in session.runtime) == graph
 
@@ -102,11 +102,12 @@ def test_wrong_shapes_and_empty_batches_are_refused(fake_trt, small_onnx):
 
 
 def test_a_closed_session_frees_the_gpu_and_says_so(fake_trt, small_onnx):
-    fake_trt()
-    with TensorRTSession.from_onnx(small_onnx) as session:
-        pass
+    trt = fake_trt()
+    with TensorRTSession.from_onnx(small_onnx, cuda_graph=True) as session:
+        session.run(np.ones((1, 2, 3), np.float32))
+        assert trt.cuda.held
     session.close()
-    assert session.closed and not hasattr(session, "_engine") and not hasattr(session, "_outputs")
+    assert session.closed and not hasattr(session, "_engine") and not trt.cuda.held
     with pytest.raises(RuntimeError, match="closed"):
         session.run(np.zeros((1, 2, 3), np.float32))
 
@@ -117,6 +118,10 @@ def test_failures_carry_tensorrts_reason(fake_trt, small_onnx):
     trt.history.broken = True
     with pytest.raises(RuntimeError, match="illegal address"):
         session.run(np.zeros((1, 2, 3), np.float32))
+    trt.history.broken = False
+    trt.cuda.full = True
+    with pytest.raises(GpuUnavailableError, match="cudaErrorMemoryAllocation"):
+        TensorRTSession.from_onnx(small_onnx)
     trt.history.contexts = -1
     with pytest.raises(GpuUnavailableError, match="no room"):
         TensorRTSession.from_onnx(small_onnx)
