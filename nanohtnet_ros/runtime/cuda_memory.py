@@ -47,9 +47,8 @@ class CudaMemory:
         self._held: list[tuple[Callable, Any]] = []
         self.release = weakref.finalize(self, _free, self._held)
         self.release.atexit = False  # the process's end frees all
-        self.stream = int(
-            self._hold(cuda.cudaStreamDestroy, cuda.cudaStreamCreateWithFlags(cuda.cudaStreamNonBlocking))
-        )
+        made = cuda.cudaStreamCreateWithFlags(cuda.cudaStreamNonBlocking)
+        self.stream = int(self._hold(cuda.cudaStreamDestroy, made))
 
     def _hold(self, free: Callable, made: tuple[Any, ...]) -> Any:
         handle = check(made)
@@ -63,7 +62,7 @@ class CudaMemory:
     def host(self, size: int) -> np.ndarray:
         """(size,) bytes that the GPU reads and writes by itself; good until all is released."""
         address = self._hold(self._cuda.cudaFreeHost, self._cuda.cudaHostAlloc(size, self._cuda.cudaHostAllocDefault))
-        return np.frombuffer((ctypes.c_uint8 * size).from_address(address), np.uint8)
+        return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
 
     def to_device(self, address: int, array: np.ndarray) -> None:
         """Enqueue a copy of a contiguous array to the GPU."""

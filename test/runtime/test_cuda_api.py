@@ -1,4 +1,4 @@
-"""Our CUDA code against cuda-python's real modules: without a GPU every call comes back with an error, if its types fit."""
+"""Our CUDA code against cuda-python's real modules: without a GPU a call whose types fit comes back with an error."""
 
 import ast
 import inspect
@@ -33,12 +33,9 @@ def uses() -> dict[str, set[int]]:
         for node in ast.walk(ast.parse(source.read_text())):
             if isinstance(node, ast.Attribute) and node.attr.startswith("cuda"):
                 found.setdefault(node.attr, set())
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Attribute)
-                and node.func.attr.startswith("cuda")
-            ):
-                found.setdefault(node.func.attr, set()).add(len(node.args))
+            called = node.func if isinstance(node, ast.Call) else None
+            if isinstance(called, ast.Attribute) and called.attr.startswith("cuda"):
+                found.setdefault(called.attr, set()).add(len(node.args))
     return found
 
 
