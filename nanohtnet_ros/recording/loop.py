@@ -117,12 +117,13 @@ def process(job: Job, estimator: PoseEstimator, show_progress: bool = True) -> S
         UserError, OSError: the input cannot be read or the output not written; what was written can be read.
     """
     check_writers(job.write)
+    identity = job.identity
     inputs = [path for path in (Path(job.input), job.source.camera_info) if path is not None and path.exists()]
     with ExitStack() as stack:
         stop = stack.enter_context(interruptible())
         source = stack.enter_context(closing(open_source(job.input, job.source)))
         folder = stack.enter_context(closing(OutputFolder(job.out, [SUMMARY, *FILES], inputs)))
-        state = stack.enter_context(closing(RunState(folder.path / STATE, job.identity, resume=not source.live)))
+        state = stack.enter_context(closing(RunState(folder.path / STATE, identity, resume=not source.live)))
         if state.frames:
             estimator.restore(state.checkpoint)
         folder.clear()
@@ -140,7 +141,7 @@ def process(job: Job, estimator: PoseEstimator, show_progress: bool = True) -> S
         run.summary.warnings += source.warnings
         if source.damage:
             run.summary.error = f"the results are of {run.frames_done()}: {source.damage}"
-        content = {"job": job.identity, **asdict(run.summary)}
+        content = {"job": identity, **asdict(run.summary)}
         write_atomically(folder.path / SUMMARY, (json.dumps(content, indent=2, default=str) + "\n").encode())
         return run.summary
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.recording.loop import Job, process
 from nanohtnet_ros.recording.sources import START_NS
 from nanohtnet_ros.runtime.interrupt import Interrupted
+from nanohtnet_ros.runtime.output_folder import OutputFolder
 from nanohtnet_ros.samples.video_source import VideoSource
 
 from video_files import greys, write_matroska
@@ -133,6 +135,12 @@ def test_an_unfinished_run_is_not_replaced_by_another(video, tmp_path):
         process(Job(str(video), tmp_path / "out"), stopped, show_progress=False)
     with estimator() as other, pytest.raises(UserError, match="unfinished run that differs in write"):
         process(Job(str(video), tmp_path / "out", write=("csv",)), other, show_progress=False)
+
+
+def test_a_folder_in_use_is_refused(video, tmp_path):
+    with closing(OutputFolder(tmp_path / "out", [])), estimator() as second:
+        with pytest.raises(UserError, match=r"out is being written by another run, process \d+"):
+            process(Job(str(video), tmp_path / "out"), second, show_progress=False)
 
 
 def test_a_finished_run_is_replaced(video, tmp_path):
