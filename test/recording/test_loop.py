@@ -138,9 +138,9 @@ def test_an_unfinished_run_is_not_replaced_by_another(video, tmp_path):
 
 
 def test_a_folder_in_use_is_refused(video, tmp_path):
-    with closing(OutputFolder(tmp_path / "out", [])), estimator() as second:
-        with pytest.raises(UserError, match=r"out is being written by another run, process \d+"):
-            process(Job(str(video), tmp_path / "out"), second, show_progress=False)
+    said = pytest.raises(UserError, match=r"out is being written by another run, process \d+")
+    with closing(OutputFolder(tmp_path / "out", [])), estimator() as second, said:
+        process(Job(str(video), tmp_path / "out"), second, show_progress=False)
 
 
 def test_a_finished_run_is_replaced(video, tmp_path):
