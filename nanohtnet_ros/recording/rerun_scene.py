@@ -1,0 +1,189 @@
+"""People, their image and their figures in Rerun, for a recording or a viewer."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import rerun as rr
+import rerun.blueprint as rrb
+
+from nanohtnet_ros.core.camera import Camera
+from nanohtnet_ros.core.drawing import side_colour, track_colour
+from nanohtnet_ros.core.ground import Ground, level_from_camera
+from nanohtnet_ros.core.joint_angles import joint_angles
+from nanohtnet_ros.core.joint_frames import joint_frames
+from nanohtnet_ros.core.poses import Person, TrackedKeypoints
+from nanohtnet_ros.core.postures import sole_height
+from nanohtnet_ros.core.skeleton import H36M_17
+
+APPLICATION = "nanohtnet_ros"
+TIMELINE = "image"
+CAMERA, IMAGE = "world/camera", "world/camera/image"
+EPOCH_NS = 10**17  # stamps from 1973 on are dates, those before are since the source's beginning
+JPEG_QUALITY = 80
+PLANE_M = 1.0  # distance of the image in the camera's frustum
+EYE_HEIGHT_M = 1.2  # of the camera above the floor, until somebody's feet say better
+MOVES_M = 0.05  # the floor moves in steps of at least so much
+HEIGHTS = 300  # feet that the floor is the median of
+TRAIL = 100  # points at most
+SHOWN_ANGLES = ("l_elbow", "r_elbow", "l_p_shoulder", "r_p_shoulder", "l_knee", "r_knee", "l_r_hip", "r_r_hip")
+WORLD_FROM_LEVEL = np.array(((0, 0, 1), (-1, 0, 0), (0, -1, 0)), np.float64)
+IMAGE_UPRIGHT = np.array((0.0, 1.0, 0.0))
+
+
+def blueprint() -> rrb.Blueprint:
+    """Image and plots on the left, the scene on the right."""
+    return rrb.Blueprint(
+        rrb.Horizontal(
+            rrb.Vertical(
+                rrb.Spatial2DView(origin=IMAGE, name="image"),
+                rrb.TimeSeriesView(origin="angles", name="joint angles, degrees"),
+                rrb.Tabs(
+                    rrb.TimeSeriesView(origin="confidence", name="confidence"),
+                    rrb.TimeSeriesView(origin="figures", name="rates and latencies"),
+                ),
+                row_shares=[3, 2, 2],
+            ),
+            rrb.Spatial3DView(
+                origin="world",
+                name="people",
+                line_grid=rrb.archetypes.LineGrid3D(visible=True, spacing=1.0),
+                eye_controls=rrb.archetypes.EyeControls3D(position=(-2.5, 2.5, 3.0), look_target=(3.0, 0.0, 0.8)),
+            ),
+            column_shares=[2, 3],
+        ),
+        collapse_panels=True,
+    )
+
+
+class Scene:
+    """Logs moments into a stream of Rerun; the world has z up, its floor below the camera at z = 0."""
+
+    def __init__(self, stream: rr.RecordingStream) -> None:
+        """Begin with the layout; the stream is the caller's to save, serve and end."""
+        self._stream = stream
+        self._shown: set[int] = set()
+        self._trails: dict[int, deque[np.ndarray]] = {}
+        self._heights_m: deque[float] = deque(maxlen=HEIGHTS)
+        self._floor_m = EYE_HEIGHT_M
+        stream.send_blueprint(blueprint())
+        stream.log("world", rr.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
+
+    def show(
+        self,
+        stamp_ns: int,
+        camera: Camera,
+        people: Sequence[Person],
+        tracked: Sequence[TrackedKeypoints],
+        image_bgr: np.ndarray | None = None,
+        ground: Ground | None = None,
+        delay_ns: int = 0,
+        figures: Mapping[str, float] | None = None,
+    ) -> None:
+        """Log one moment.
+
+        Args:
+            stamp_ns: of the image.
+            camera: that took it; drawn without its distortion.
+            people: in the camera's optical axes, of a moment `delay_ns` before the image.
+            tracked: keypoints in the image.
+            image_bgr: (H, W, 3) uint8, or None.
+            ground: where down and the floor are; without it the image is upright, and people stand on the floor.
+            figures: plotted by their names, as rates and latencies.
+        """
+        self._at(stamp_ns)
+        pinhole = rr.Pinhole(
+            image_from_camera=camera.matrix,
+            resolution=(camera.width, camera.height),
+            camera_xyz=rr.ViewCoordinates.RDF,
+            image_plane_distance=PLANE_M,
+        )
+        self._stream.log(IMAGE, pinhole)
+        if image_bgr is not None:
+            self._stream.log(IMAGE, rr.Image(image_bgr, color_model="BGR").compress(jpeg_quality=JPEG_QUALITY))
+        self._show_keypoints(tracked)
+        for name, value in (figures or {}).items():
+            self._stream.log(["figures", name], rr.Scalars(value))
+        self._at(stamp_ns - delay_ns)
+        down = IMAGE_UPRIGHT if ground is None or ground.down_cam is None else ground.down_cam
+        self._place_camera(people, down, None if ground is None else ground.height_m)
+        for person in people:
+            self._show_person(person, -down)
+        for track_id in self._shown - {person.track_id for person in people}:
+            for path in ("people", "trails"):
+                self._stream.log(f"{CAMERA}/{path}/{track_id}", rr.Clear(recursive=True))
+            self._trails.pop(track_id, None)
+        self._shown = {person.track_id for person in people}
+
+    def _at(self, stamp_ns: int) -> None:
+        if stamp_ns >= EPOCH_NS:
+            self._stream.set_time(TIMELINE, timestamp=np.datetime64(stamp_ns, "ns"))
+        else:
+            self._stream.set_time(TIMELINE, duration=np.timedelta64(stamp_ns, "ns"))
+
+    def _place_camera(self, people: Sequence[Person], down: np.ndarray, height_m: float | None) -> None:
+        """Log where the camera is; without a known height it is where most feet are on the floor."""
+        roots = [(person.root_m, person.joints_rel_m) for person in people if person.root_m is not None]
+        self._heights_m += [float(root @ down) - sole_height(joints, -down) for root, joints in roots]
+        estimate = float(np.median(self._heights_m)) if self._heights_m else self._floor_m
+        if height_m is not None or abs(estimate - self._floor_m) > MOVES_M:
+            self._floor_m = estimate if height_m is None else height_m
+        rotation = WORLD_FROM_LEVEL @ level_from_camera(down)
+        self._stream.log(CAMERA, rr.Transform3D(translation=(0, 0, self._floor_m), mat3x3=rotation))
+
+    def _show_keypoints(self, tracked: Sequence[TrackedKeypoints]) -> None:
+        """All people's keypoints and bones in the image, each in the track's colour, the surer the more opaque."""
+        points, point_colours, bones, bone_colours = [], [], [], []
+        for person in tracked:
+            xy, sure = person.keypoints.xy_px, person.keypoints.confidence
+            rgb = track_colour(person.track_id)
+            known = np.flatnonzero(person.keypoints.valid)
+            points += list(xy[known])
+            point_colours += [(*rgb, 0.2 + 0.8 * sure[joint]) for joint in known]
+            pairs = [pair for pair in H36M_17.bones if person.keypoints.valid[list(pair)].all()]
+            bones += [xy[list(pair)] for pair in pairs]
+            bone_colours += [(*rgb, 0.2 + 0.8 * sure[list(pair)].min()) for pair in pairs]
+        self._stream.log(f"{IMAGE}/joints", rr.Points2D(points, colors=point_colours, radii=rr.Radius.ui_points(3)))
+        self._stream.log(f"{IMAGE}/bones", rr.LineStrips2D(bones, colors=bone_colours, radii=rr.Radius.ui_points(1.5)))
+
+    def _show_person(self, person: Person, up: np.ndarray) -> None:
+        name = str(person.track_id)
+        rgb, sure = track_colour(person.track_id), person.confidence
+        self._stream.log(f"confidence/{name}", rr.Scalars(float(sure.mean())))
+        angles = joint_angles(joint_frames(person.joints_rel_m))
+        for angle in SHOWN_ANGLES:
+            if angle in angles:
+                self._stream.log(f"angles/{name}/{angle}", rr.Scalars(np.degrees(angles[angle])))
+        if person.root_m is None:
+            self._stream.log(f"{CAMERA}/people/{name}", rr.Clear(recursive=True))
+            return
+        joints = person.joints_cam_m
+        there = np.isfinite(joints).all(axis=1)
+        known = np.flatnonzero(there)
+        bones = [pair for pair in H36M_17.bones if there[list(pair)].all()]
+        self._stream.log(
+            f"{CAMERA}/people/{name}/bones",
+            rr.LineStrips3D(
+                [joints[list(pair)] for pair in bones],
+                colors=[(*side_colour(pair[1]), 0.2 + 0.8 * sure[list(pair)].min()) for pair in bones],
+                radii=0.02,
+            ),
+        )
+        self._stream.log(
+            f"{CAMERA}/people/{name}/joints",
+            rr.Points3D(joints[known], colors=[(*side_colour(j), 0.2 + 0.8 * sure[j]) for j in known], radii=0.035),
+        )
+        top = joints[known][(joints[known] @ up).argmax()] if len(known) else person.root_m
+        label = rr.Points3D(
+            [top + 0.2 * up],
+            labels=[f"{name}: {np.linalg.norm(person.root_m):.1f} m"],
+            colors=[rgb],
+            radii=0.01,
+            show_labels=True,
+        )
+        self._stream.log(f"{CAMERA}/people/{name}/label", label)
+        trail = self._trails.setdefault(person.track_id, deque(maxlen=TRAIL))
+        trail.append(person.root_m + sole_height(person.joints_rel_m, up) * up)
+        self._stream.log(f"{CAMERA}/trails/{name}", rr.LineStrips3D([np.array(trail)], colors=[rgb], radii=0.015))

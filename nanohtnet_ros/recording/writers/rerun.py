@@ -1,0 +1,37 @@
+"""A recording for Rerun's viewer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rerun as rr
+
+from nanohtnet_ros.recording.frames import FrameResult, RunInfo
+from nanohtnet_ros.recording.rerun_scene import APPLICATION, Scene
+
+
+class RerunWriter:
+    """`people.rrd`: image with people, skeletons in space, angles; readable as far as it is written."""
+
+    needs_images = True
+
+    def __init__(self, folder: Path, info: RunInfo) -> None:
+        """Begin."""
+        self._stream = rr.RecordingStream(APPLICATION, recording_id=info.title)
+        self._stream.save(folder / "people.rrd")
+        self._scene = Scene(self._stream)
+
+    def write(self, result: FrameResult) -> None:
+        self._scene.show(
+            result.stamp_ns,
+            result.camera,
+            result.people,
+            result.tracked,
+            result.image_bgr,
+            result.ground,
+            result.delay_ns,
+        )
+
+    def close(self) -> None:
+        self._stream.flush()
+        self._stream.disconnect()
