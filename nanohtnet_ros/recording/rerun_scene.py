@@ -20,7 +20,7 @@ from nanohtnet_ros.core.skeleton import H36M_17
 
 APPLICATION = "nanohtnet_ros"
 TIMELINE = "image"
-CAMERA, IMAGE = "world/camera", "world/camera/image"
+CAMERA, IMAGE, PEOPLE = "world/camera", "world/camera/image", "world/people"
 EPOCH_NS = 10**17  # stamps from 1973 on are dates, those before are since the source's beginning
 JPEG_QUALITY = 80
 PLANE_M = 1.0  # distance of the image in the camera's frustum
@@ -49,17 +49,21 @@ def blueprint() -> rrb.Blueprint:
             rrb.Spatial3DView(
                 origin="world",
                 name="people",
+                background=rrb.Background(color=(30, 32, 36)),
                 line_grid=rrb.archetypes.LineGrid3D(visible=True, spacing=1.0),
                 eye_controls=rrb.archetypes.EyeControls3D(position=(-2.5, 2.5, 3.0), look_target=(3.0, 0.0, 0.8)),
             ),
             column_shares=[2, 3],
         ),
-        collapse_panels=True,
+        rrb.BlueprintPanel(state="hidden"),
+        rrb.SelectionPanel(state="hidden"),
+        rrb.TimePanel(state="collapsed", timeline=TIMELINE),
+        auto_views=False,
     )
 
 
 class Scene:
-    """Logs moments into a stream of Rerun; the world has z up, its floor below the camera at z = 0."""
+    """Logs into a stream of Rerun what is seen, each at its own time; z is up, the floor at z = 0."""
 
     def __init__(self, stream: rr.RecordingStream) -> None:
         """Begin with the layout; the stream is the caller's to save, serve and end."""
@@ -71,69 +75,72 @@ class Scene:
         stream.send_blueprint(blueprint())
         stream.log("world", rr.ViewCoordinates.RIGHT_HAND_Z_UP, static=True)
 
-    def show(
-        self,
-        stamp_ns: int,
-        camera: Camera,
-        people: Sequence[Person],
-        tracked: Sequence[TrackedKeypoints],
-        image_bgr: np.ndarray | None = None,
-        ground: Ground | None = None,
-        delay_ns: int = 0,
-        figures: Mapping[str, float] | None = None,
-    ) -> None:
-        """Log one moment.
-
-        Args:
-            stamp_ns: of the image.
-            camera: that took it; drawn without its distortion.
-            people: in the camera's optical axes, of a moment `delay_ns` before the image.
-            tracked: keypoints in the image.
-            image_bgr: (H, W, 3) uint8, or None.
-            ground: where down and the floor are; without it the image is upright, and people stand on the floor.
-            figures: plotted by their names, as rates and latencies.
-        """
-        self._at(stamp_ns)
-        pinhole = rr.Pinhole(
-            image_from_camera=camera.matrix,
-            resolution=(camera.width, camera.height),
-            camera_xyz=rr.ViewCoordinates.RDF,
-            image_plane_distance=PLANE_M,
-        )
-        self._stream.log(IMAGE, pinhole)
-        if image_bgr is not None:
-            self._stream.log(IMAGE, rr.Image(image_bgr, color_model="BGR").compress(jpeg_quality=JPEG_QUALITY))
-        self._show_keypoints(tracked)
-        for name, value in (figures or {}).items():
-            self._stream.log(["figures", name], rr.Scalars(value))
-        self._at(stamp_ns - delay_ns)
-        down = IMAGE_UPRIGHT if ground is None or ground.down_cam is None else ground.down_cam
-        self._place_camera(people, down, None if ground is None else ground.height_m)
-        for person in people:
-            self._show_person(person, -down)
-        for track_id in self._shown - {person.track_id for person in people}:
-            for path in ("people", "trails"):
-                self._stream.log(f"{CAMERA}/{path}/{track_id}", rr.Clear(recursive=True))
-            self._trails.pop(track_id, None)
-        self._shown = {person.track_id for person in people}
-
-    def _at(self, stamp_ns: int) -> None:
+    def at(self, stamp_ns: int) -> None:
+        """What is shown next is of this moment."""
         if stamp_ns >= EPOCH_NS:
             self._stream.set_time(TIMELINE, timestamp=np.datetime64(stamp_ns, "ns"))
         else:
             self._stream.set_time(TIMELINE, duration=np.timedelta64(stamp_ns, "ns"))
 
-    def _place_camera(self, people: Sequence[Person], down: np.ndarray, height_m: float | None) -> None:
-        """Log where the camera is; without a known height it is where most feet are on the floor."""
+    def show_image(self, image_bgr: np.ndarray) -> None:
+        """The camera's image, (H, W, 3) uint8."""
+        self._stream.log(IMAGE, rr.Image(image_bgr, color_model="BGR").compress(jpeg_quality=JPEG_QUALITY))
+
+    def show_camera(self, camera: Camera) -> None:
+        """The camera's frustum, without its distortion."""
+        self._stream.log(
+            IMAGE,
+            rr.Pinhole(
+                image_from_camera=camera.matrix,
+                resolution=(camera.width, camera.height),
+                camera_xyz=rr.ViewCoordinates.RDF,
+                image_plane_distance=PLANE_M,
+            ),
+        )
+
+    def show_figures(self, figures: Mapping[str, float]) -> None:
+        """Plots by their names, as of rates and latencies."""
+        for name, value in figures.items():
+            self._stream.log(["figures", name], rr.Scalars(value))
+
+    def show_people(self, people: Sequence[Person], ground: Ground | None = None) -> None:
+        """Everybody of a moment, seen from the camera.
+
+        Args:
+            people: in the camera's optical axes.
+            ground: where down and the floor are; without it the image is upright, and people stand on the floor.
+        """
+        down = IMAGE_UPRIGHT if ground is None or ground.down_cam is None else ground.down_cam
+        rotation = WORLD_FROM_LEVEL @ level_from_camera(down)
+        self.show_people_in(people, rotation, -down, None if ground is None else ground.height_m)
+        self._stream.log(CAMERA, rr.Transform3D(translation=(0, 0, self._floor_m), mat3x3=rotation))
+
+    def show_people_in(
+        self, people: Sequence[Person], rotation: np.ndarray, up: np.ndarray, height_m: float | None = None
+    ) -> None:
+        """Everybody of a moment, in any frame.
+
+        Args:
+            people: in that frame.
+            rotation: (3, 3) to axes with z up.
+            up: (3,) unit vector in that frame.
+            height_m: of its origin above the floor; None: most feet are on the floor.
+        """
         roots = [(person.root_m, person.joints_rel_m) for person in people if person.root_m is not None]
-        self._heights_m += [float(root @ down) - sole_height(joints, -down) for root, joints in roots]
+        self._heights_m += [-float(root @ up) - sole_height(joints, up) for root, joints in roots]
         estimate = float(np.median(self._heights_m)) if self._heights_m else self._floor_m
         if height_m is not None or abs(estimate - self._floor_m) > MOVES_M:
             self._floor_m = estimate if height_m is None else height_m
-        rotation = WORLD_FROM_LEVEL @ level_from_camera(down)
-        self._stream.log(CAMERA, rr.Transform3D(translation=(0, 0, self._floor_m), mat3x3=rotation))
+        self._stream.log(PEOPLE, rr.Transform3D(translation=(0, 0, self._floor_m), mat3x3=rotation))
+        for person in people:
+            self._show_person(person, up)
+        present = {person.track_id for person in people}
+        for track_id in self._shown - present:
+            self._stream.log(f"{PEOPLE}/{track_id}", rr.Clear(recursive=True))
+            self._trails.pop(track_id, None)
+        self._shown = present
 
-    def _show_keypoints(self, tracked: Sequence[TrackedKeypoints]) -> None:
+    def show_keypoints(self, tracked: Sequence[TrackedKeypoints]) -> None:
         """All people's keypoints and bones in the image, each in the track's colour, the surer the more opaque."""
         points, point_colours, bones, bone_colours = [], [], [], []
         for person in tracked:
@@ -157,14 +164,14 @@ class Scene:
             if angle in angles:
                 self._stream.log(f"angles/{name}/{angle}", rr.Scalars(np.degrees(angles[angle])))
         if person.root_m is None:
-            self._stream.log(f"{CAMERA}/people/{name}", rr.Clear(recursive=True))
+            self._stream.log(f"{PEOPLE}/{name}", rr.Clear(recursive=True))
             return
         joints = person.joints_cam_m
         there = np.isfinite(joints).all(axis=1)
         known = np.flatnonzero(there)
         bones = [pair for pair in H36M_17.bones if there[list(pair)].all()]
         self._stream.log(
-            f"{CAMERA}/people/{name}/bones",
+            f"{PEOPLE}/{name}/bones",
             rr.LineStrips3D(
                 [joints[list(pair)] for pair in bones],
                 colors=[(*side_colour(pair[1]), 0.2 + 0.8 * sure[list(pair)].min()) for pair in bones],
@@ -172,7 +179,7 @@ class Scene:
             ),
         )
         self._stream.log(
-            f"{CAMERA}/people/{name}/joints",
+            f"{PEOPLE}/{name}/joints",
             rr.Points3D(joints[known], colors=[(*side_colour(j), 0.2 + 0.8 * sure[j]) for j in known], radii=0.035),
         )
         top = joints[known][(joints[known] @ up).argmax()] if len(known) else person.root_m
@@ -183,7 +190,7 @@ class Scene:
             radii=0.01,
             show_labels=True,
         )
-        self._stream.log(f"{CAMERA}/people/{name}/label", label)
+        self._stream.log(f"{PEOPLE}/{name}/label", label)
         trail = self._trails.setdefault(person.track_id, deque(maxlen=TRAIL))
         trail.append(person.root_m + sole_height(person.joints_rel_m, up) * up)
-        self._stream.log(f"{CAMERA}/trails/{name}", rr.LineStrips3D([np.array(trail)], colors=[rgb], radii=0.015))
+        self._stream.log(f"{PEOPLE}/{name}/trail", rr.LineStrips3D([np.array(trail)], colors=[rgb], radii=0.015))

@@ -22,15 +22,14 @@ class RerunWriter:
         self._scene = Scene(self._stream)
 
     def write(self, result: FrameResult) -> None:
-        self._scene.show(
-            result.stamp_ns,
-            result.camera,
-            result.people,
-            result.tracked,
-            result.image_bgr,
-            result.ground,
-            result.delay_ns,
-        )
+        assert result.image_bgr is not None
+        scene = self._scene
+        scene.at(result.stamp_ns)
+        scene.show_camera(result.camera)
+        scene.show_image(result.image_bgr)
+        scene.show_keypoints(result.tracked)
+        scene.at(result.stamp_ns - result.delay_ns)
+        scene.show_people(result.people, result.ground)
 
     def close(self) -> None:
         self._stream.flush()
