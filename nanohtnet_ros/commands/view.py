@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import tempfile
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,11 +19,11 @@ def view(
     compressed: bool = False,
     web_port: int = 9090,
     grpc_port: int = 9876,
-    bind: str = "127.0.0.1",
 ) -> None:
     """Show people in a browser: image, skeletons in space, joint angles, confidence, rates; until Ctrl-C.
 
-    The page and its 40 MB of WebAssembly come from this machine; no network is needed.
+    The page and its 40 MB of WebAssembly come from this machine: no network is needed. Whoever reaches this machine can
+    see it.
 
     Args:
         source: recording of 'nanohtnet run --write rrd' (OUT/people.rrd), a bag of the nodes or of 'nanohtnet run', or
@@ -37,10 +34,9 @@ def view(
         compressed: the images come on IMAGE/compressed, with 'live'.
         web_port: of the page.
         grpc_port: of its data.
-        bind: address to serve at, of a recording; 0.0.0.0 for browsers on other machines. Live data is served to all.
     """
     if find_spec("rerun") is None:
-        raise UserError("the viewer needs rerun: pip install 'nanohtnet_ros[viz]' (Rerun needs NumPy 2)")
+        raise UserError("the viewer needs rerun, which needs NumPy 2: pip install 'nanohtnet_ros[viz]'")
     if source == LIVE:
         from nanohtnet_ros.ros.viewer_node import main
 
@@ -61,36 +57,17 @@ def view(
     path = Path(source).expanduser()
     if not path.exists():
         raise UserError(f"{path} does not exist: expected a recording (.rrd), a bag, or '{LIVE}' for running nodes")
-    with tempfile.TemporaryDirectory() as folder:
-        recording = path if path.suffix == ".rrd" else bag_as_rrd(path, Path(folder) / f"{path.stem}.rrd")
-        serve(recording, web_port, grpc_port, bind)
-
-
-def bag_as_rrd(bag: Path, recording: Path) -> Path:
-    """Write what a bag shows of people as a recording of Rerun."""
     import rerun as rr
 
     from nanohtnet_ros.recording.rerun_bag import show_bag
-    from nanohtnet_ros.recording.rerun_scene import APPLICATION, Scene
+    from nanohtnet_ros.recording.rerun_page import open_page
+    from nanohtnet_ros.recording.rerun_scene import Scene
 
-    stream = rr.RecordingStream(APPLICATION)
-    stream.save(recording)
-    show_bag(bag, Scene(stream))
+    stream, page = open_page(web_port, grpc_port)
+    if path.suffix == ".rrd":
+        rr.log_file_from_path(path, recording=stream)
+    else:
+        show_bag(path, Scene(stream))
     stream.flush()
-    stream.disconnect()
-    return recording
-
-
-def serve(recording: Path, web_port: int, grpc_port: int, bind: str) -> None:
-    """Serve a recording to browsers, until Ctrl-C.
-
-    Raises:
-        UserError: a port is taken, for example.
-    """
-    ports = ("--web-viewer-port", str(web_port), "--port", str(grpc_port), "--bind", bind)
-    command = [sys.executable, "-m", "rerun", "--serve-web", *ports, str(recording)]
-    proxy = f"rerun%2Bhttp%3A%2F%2Flocalhost%3A{grpc_port}%2Fproxy"
-    print(f"open http://localhost:{web_port}/?url={proxy}", flush=True)
-    done = subprocess.run(command, env=os.environ | {"RUST_LOG": "warn"})
-    if done.returncode not in (0, -2, 130):
-        raise UserError(f"Rerun ended with {done.returncode}: is port {web_port} or {grpc_port} taken?")
+    print(f"open {page}", flush=True)
+    threading.Event().wait()  # until Ctrl-C

@@ -18,7 +18,6 @@ from nanohtnet_ros.core.poses import Person, TrackedKeypoints
 from nanohtnet_ros.core.postures import sole_height
 from nanohtnet_ros.core.skeleton import H36M_17
 
-APPLICATION = "nanohtnet_ros"
 TIMELINE = "image"
 CAMERA, IMAGE, PEOPLE = "world/camera", "world/camera/image", "world/people"
 EPOCH_NS = 10**17  # stamps from 1973 on are dates, those before are since the source's beginning
@@ -28,9 +27,15 @@ EYE_HEIGHT_M = 1.2  # of the camera above the floor, until somebody's feet say b
 MOVES_M = 0.05  # the floor moves in steps of at least so much
 HEIGHTS = 300  # feet that the floor is the median of
 TRAIL = 100  # points at most
+GREY = 0.4
 SHOWN_ANGLES = ("l_elbow", "r_elbow", "l_p_shoulder", "r_p_shoulder", "l_knee", "r_knee", "l_r_hip", "r_r_hip")
 WORLD_FROM_LEVEL = np.array(((0, 0, 1), (-1, 0, 0), (0, -1, 0)), np.float64)
 IMAGE_UPRIGHT = np.array((0.0, 1.0, 0.0))
+
+
+def faded(rgb: Sequence[float] | np.ndarray, confidence: float) -> np.ndarray:
+    """(3,) a colour that is grey at no confidence: Rerun draws neither points nor lines translucent."""
+    return confidence * np.asarray(rgb) + (1.0 - confidence) * GREY
 
 
 def blueprint() -> rrb.Blueprint:
@@ -141,17 +146,17 @@ class Scene:
         self._shown = present
 
     def show_keypoints(self, tracked: Sequence[TrackedKeypoints]) -> None:
-        """All people's keypoints and bones in the image, each in the track's colour, the surer the more opaque."""
+        """All people's keypoints and bones in the image, each in the track's colour, greyer where it is unsure."""
         points, point_colours, bones, bone_colours = [], [], [], []
         for person in tracked:
             xy, sure = person.keypoints.xy_px, person.keypoints.confidence
             rgb = track_colour(person.track_id)
             known = np.flatnonzero(person.keypoints.valid)
             points += list(xy[known])
-            point_colours += [(*rgb, 0.2 + 0.8 * sure[joint]) for joint in known]
+            point_colours += [faded(rgb, sure[joint]) for joint in known]
             pairs = [pair for pair in H36M_17.bones if person.keypoints.valid[list(pair)].all()]
             bones += [xy[list(pair)] for pair in pairs]
-            bone_colours += [(*rgb, 0.2 + 0.8 * sure[list(pair)].min()) for pair in pairs]
+            bone_colours += [faded(rgb, sure[list(pair)].min()) for pair in pairs]
         self._stream.log(f"{IMAGE}/joints", rr.Points2D(points, colors=point_colours, radii=rr.Radius.ui_points(3)))
         self._stream.log(f"{IMAGE}/bones", rr.LineStrips2D(bones, colors=bone_colours, radii=rr.Radius.ui_points(1.5)))
 
@@ -174,17 +179,17 @@ class Scene:
             f"{PEOPLE}/{name}/bones",
             rr.LineStrips3D(
                 [joints[list(pair)] for pair in bones],
-                colors=[(*side_colour(pair[1]), 0.2 + 0.8 * sure[list(pair)].min()) for pair in bones],
+                colors=[faded(side_colour(pair[1]), sure[list(pair)].min()) for pair in bones],
                 radii=0.02,
             ),
         )
         self._stream.log(
             f"{PEOPLE}/{name}/joints",
-            rr.Points3D(joints[known], colors=[(*side_colour(j), 0.2 + 0.8 * sure[j]) for j in known], radii=0.035),
+            rr.Points3D(joints[known], colors=[faded(side_colour(j), sure[j]) for j in known], radii=0.035),
         )
         top = joints[known][(joints[known] @ up).argmax()] if len(known) else person.root_m
         label = rr.Points3D(
-            [top + 0.2 * up],
+            [top + 0.35 * up],
             labels=[f"{name}: {np.linalg.norm(person.root_m):.1f} m"],
             colors=[rgb],
             radii=0.01,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -12,7 +13,6 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.msg import Skeleton2DArray, Skeleton3DArray
 from nanohtnet_ros.ros.messages import stamp_ns
-from nanohtnet_ros.ros.optional import import_for
 from nanohtnet_ros.ros.parameters import NodeParameters, ViewerNodeParameters
 from nanohtnet_ros.ros.qos import NEWEST_IMAGE, RESULTS
 from nanohtnet_ros.ros.spin import spin
@@ -29,20 +29,14 @@ class ViewerNode(Node):
         """
         super().__init__(name, **options)
         p = NodeParameters(self, ViewerNodeParameters).values
-        try:
-            rr = import_for("use_viewer", "rerun", "")
-        except ImportError as error:
-            raise UserError("the viewer needs rerun: pip install 'nanohtnet_ros[viz]' (it needs NumPy 2)") from error
+        if find_spec("rerun") is None:
+            raise UserError("the viewer needs rerun, which needs NumPy 2: pip install 'nanohtnet_ros[viz]'")
         from nanohtnet_ros.recording.rerun_bag import MessageScene
-        from nanohtnet_ros.recording.rerun_scene import APPLICATION, Scene
+        from nanohtnet_ros.recording.rerun_page import open_page
+        from nanohtnet_ros.recording.rerun_scene import Scene
 
-        self._stream = rr.RecordingStream(APPLICATION)
-        try:
-            data = self._stream.serve_grpc(grpc_port=p.grpc_port, server_memory_limit=f"{p.memory_mb}MB")
-            rr.serve_web_viewer(web_port=p.web_port, open_browser=False, connect_to=data)
-        except Exception as error:  # Rerun's own
-            raise UserError(f"ports {p.web_port} and {p.grpc_port} cannot be served: {error}") from error
-        self._scene = Scene(self._stream)
+        stream, page = open_page(p.web_port, p.grpc_port, p.memory_mb)
+        self._scene = Scene(stream)
         self._messages = MessageScene(self._scene)
         image_kind, image_topic = (
             (CompressedImage, "image/compressed") if p.image_transport == "compressed" else (Image, "image")
@@ -55,8 +49,7 @@ class ViewerNode(Node):
         ):
             self.create_subscription(kind, topic, partial(self._messages.show, type_name(kind)), qos)
         self.create_subscription(Skeleton3DArray, "skeletons", self._on_skeletons, RESULTS)
-        page = f"http://localhost:{p.web_port}/?url={data.replace('+', '%2B').replace(':', '%3A').replace('/', '%2F')}"
-        self.get_logger().info(f"open {page.replace('127.0.0.1', 'localhost')}")
+        self.get_logger().info(f"open {page}")
 
     def _on_skeletons(self, msg: Skeleton3DArray) -> None:
         self._messages.show(type_name(Skeleton3DArray), msg)

@@ -7,7 +7,8 @@ from pathlib import Path
 import rerun as rr
 
 from nanohtnet_ros.recording.frames import FrameResult, RunInfo
-from nanohtnet_ros.recording.rerun_scene import APPLICATION, Scene
+from nanohtnet_ros.recording.rerun_page import APPLICATION
+from nanohtnet_ros.recording.rerun_scene import Scene
 
 
 class RerunWriter:
