@@ -18,7 +18,7 @@ from nanohtnet_ros.recording.frames import FrameResult, RunInfo
 from nanohtnet_ros.recording.writers.svg import Line, bars, lines
 from nanohtnet_ros.runtime.files import write_atomically
 
-BIN_S = 0.2  # series are means over so long
+BIN_S = 0.1  # series are means over so long
 KEY_FRAMES = 8  # at most twice as many are held
 KEY_FRAME_WIDTH_PX = 320
 DARK = 45.0  # mean brightness, 0 to 255, below which detectors see little
@@ -60,7 +60,8 @@ class _Binned:
 
     def line(self, colour: str, label: str = "") -> Line:
         """As a line, with a break where there was nothing."""
-        times, values = [], []
+        times: list[float] = []
+        values: list[float] = []
         for index in sorted(self.sums):
             if times and (index + 0.5) * BIN_S - times[-1] > 3 * BIN_S:
                 times.append((times[-1] + (index + 0.5) * BIN_S) / 2)
@@ -164,7 +165,7 @@ class ReportWriter:
         for track_id, track in sorted(self._tracks.items()):
             name = f"Person {track_id}"
             if len(track.spans) > 1:
-                found.append(f"{name} was lost and found again {len(track.spans) - 1} times.")
+                found.append(f"{name} was lost and found again, times: {len(track.spans) - 1}.")
             if end_s - track.spans[-1][1] > 1.0:
                 found.append(f"{name} is not seen after {track.spans[-1][1]:.1f} s.")
             if track.placed < 0.9 * track.frames:

@@ -74,7 +74,7 @@ def test_a_run_without_trouble_has_no_warning(page):
         ([result(i, 1, time_s=(i + 3 * (i > 2)) / RATE_HZ) for i in range(6)], "3 frames are missing"),
         ([result(i) for i in range(5)], "Nobody was found"),
         ([result(i, 1, *[2] * (i < 20)) for i in range(60)], "Person 2 is not seen after 0.8 s"),
-        ([result(i, *[1] * (not 20 <= i < 40)) for i in range(60)], "Person 1 was lost and found again 1 times"),
+        ([result(i, *[1] * (not 20 <= i < 40)) for i in range(60)], "Person 1 was lost and found again, times: 1"),
         ([unplaced(i) for i in range(5)], "known in 0%"),
     ],
 )
