@@ -18,6 +18,7 @@ def nodes(context: LaunchContext) -> list:
         ),
         args.node("marker_node", markers, [("skeletons", f"{name}/skeletons")]),
         *args.rviz(markers, name),
+        *args.viewer(name),
     ]
 
 

@@ -21,6 +21,7 @@ def nodes(context: LaunchContext) -> list:
         args.node("lifter_node", "lifter_node", keypoints, **args.skeletons("lifter_node")),
         args.node("marker_node", "marker_node", [("skeletons", "lifter_node/skeletons")]),
         *args.rviz("marker_node", "lifter_node", "detector_node"),
+        *args.viewer("lifter_node", "detector_node"),
     ]
 
 

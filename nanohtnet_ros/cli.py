@@ -20,6 +20,7 @@ from nanohtnet_ros.errors import UserError
 COMMANDS = {
     "run": ("nanohtnet_ros.commands.run:run", "3D skeletons of videos, images and bags: as a bag, as tables, ..."),
     "demo": ("nanohtnet_ros.demo.run:demo", "two clips of this package through the ROS nodes, against ground truth"),
+    "view": ("nanohtnet_ros.commands.view:view", "people in a browser: of a recording, a bag, or live"),
     "models get": ("nanohtnet_ros.commands.models:get", "download a detector's files into the user's cache"),
     "models list": ("nanohtnet_ros.commands.models:show", "models that are installed: size, errors, speed"),
     "engine build": ("nanohtnet_ros.commands.engine:build", "build a network's TensorRT engine for this machine"),

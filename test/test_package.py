@@ -19,7 +19,7 @@ rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 import nanohtnet_ros
 
 ROOT = Path(__file__).resolve().parent.parent
-EXECUTABLES = ("pose_node", "detector_node", "lifter_node", "marker_node", "video_node", "nanohtnet")
+EXECUTABLES = ("pose_node", "detector_node", "lifter_node", "marker_node", "video_node", "viewer_node", "nanohtnet")
 SHARED = (
     "launch/pose.launch.py",
     "launch/split.launch.py",

@@ -17,6 +17,7 @@ def run(
     *inputs: str,
     out: Path = Path("nanohtnet_output"),
     write: str = "mcap,csv",
+    report: bool = False,
     topic: str = "",
     camera_info: Path | None = None,
     horizontal_fov_deg: float = DEFAULT_HORIZONTAL_FOV_DEG,
@@ -41,7 +42,9 @@ def run(
             nothing else is.
         write: formats, separated by commas: mcap (a rosbag2 in OUT/recording), mcap_images (the same
             with the images), csv and parquet (tables of joints and
-            people), trc, c3d and bvh (motion capture, a file for each person), mp4 (the images with people drawn on).
+            people), trc, c3d and bvh (motion capture, a file for each person), mp4 (the images with people drawn on),
+            rrd (a recording for 'nanohtnet view'), html (as --report).
+        report: write OUT/report.html as well: key frames, who is seen when, confidence, joint angles, warnings.
         topic: image topic of a bag; needed where it has several.
         camera_info: the camera's calibration (camera_calibration's YAML); without it a bag's CameraInfo is taken, or a
             field of view assumed.
@@ -78,18 +81,18 @@ def run(
         camera_pitch_deg,
         camera_roll_deg,
     )
-    names = tuple(name.strip() for name in write.split(",") if name.strip())
+    names = tuple(name.strip() for name in write.split(",") if name.strip()) + ("html",) * report
     if len(inputs) == 1 and not cluster:
         for _, summary in one_by_one([Job(inputs[0], out, names, source, settings)]):
-            report([summary])
+            tell([summary])
         return
     folders = output_names(list(inputs))
     paths = [str(Path(name).absolute()) if Path(name).exists() else name for name in inputs]
     todo = [Job(path, out / folder, names, source, settings) for path, folder in zip(paths, folders, strict=True)]
-    report(run_batch(todo, out, jobs, cluster))
+    tell(run_batch(todo, out, jobs, cluster))
 
 
-def report(summaries: list[Summary]) -> None:
+def tell(summaries: list[Summary]) -> None:
     """Print what was done.
 
     Raises:

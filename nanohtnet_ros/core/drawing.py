@@ -11,12 +11,18 @@ from nanohtnet_ros.core.skeleton import H36M_17, Joint
 
 GOLDEN_RATIO = 0.618034
 PALE = 200.0  # grey of a joint of confidence 0
+LEFT_RGB, RIGHT_RGB, TRUNK_RGB = (0.2, 0.6, 1.0), (1.0, 0.5, 0.1), (0.9, 0.9, 0.9)  # of skeletons in 3D
 FARTHEST_PX = 2**14  # OpenCV's coordinates overflow not far beyond
 
 
 def track_colour(track_id: int) -> np.ndarray:
     """(3,) RGB in [0, 1] of a track; neighbouring ids get hues far apart."""
     return np.array(colorsys.hsv_to_rgb(track_id * GOLDEN_RATIO % 1.0, 0.85, 1.0))
+
+
+def side_colour(joint: int) -> tuple[float, float, float]:
+    """RGB in [0, 1] of a joint in 3D, and of the bone that leads to it: blue left, orange right, light between."""
+    return {"l_": LEFT_RGB, "r_": RIGHT_RGB}.get(H36M_17.joint_names[joint][:2], TRUNK_RGB)
 
 
 def draw_people(

@@ -29,6 +29,7 @@ LEGS = ((Joint.L_HIP, Joint.L_KNEE, Joint.L_ANKLE), (Joint.R_HIP, Joint.R_KNEE, 
 POSTURE_JOINTS = (Joint.HIP, Joint.THORAX, *LEGS[0], *LEGS[1])
 FACING_JOINTS = (Joint.L_HIP, Joint.R_HIP, Joint.L_SHOULDER, Joint.R_SHOULDER)
 
+ANKLE_HEIGHT_M = 0.08  # above the sole
 UNSURE_DEG = 5.0  # within so many degrees of a limit it is not sure on which side of it an angle is
 UNSURE_SHARE = 0.05  # likewise of a length in leg or arm lengths
 
@@ -61,6 +62,18 @@ def facing(joints_m: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, float]:
     if not length > 0.01:
         return np.full(3, np.nan), 0.0
     return ahead / length, min(1.0, length)
+
+
+def sole_height(joints_rel_m: np.ndarray, up: np.ndarray) -> float:
+    """Height of the sole of the lower foot over the root, metres, so below 0; by other joints where no foot is seen.
+
+    Args:
+        joints_rel_m: (17, 3) relative to the root, metres; NaN where missing.
+        up: (3,) unit vector.
+    """
+    heights = joints_rel_m @ up
+    lowest = np.nanmin(heights[[Joint.L_ANKLE, Joint.R_ANKLE]], initial=np.nanmin(heights, initial=0.0))
+    return float(lowest) - ANKLE_HEIGHT_M
 
 
 def posture_probabilities(joints_m: np.ndarray, up: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nanohtnet_ros.core.drawing import track_colour
+from nanohtnet_ros.core.drawing import side_colour, track_colour
 from nanohtnet_ros.core.ground import Ground, level_from_camera
 from nanohtnet_ros.core.poses import Person
 from nanohtnet_ros.core.skeleton import H36M_17
@@ -19,8 +19,6 @@ UPRIGHT_FRAME = "camera_upright"
 LEVEL_FROM_UPRIGHT = np.array(((0, -1, 0), (0, 0, -1), (1, 0, 0)), np.float64)
 
 LINE_LIST, SPHERE_LIST, TEXT, DELETE = 5, 7, 9, 2
-SIDES = {"l_": (0.2, 0.6, 1.0), "r_": (1.0, 0.5, 0.1)}
-TRUNK = (0.9, 0.9, 0.9)
 SIZES_M = {"joints": 0.06, "bones": 0.03, "label": 0.18}
 LABEL_HEIGHT_M = 0.25
 
@@ -121,7 +119,7 @@ def _marker(
 
 
 def _side_colour(joint: int, confidence: float) -> Any:
-    return _colour(SIDES.get(H36M_17.joint_names[joint][:2], TRUNK), 0.15 + 0.85 * float(confidence))
+    return _colour(side_colour(joint), 0.15 + 0.85 * float(confidence))
 
 
 def _colour(rgb: Sequence[float] | np.ndarray, alpha: float) -> Any:

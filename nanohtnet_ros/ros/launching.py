@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,7 @@ ARGUMENTS = {
     "use_sim_time": Argument("", f"true: follow /clock, as when a bag is played; {AS_IN_FILE}"),
     "use_rviz": Argument("false", "open RViz with this package's view", BOOLS),
     "fixed_frame": Argument("", "RViz's fixed frame; empty: a frame with z up that is broadcast at the camera"),
+    "use_viewer": Argument("false", "serve a page for browsers, at port 9090 (needs rerun)", BOOLS),
     "log_level": Argument("info", "of the nodes", ["debug", "info", "warn", "error", "fatal"]),
     "autostart": Argument(
         "", f"true: the nodes configure and activate themselves; false: a lifecycle manager does; {AS_IN_FILE}"
@@ -215,6 +217,16 @@ class Arguments:
                 ],
             )
         ]
+
+    def viewer(self, name: str, drawn: str = "") -> list[Action]:
+        """The page for browsers, where it is asked for; arguments as of `rviz`."""
+        if not self.is_true("use_viewer"):
+            return []
+        if find_spec("rerun") is None:
+            LOGGER.warning("Rerun is not installed, everything else runs: pip install rerun-sdk")
+            return []
+        topics = [("skeletons", f"{name}/skeletons"), ("skeletons_2d", f"{drawn or name}/skeletons_2d"), *self.camera]
+        return [self.node("viewer_node", "viewer_node", topics, **self.given(image_transport=str))]
 
     def sections(self, name: str) -> list[dict[str, Any]]:
         """The params_file's sections for a node of the namespace; later ones win."""

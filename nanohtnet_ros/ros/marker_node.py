@@ -12,7 +12,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.msg import Skeleton3DArray
 from nanohtnet_ros.ros.markers import NAMESPACES, floor_below, skeleton_markers
-from nanohtnet_ros.ros.messages import joints_from_msg, root_from_msg, stamp_ns
+from nanohtnet_ros.ros.messages import stamp_ns
 from nanohtnet_ros.ros.parameters import MarkerNodeParameters, NodeParameters
 from nanohtnet_ros.ros.qos import RESULTS
 from nanohtnet_ros.ros.spin import spin
@@ -44,8 +44,7 @@ class MarkerNode(Node):
         markers = []
         for skeleton in msg.skeletons:
             if skeleton.root_valid:
-                joints = joints_from_msg(skeleton) + root_from_msg(skeleton)
-                floor = floor_below(skeleton, joints, up)
+                floor = floor_below(skeleton, up)
                 trail = self._follow(skeleton.track_id, stamp_ns(msg.header), floor, style.trail_s)
                 markers += skeleton_markers(skeleton, msg.header, up, style, trail)
                 gone.discard(skeleton.track_id)

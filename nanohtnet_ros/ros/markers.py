@@ -11,42 +11,34 @@ from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker
 
-from nanohtnet_ros.core.drawing import track_colour
-from nanohtnet_ros.core.postures import facing
+from nanohtnet_ros.core.drawing import LEFT_RGB, RIGHT_RGB, side_colour, track_colour
+from nanohtnet_ros.core.postures import facing, sole_height
 from nanohtnet_ros.core.skeleton import H36M_17, Joint
 from nanohtnet_ros.msg import Skeleton3D
 from nanohtnet_ros.ros.messages import joints_from_msg, point_to_msg, root_from_msg
 from nanohtnet_ros.ros.parameters import MarkerNodeParameters
 
 NAMESPACES = ("joints", "bones", "label")
-LEFT_RGB, RIGHT_RGB, TRUNK_RGB = (0.2, 0.6, 1.0), (1.0, 0.5, 0.1), (0.9, 0.9, 0.9)
 LABEL_HEIGHT_M = 0.25  # above the highest joint
 LABEL_SIZE_M = 0.18
-ANKLE_HEIGHT_M = 0.08  # above the sole
 FOOT_M = 0.2
 ARROW_M, ARROW_TIP_M = 0.6, 0.15
 FIXED_FRAMES = ("map", "odom", "earth", "world")  # REP 105: a distance from their origin says nothing
 
 
 def joint_colour(joint: int, confidence: float) -> ColorRGBA:
-    """Blue on the left, orange on the right, light between; the surer, the more opaque."""
-    rgb = {"l_": LEFT_RGB, "r_": RIGHT_RGB}.get(H36M_17.joint_names[joint][:2], TRUNK_RGB)
-    return _colour(rgb, 0.15 + 0.85 * confidence)
+    """The side's; the surer, the more opaque."""
+    return _colour(side_colour(joint), 0.15 + 0.85 * confidence)
 
 
-def floor_below(skeleton: Skeleton3D, joints: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """(3,) the floor below the root: the known one, or that on which the lower foot stands.
+def floor_below(skeleton: Skeleton3D, up: np.ndarray) -> np.ndarray:
+    """(3,) the floor below the root in the header's frame, metres: the known one, or that which they stand on.
 
     Args:
-        joints: (17, 3) in the header's frame, metres; NaN where missing.
         up: (3,) unit vector.
     """
-    root = root_from_msg(skeleton)
-    if np.isfinite(skeleton.root_in_ground.z):
-        return root - skeleton.root_in_ground.z * up
-    heights = (joints - root) @ up
-    lowest = np.nanmin(heights[[Joint.L_ANKLE, Joint.R_ANKLE]], initial=np.nanmin(heights, initial=0.0))
-    return root + (lowest - ANKLE_HEIGHT_M) * up
+    known = skeleton.root_in_ground.z
+    return root_from_msg(skeleton) + (-known if np.isfinite(known) else sole_height(joints_from_msg(skeleton), up)) * up
 
 
 def skeleton_markers(
@@ -82,7 +74,7 @@ def skeleton_markers(
             # A limb has its own side's colour up to the trunk.
             colour = joint_colour(child, min(sure[parent], sure[child]))
             _add_lines(lines, joints[[parent, child]], colour)
-    floor = floor_below(skeleton, joints, up)
+    floor = floor_below(skeleton, up)
     _add_floor_lines(lines, joints, floor, up, trail)
 
     top = float(np.nanmax((joints - root) @ up, initial=0.0))

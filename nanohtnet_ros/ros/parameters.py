@@ -112,6 +112,15 @@ class MarkerNodeParameters(Settings):
 
 
 @dataclass(frozen=True)
+class ViewerNodeParameters(ImageParameters):
+    """Of viewer_node."""
+
+    web_port: int = setting(9090, "of the page", 1, 65535)
+    grpc_port: int = setting(9876, "of the page's data", 1, 65535)
+    memory_mb: int = setting(500, "data kept for browsers that come later, MB; the oldest goes first", 10, 100_000)
+
+
+@dataclass(frozen=True)
 class VideoNodeParameters(Settings):
     """Of video_node."""
 
@@ -131,6 +140,7 @@ NODES: dict[str, type[Settings]] = {
     "lifter_node": LifterNodeParameters,
     "marker_node": MarkerNodeParameters,
     "video_node": VideoNodeParameters,
+    "viewer_node": ViewerNodeParameters,
 }
 
 ROS_PARAMETERS = {"use_sim_time", "start_type_description_service"}

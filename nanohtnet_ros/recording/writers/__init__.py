@@ -40,6 +40,8 @@ FORMATS = {
     "trc": Format("trc:TrcWriter", ("person_*.trc",)),
     "c3d": Format("c3d:C3dWriter", ("person_*.c3d",), ("ezc3d",), "record"),
     "bvh": Format("bvh:BvhWriter", ("person_*.bvh",)),
+    "rrd": Format("rerun:RerunWriter", ("people.rrd",), ("rerun",), "viz"),
+    "html": Format("report:ReportWriter", ("report.html",)),
     "mp4": Format("video:VideoWriter", ("annotated.mp4", "annotated.part.mp4")),
 }
 
