@@ -181,6 +181,16 @@ def test_frames_that_cannot_be_read_are_counted_and_left_out(tmp_path):
     assert not (tmp_path / "out2" / ".nanohtnet_state").exists()  # another command may follow
 
 
+def test_a_video_that_is_cut_short_gives_what_it_has_and_an_error(video, tmp_path):
+    cut = tmp_path / "cut.avi"
+    content = video.read_bytes()
+    cut.write_bytes(content[: len(content) // 2])
+    with estimator() as fresh:
+        summary = process(Job(str(cut), tmp_path / "out", write=("csv",)), fresh, show_progress=False)
+    assert 40 < summary.frames < FRAMES and "is cut short" in summary.error
+    assert len(pd.read_csv(tmp_path / "out" / "people.csv")) == summary.frames
+
+
 def test_what_cannot_be_written_is_said_before_the_work(video, tmp_path, monkeypatch):
     with estimator() as fresh:
         with pytest.raises(UserError, match=r"--write has 'cvs'.*do you mean 'csv'"):
