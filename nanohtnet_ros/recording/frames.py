@@ -9,9 +9,10 @@ from typing import Protocol
 import numpy as np
 
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.core.ground import Ground
+from nanohtnet_ros.core.ground import Ground, level_from_camera
 from nanohtnet_ros.core.lifter import WindowLifter
 from nanohtnet_ros.core.poses import Person, TrackedKeypoints
+from nanohtnet_ros.core.rotation import upright_from_optical
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +94,7 @@ class RunInfo:
         frame_rate_hz: as the source states it.
         network: that lifts.
         ground_frame: TF frame of people's places on the floor; empty: on the floor below the camera.
+        image_rotation: clockwise turn that makes images upright, degrees.
     """
 
     title: str
@@ -100,6 +102,13 @@ class RunInfo:
     frame_rate_hz: float
     network: WindowLifter
     ground_frame: str = ""
+    image_rotation: int = 0
+
+    def level_from_camera(self, ground: Ground | None) -> np.ndarray:
+        """(3, 3) to the optical axes of a level camera; where down is not known the upright image's down is taken."""
+        if ground is None or ground.down_cam is None:
+            return upright_from_optical(self.image_rotation)
+        return level_from_camera(ground.down_cam)
 
 
 class Writer(Protocol):

@@ -175,6 +175,7 @@ class _Run:
             source.frame_rate_hz,
             self._estimator.lifter.network,
             self._job.source.ground_frame,
+            self._estimator.settings.lifting.image_rotation or 0,
         )
         bar = tqdm(
             desc=source.title, total=source.frame_count, unit=" frames", mininterval=1.0, disable=not show_progress

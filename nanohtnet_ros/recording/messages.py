@@ -72,7 +72,7 @@ def skeletons(
     """3D skeletons of everybody at a moment.
 
     Args:
-        down: (3,) along gravity in their axes, where that is known.
+        down: (3,) along gravity, or where that is not known down the upright image, in their axes.
         ground_frame: of their places on the floor.
     """
     return message(

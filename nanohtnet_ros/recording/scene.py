@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from nanohtnet_ros.core.drawing import side_colour, track_colour
-from nanohtnet_ros.core.ground import Ground, level_from_camera
 from nanohtnet_ros.core.poses import Person
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.transforms import rotation_to_xyzw
@@ -23,10 +22,14 @@ SIZES_M = {"joints": 0.06, "bones": 0.03, "label": 0.18}
 LABEL_HEIGHT_M = 0.25
 
 
-def upright_frame(frame_id: str, ground: Ground | None) -> Any:
-    """A transform to a frame at the camera with x ahead, y left, z up; the image's up where gravity is not known."""
-    level = np.eye(3) if ground is None or ground.down_cam is None else level_from_camera(ground.down_cam)
-    x, y, z, w = rotation_to_xyzw(level.T @ LEVEL_FROM_UPRIGHT).tolist()
+def upright_frame(frame_id: str, level_from_camera: np.ndarray) -> Any:
+    """A transform from a frame at the camera with x ahead, y left, z up.
+
+    Args:
+        frame_id: the camera's optical frame.
+        level_from_camera: (3, 3) from there to a level camera's optical axes.
+    """
+    x, y, z, w = rotation_to_xyzw(level_from_camera.T @ LEVEL_FROM_UPRIGHT).tolist()
     transform = message(
         "geometry_msgs/msg/Transform",
         translation=message("geometry_msgs/msg/Vector3", x=0.0, y=0.0, z=0.0),

@@ -151,7 +151,7 @@ class McapWriter:
 
     def __init__(self, folder: Path, info: RunInfo) -> None:
         """Begin the bag."""
-        self._frame_id, self._ground_frame, self._network = info.frame_id, info.ground_frame, info.network
+        self._frame_id, self._info = info.frame_id, info
         self._bag = Bag(folder / "recording")
         self._topics: dict[str, Connection] = {}
         self._shown: set[int] = set()
@@ -164,10 +164,13 @@ class McapWriter:
 
     def write(self, result: FrameResult) -> None:
         stamp_ns, frame_id = result.stamp_ns, self._frame_id
+        level = self._info.level_from_camera(result.ground)
         if not self._frames:
-            self._put("/pose_node/skeleton_description", stamp_ns, messages.description(self._network), latched=True)
+            self._put(
+                "/pose_node/skeleton_description", stamp_ns, messages.description(self._info.network), latched=True
+            )
             if frame_id:
-                self._put("/tf_static", stamp_ns, scene.upright_frame(frame_id, result.ground), latched=True)
+                self._put("/tf_static", stamp_ns, scene.upright_frame(frame_id, level), latched=True)
         self._put("/camera_info", stamp_ns, messages.camera_info(result.camera, stamp_ns, frame_id))
         if result.image_bgr is not None and self.needs_images:
             self._put("/image/compressed", stamp_ns, messages.jpeg(result.image_bgr, stamp_ns, frame_id))
@@ -176,8 +179,7 @@ class McapWriter:
             "/pose_node/skeletons_2d", stamp_ns, messages.skeletons_2d(in_image, stamp_ns, frame_id, result.camera)
         )
         pose_ns, shown = stamp_ns - result.delay_ns, {person.track_id for person in result.people}
-        down = None if result.ground is None else result.ground.down_cam
-        skeletons = messages.skeletons(result.people, pose_ns, frame_id, down, self._ground_frame)
+        skeletons = messages.skeletons(result.people, pose_ns, frame_id, level[1], self._info.ground_frame)
         self._put("/pose_node/skeletons", stamp_ns, skeletons)
         self._put("/markers", stamp_ns, scene.markers(result.people, self._shown - shown, pose_ns, frame_id))
         self._shown = shown

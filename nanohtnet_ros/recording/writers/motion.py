@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nanohtnet_ros.core.ground import Ground, level_from_camera
+from nanohtnet_ros.core.ground import Ground
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.window import MAX_GAP_S
 from nanohtnet_ros.recording.frames import FrameResult, RunInfo
@@ -50,7 +50,7 @@ class MotionWriter(ABC):
 
     def __init__(self, folder: Path, info: RunInfo) -> None:
         """Begin."""
-        self._folder, self._title = folder, info.title
+        self._folder, self._info = folder, info
         self._frame_times_s: list[float] = []
         self._tracks: dict[int, _Track] = {}
 
@@ -60,7 +60,8 @@ class MotionWriter(ABC):
         for person in result.people:
             track = self._tracks.setdefault(person.track_id, _Track())
             track.times_s.append(time_s)
-            track.joints_m.append(upright(person.joints_cam_m, result.ground).astype(np.float32))
+            level = self._info.level_from_camera(result.ground)
+            track.joints_m.append(upright(person.joints_cam_m, result.ground, level).astype(np.float32))
 
     def close(self) -> None:
         if len(self._frame_times_s) < 2:
@@ -80,17 +81,18 @@ class MotionWriter(ABC):
         """Write one person's file."""
 
 
-def upright(joints_cam_m: np.ndarray, ground: Ground | None) -> np.ndarray:
-    """Joints, (17, 3) metres in the camera's optical axes, in those of `Motion`.
+def upright(joints_cam_m: np.ndarray, ground: Ground | None, level_from_camera: np.ndarray) -> np.ndarray:
+    """Joints in the axes of `Motion`.
 
-    Where down is not known the camera is taken for level.
+    Args:
+        joints_cam_m: (17, 3) metres, in the camera's optical axes.
+        ground: where the floor is, or None.
+        level_from_camera: (3, 3) to a level camera's optical axes.
     """
     if ground is not None and ground.ground_from_camera is not None:
         return joints_cam_m @ ground.ground_from_camera[:, :3].T + ground.ground_from_camera[:, 3]
-    level, height_m = np.eye(3), 0.0
-    if ground is not None and ground.down_cam is not None:
-        level, height_m = level_from_camera(ground.down_cam), ground.height_m or 0.0
-    x, y, z = (joints_cam_m @ level.T).T
+    height_m = 0.0 if ground is None else ground.height_m or 0.0
+    x, y, z = (joints_cam_m @ level_from_camera.T).T
     return np.column_stack((z, -x, height_m - y))
 
 

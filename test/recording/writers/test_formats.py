@@ -291,14 +291,21 @@ def test_the_grid_interpolates_and_leaves_gaps_open():
     assert len(on_grid(times_s[:1], joints[:1], 10.0).joints_m) == 1
 
 
-def test_motion_stands_on_the_floor_where_it_is_known():
+def test_motion_stands_on_the_floor_where_it_is_known(network):
     joints = moving(0)
-    level = upright(joints, None)
+
+    def stood(ground, **options):
+        level = RunInfo("a clip", "optical", RATE_HZ, network, **options).level_from_camera(ground)
+        return upright(joints, ground, level)
+
+    level = stood(None)
     np.testing.assert_allclose(level[Joint.HIP], (3.0, 0.0, -0.1), atol=1e-6)
+    # Of a camera on its side the image's right is down.
+    np.testing.assert_allclose(stood(None, image_rotation=90)[Joint.HIP], (3.0, 0.1, 0.0), atol=1e-6)
     ground = Ground.of_angles(pitch_deg=20.0, height_m=1.5)
-    np.testing.assert_allclose(upright(joints, ground)[Joint.HIP], ground.place(joints[Joint.HIP]), atol=1e-9)
+    np.testing.assert_allclose(stood(ground)[Joint.HIP], ground.place(joints[Joint.HIP]), atol=1e-9)
     told = Ground.of_camera_pose(np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]), np.array([5.0, 6.0, 1.2]))
-    np.testing.assert_allclose(upright(joints, told)[Joint.HIP], (8.0, 6.0, 1.1), atol=1e-6)
+    np.testing.assert_allclose(stood(told)[Joint.HIP], (8.0, 6.0, 1.1), atol=1e-6)
 
 
 def test_a_missing_library_is_said_before_the_work(monkeypatch):
