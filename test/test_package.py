@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import json
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ import yaml
 rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 import nanohtnet_ros
+import nanohtnet_ros.msg
 
 ROOT = Path(__file__).resolve().parent.parent
 EXECUTABLES = ("pose_node", "detector_node", "lifter_node", "marker_node", "video_node", "viewer_node", "nanohtnet")
@@ -27,6 +29,7 @@ SHARED = (
     "launch/demo.launch.py",
     "config/pose.yaml",
     "config/fastdds.xml",
+    "config/foxglove_layout.json",
     "rviz/pose.rviz",
     "models/nano_81_streaming.onnx",
     "models/nano_81_streaming.json",
@@ -48,6 +51,20 @@ def assert_installed(prefix: Path) -> None:
         assert os.access(prefix / "lib" / "nanohtnet_ros" / executable, os.X_OK)
     for file in SHARED:
         assert (prefix / "share" / "nanohtnet_ros" / file).is_file(), file
+
+
+def test_foxgloves_layout_shows_our_topics_in_all_its_panels():
+    layout = json.loads((ROOT / "config" / "foxglove_layout.json").read_text())
+
+    def panels(part) -> set[str]:
+        return {part} if isinstance(part, str) else panels(part["first"]) | panels(part["second"])
+
+    assert panels(layout["layout"]) == set(layout["configById"])
+    code = "".join(file.read_text() for file in (ROOT / "nanohtnet_ros" / "ros").glob("*.py"))
+    topics = set(re.findall(r'"/(?:pose_node|marker_node)/(\w+)', json.dumps(layout)))
+    assert topics == {"markers", "debug_image", "skeletons", "person_states"}
+    assert [topic for topic in topics if f'{topic}"' not in code] == []
+    assert {"track_id", "confidence", "root"} <= set(nanohtnet_ros.msg.Skeleton3D.get_fields_and_field_types())
 
 
 @pytest.mark.skipif(not (ROOT / "install").is_dir(), reason="this checkout was not built by 'make setup'")
