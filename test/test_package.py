@@ -17,8 +17,9 @@ import yaml
 
 rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
-import nanohtnet_ros
 import nanohtnet_ros.msg
+
+import nanohtnet_ros
 
 ROOT = Path(__file__).resolve().parent.parent
 EXECUTABLES = ("pose_node", "detector_node", "lifter_node", "marker_node", "video_node", "viewer_node", "nanohtnet")
