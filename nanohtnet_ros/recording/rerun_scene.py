@@ -44,7 +44,9 @@ def blueprint() -> rrb.Blueprint:
         rrb.Horizontal(
             rrb.Vertical(
                 rrb.Spatial2DView(origin=IMAGE, name="image"),
-                rrb.TimeSeriesView(origin="angles", name="joint angles, degrees"),
+                rrb.TimeSeriesView(
+                    origin="angles", name="joint angles, degrees", plot_legend=rrb.PlotLegend(visible=False)
+                ),
                 rrb.Tabs(
                     rrb.TimeSeriesView(origin="confidence", name="confidence"),
                     rrb.TimeSeriesView(origin="figures", name="rates and latencies"),
