@@ -137,7 +137,7 @@ def test_a_whole_number_is_taken_for_a_float(node):
 
 
 @pytest.mark.parametrize("by_file", [True, False])
-@pytest.mark.parametrize("name", NODES)
+@pytest.mark.parametrize("name", sorted(NODES.keys() - {"viewer_node"}))  # which has none
 def test_every_float_takes_a_whole_number_at_start(started, tmp_path, name, by_file):
     """By a params_file or the command line; once `person_height_m: 2` kept a node from starting."""
     floats = {}
