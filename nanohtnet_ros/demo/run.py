@@ -32,6 +32,7 @@ from nanohtnet_ros.samples.video_source import VideoSource
 QUIET_S = 1.0
 TIMEOUT_S = 60.0
 SPEEDS = (1.0, 0.5, 0.25, 0.1)
+ROOM = 1.25  # between two frames, in units of a frame's time; where that is too little the clips are played once more
 MAX_DROPS = 0.05
 VIDEO_NODE = "video_node"
 
@@ -149,7 +150,7 @@ def record(
 
 
 def fitting_speed(clip: Clip, frames: int = 20) -> float:
-    """The highest playback speed at which this machine keeps up with room to spare.
+    """The highest playback speed at which this machine should keep up.
 
     Runs the pipeline on a clip's first frames, which takes about a second.
 
@@ -169,7 +170,7 @@ def fitting_speed(clip: Clip, frames: int = 20) -> float:
         raise UserError(f"{clip.video} holds no frame that can be read")
     period_s = last_s / (len(seconds) - 1) if len(seconds) > 1 else 1.0
     typical_s = sorted(seconds)[len(seconds) // 2]
-    return next((speed for speed in SPEEDS if 2.0 * typical_s < period_s / speed), SPEEDS[-1])
+    return next((speed for speed in SPEEDS if ROOM * typical_s < period_s / speed), SPEEDS[-1])
 
 
 @contextmanager
