@@ -72,7 +72,7 @@ class WindowBuffer:
         self._max_gap_ns = int(max_gap_s * NS_PER_S)
         # Seconds of the grid's frames relative to the newest, oldest first.
         self._grid_s = np.arange(1 - window_length, 1, dtype=np.float64) / frame_rate_hz
-        self._frames = np.empty(ROOM, SIGHT)
+        self._frames: np.ndarray = np.empty(ROOM, SIGHT)
         self._first = self._end = 0  # frames in use
         self._viewed = 0  # up to here their values are as seen in the view `_seen_in`
         self._seen_in = b"", b""
