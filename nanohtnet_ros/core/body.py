@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from nanohtnet_ros.core.skeleton import H36M_17, Joint
+from nanohtnet_ros.core.skeleton import Joint
 from nanohtnet_ros.errors import UserError
 
 ANKLE_HEIGHT_M = 0.07
 """From the soles to the ankle joints: 7.2 cm under the planted foot of both rendered people of the demo, in shoes."""
 
-LEGS = (("r_hip", "r_knee", "r_ankle"), ("l_hip", "l_knee", "l_ankle"))
-TRUNK = ("hip", "spine", "thorax", "head")
+HIGHER = [Joint.R_HIP, Joint.R_KNEE, Joint.L_HIP, Joint.L_KNEE, Joint.HIP, Joint.SPINE, Joint.THORAX]
+LOWER = [Joint.R_KNEE, Joint.R_ANKLE, Joint.L_KNEE, Joint.L_ANKLE, Joint.SPINE, Joint.THORAX, Joint.HEAD]
+"""Ends of the bones that make up a height: two of each leg, three of the trunk."""
+
+HIPS = [Joint.HIP, Joint.R_HIP, Joint.L_HIP]
 
 LOWEST_M, TALLEST_M = 0.5, 2.6
 
@@ -33,12 +38,11 @@ def standing_height(joints_rel_m: np.ndarray) -> float | None:
     Returns:
         Metres; None where both legs, or a joint from hip to crown, are not complete.
     """
-    legs = [_length(joints_rel_m, leg) for leg in LEGS]
-    known = [leg for leg in legs if np.isfinite(leg)]
-    trunk = _length(joints_rel_m, TRUNK)
-    if not known or not np.isfinite(trunk):
-        return None
-    return ANKLE_HEIGHT_M + float(np.mean(known)) + trunk
+    bones = joints_rel_m[LOWER].astype(np.float64) - joints_rel_m[HIGHER]
+    lengths = np.sqrt((bones**2).sum(axis=1)).tolist()
+    legs = [leg for leg in (lengths[0] + lengths[1], lengths[2] + lengths[3]) if math.isfinite(leg)]
+    trunk = sum(lengths[4:])
+    return ANKLE_HEIGHT_M + sum(legs) / len(legs) + trunk if legs and math.isfinite(trunk) else None
 
 
 def scale_to_height(
@@ -75,12 +79,6 @@ def check_person_height(person_height_m: float) -> None:
         )
 
 
-def _length(joints_m: np.ndarray, chain: tuple[str, ...]) -> float:
-    """Length of the way from joint to joint, NaN where one is missing."""
-    points = joints_m[[H36M_17.joint_names.index(name) for name in chain]].astype(np.float64)
-    return float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum())
-
-
 HIPS_AHEAD_M = 0.02
 """What nodes take. BlazePose marks the hips of a real man 0.2 cm ahead, those of a rendered man 5.0 and 5.3 cm in two
 clips, of a rendered woman 1.8 cm (`tools/measure_placement.py`, and the real man's truth). Over two views of the real
@@ -101,13 +99,14 @@ def hips_to_centres(joints_rel_m: np.ndarray, ahead_m: float) -> np.ndarray:
     Returns:
         (17, 3) relative to the moved root; unchanged where hips and trunk do not tell where ahead is.
     """
-    across = joints_rel_m[Joint.L_HIP] - joints_rel_m[Joint.R_HIP]
-    ahead = np.cross(across, joints_rel_m[Joint.THORAX] - joints_rel_m[Joint.HIP])
-    length = np.linalg.norm(ahead)
+    a, b, c = (joints_rel_m[Joint.L_HIP] - joints_rel_m[Joint.R_HIP]).tolist()
+    x, y, z = (joints_rel_m[Joint.THORAX] - joints_rel_m[Joint.HIP]).tolist()
+    ahead = b * z - c * y, c * x - a * z, a * y - b * x
+    length = math.hypot(*ahead)
     if not length > LEAST_M2:
         return joints_rel_m
-    step = (ahead_m / length * ahead).astype(joints_rel_m.dtype)
+    step = np.array([ahead_m / length * way for way in ahead], joints_rel_m.dtype)
     moved = joints_rel_m + step  # relative to a root that is that far back
-    moved[[Joint.HIP, Joint.R_HIP, Joint.L_HIP]] = joints_rel_m[[Joint.HIP, Joint.R_HIP, Joint.L_HIP]]
+    moved[HIPS] = joints_rel_m[HIPS]
     moved[Joint.SPINE] -= step / 2
     return moved

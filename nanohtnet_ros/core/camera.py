@@ -22,6 +22,7 @@ DEFAULT_HORIZONTAL_FOV_DEG = 60.0
 MAX_ASPECT_CHANGE = 0.01
 
 WIDEST_DEG = 80.0
+WIDEST_COS = math.cos(math.radians(WIDEST_DEG))
 """Image coordinates end here, seen from the optical axis: the tangent is 5.7 there and infinite at 90 degrees."""
 
 
@@ -245,5 +246,5 @@ class Camera:
 
 def rays_to_tangents(rays: np.ndarray) -> np.ndarray:
     """(..., 3) unit vectors to (..., 2) x/z and y/z; NaN more than `WIDEST_DEG` off the optical axis."""
-    ahead = rays[..., 2:] >= math.cos(math.radians(WIDEST_DEG))
-    return np.where(ahead, rays[..., :2] / np.where(ahead, rays[..., 2:], 1.0), np.nan)
+    z = rays[..., 2:]
+    return rays[..., :2] / np.where(z >= WIDEST_COS, z, np.nan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -72,13 +73,19 @@ class Ground:
         down = (math.sin(roll) * math.cos(pitch), math.cos(roll) * math.cos(pitch), math.sin(pitch))
         return cls(np.array(down), height_m)
 
+    @cached_property
+    def level_from_camera(self) -> np.ndarray:
+        """(3, 3) `level_from_camera` of `down_cam`, which must be known."""
+        assert self.down_cam is not None
+        return level_from_camera(self.down_cam)
+
     def place(self, point_cam_m: np.ndarray) -> np.ndarray | None:
         """A (3,) point from the camera's optical axes to the ground frame, metres; None where that is not known."""
         if self.ground_from_camera is not None:
             return self.ground_from_camera[:, :3] @ point_cam_m + self.ground_from_camera[:, 3]
         if self.down_cam is None or self.height_m is None:
             return None
-        x, y, z = level_from_camera(self.down_cam) @ point_cam_m
+        x, y, z = self.level_from_camera @ point_cam_m
         return np.array((z, -x, self.height_m - y))
 
 
@@ -97,7 +104,8 @@ def level_from_camera(down_cam: np.ndarray) -> np.ndarray:
     ahead = np.array((0.0, -np.sign(down_cam[2]), 0.0) if steep else (0.0, 0.0, 1.0))
     ahead -= (ahead @ down_cam) * down_cam
     ahead /= np.linalg.norm(ahead)
-    return np.stack((np.cross(down_cam, ahead), down_cam, ahead))
+    (a, b, c), (x, y, z) = down_cam.tolist(), ahead.tolist()
+    return np.array(((b * z - c * y, c * x - a * z, a * y - b * x), (a, b, c), (x, y, z)))
 
 
 def unrolled_from_camera(down_cam: np.ndarray) -> np.ndarray | None:

@@ -112,8 +112,9 @@ class Lens:
                     (np.where(radius > ON_AXIS, plane / radius, 0.0) * np.sin(angle), np.cos(angle)), axis=-1
                 )
             tangents = self._undistort_tangents(plane) if self.coefficients else plane
-            rays = np.concatenate((tangents, np.ones_like(tangents[..., :1])), axis=-1)
-            return rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+            rays = np.ones((*plane.shape[:-1], 3))
+            rays[..., :2] = tangents
+            return rays / np.sqrt((rays**2).sum(axis=-1, keepdims=True))
 
     @cached_property
     def _curve(self) -> tuple[np.ndarray, np.ndarray]:

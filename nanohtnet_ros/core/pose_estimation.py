@@ -16,13 +16,13 @@ from nanohtnet_ros.core.body import (
     standing_height,
 )
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.core.ground import Ground, level_from_camera, unrolled_from_camera
+from nanohtnet_ros.core.ground import Ground, unrolled_from_camera
 from nanohtnet_ros.core.lifter import LiftedPose, WindowLifter, confidence_of_error
 from nanohtnet_ros.core.placement import place_root
 from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
 from nanohtnet_ros.core.root_depth import root_depth
 from nanohtnet_ros.core.rotation import upright_from_optical, upright_rotation
-from nanohtnet_ros.core.sides import SideKeeper
+from nanohtnet_ros.core.sides import JOINTS, SideKeeper
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.smoothing import SmoothingConfig, TrackSmoother
 from nanohtnet_ros.core.stamped_buffer import StampedBuffer, keypoints_at
@@ -180,12 +180,12 @@ class Lifter:
             seen = []
             for name, frame in frames.items():
                 self._enter(name, frame)
-                for person in frame.people:
-                    rays = frame.camera.rays(person.keypoints.xy_px)
+                xy_px = np.array([person.keypoints.xy_px for person in frame.people]).reshape(-1, len(JOINTS), 2)
+                for person, rays in zip(frame.people, frame.camera.rays(xy_px), strict=True):
                     seen.append((name, frame, _within_lens(person, rays), rays))
             shown = []
             for name, frame, person, rays in seen:
-                if not person.keypoints.valid.any():
+                if not person.keypoints.confidence.any():
                     continue
                 track = self._track(self._views[name], person.track_id)
                 self._advance(track, self._views[name], frame, person.keypoints, rays)
@@ -210,8 +210,9 @@ class Lifter:
             view.ground, view.ground_ns = frame.ground, frame.stamp_ns
         ground = view.ground if frame.stamp_ns - view.ground_ns <= GROUND_HELD_NS else None
         down_cam = None if ground is None else ground.down_cam
-        straighten = level_from_camera if self._lifter.card.level else unrolled_from_camera
-        view.level = None if down_cam is None else straighten(down_cam)
+        view.level = None
+        if ground is not None and down_cam is not None:
+            view.level = ground.level_from_camera if self._lifter.card.level else unrolled_from_camera(down_cam)
         if self.config.image_rotation is not None:
             view.rotation = self.config.image_rotation
         elif down_cam is not None:
@@ -241,24 +242,26 @@ class Lifter:
         """Add a frame's keypoints, and their (17, 3) rays, to a track."""
         track.last_ns = frame.stamp_ns
         known = supported(keypoints, frame.camera)
-        order = self._sides(track, keypoints.of(known), frame.stamp_ns)
-        keypoints, known, rays = keypoints.ordered(order), known[order], rays[order]
+        sure = keypoints if known.all() else keypoints.of(known)
+        order = self._sides(track, sure, frame.stamp_ns)
+        if (order != JOINTS).any():
+            keypoints, sure, known, rays = keypoints.ordered(order), sure.ordered(order), known[order], rays[order]
         track.seen_ns[known] = frame.stamp_ns
-        track.keypoints.push(frame.stamp_ns, keypoints.of(known))
+        track.keypoints.push(frame.stamp_ns, sure)
         straight = view.upright if view.level is None else view.level
         if self._lifter.card.confidence and known.any():
             rays = np.where(known[:, None], rays, np.nan)
-        back = view.level is not None and all_ahead(rays @ straight.T)
-        track.turn = view_of(rays @ straight.T, AHEAD if back else track.turn)
-        if not self._lifter.card.confidence:
+        ahead = rays @ straight.T
+        track.turn = view_of(ahead, AHEAD if view.level is not None and all_ahead(ahead) else track.turn)
+        if not self._lifter.card.confidence and not known.all():
             missed = ~keypoints.valid & (frame.stamp_ns - track.seen_ns <= HELD_NS)  # the window bridges them
             rays = np.where(missed[:, None], np.nan, _completed(rays, known, track.turn @ straight))
-        track.window.push(frame.stamp_ns, rays, keypoints.of(known).confidence, view.level)
+        track.window.push(frame.stamp_ns, rays, sure.confidence, view.level)
 
     def _sides(self, track: _Track, keypoints: Keypoints, stamp_ns: int) -> np.ndarray:
         """The (17,) order of joints that puts a frame's left and right right; the past is mended where it is wrong."""
         order, correction = track.sides.update(keypoints, stamp_ns)
-        if (correction != np.arange(len(correction))).any():
+        if (correction != JOINTS).any():
             track.window.reorder(correction)
             track.smoother = TrackSmoother(self.config.smoothing)
         return order
@@ -307,7 +310,7 @@ class Lifter:
 def _within_lens(person: TrackedKeypoints, rays: np.ndarray) -> TrackedKeypoints:
     """A person without the keypoints that have no ray: no light comes there through the lens as it is calibrated."""
     keypoints = person.keypoints
-    seen = np.isfinite(rays).all(axis=-1)
+    seen = np.isfinite(rays[:, 2])
     if (seen == keypoints.valid).all():
         return person
     return replace(person, keypoints=Keypoints(keypoints.xy_px, np.where(seen, keypoints.confidence, 0.0)))

@@ -18,9 +18,13 @@ GROUPS = np.array(
 )
 """(2, 2, 3) joints of arms and legs, which a detector may swap independently: left and right of each."""
 
-WAYS = np.array([np.arange(len(H36M_17)), H36M_17.flip_order])  # (2, 17): as the detector has them, and exchanged
+JOINTS = np.arange(len(H36M_17))
+WAYS = np.array([JOINTS, H36M_17.flip_order])  # (2, 17): as the detector has them, and exchanged
 
 STATES = np.array(list(itertools.product((False, True), repeat=len(GROUPS))))  # (4, 2): is a group exchanged
+ORDERS = np.array([np.where(np.isin(JOINTS, GROUPS[exchanged]), WAYS[1], WAYS[0]) for exchanged in STATES])  # (4, 17)
+INDEX = np.arange(len(STATES))
+CHANGED = INDEX[:, None] ^ INDEX  # (4, 4) groups that a detector changed, from each state to each, as a state's index
 UNLIKELY = np.array([0.0, 1.5, 1.5, 1.0])  # how much less likely each is than the first
 
 BELIEVED_AFTER_S = 2.0
@@ -68,29 +72,24 @@ class SideKeeper:
         """
         dt_s = 0.0 if self._last_ns is None else (stamp_ns - self._last_ns) / NS_PER_S
         before = self._state
+        misfit = self._misfit(keypoints.xy_px[WAYS], stamp_ns)  # (ways, joints)
         past = np.full(len(STATES), before)  # state of the last frame that each state of this one follows from
         if self._last_ns is not None:
-            misfits = self._misfits(keypoints, stamp_ns)  # (2, 2)
-            # From each state (rows) to each (columns): groups that the detector changed, and its fit to the past.
-            changed = STATES[:, None] ^ STATES[None]  # (4, 4, 2)
-            crossed = changed ^ STATES[before]
-            fit = -misfits[np.arange(len(GROUPS)), crossed.astype(int)].sum(axis=-1)
-            odds = self._odds[:, None] + fit - CHANGE_ODDS * changed.any(axis=-1)
+            # Joints count of which both sides are known, then and now.
+            both = misfit[:, GROUPS].sum(axis=2)  # (ways, groups, joints)
+            groups = np.where(np.isfinite(both), both, 0.0).sum(axis=2)
+            misfits = groups[STATES.astype(int), np.arange(len(GROUPS))].sum(axis=1)  # of each state, (4,)
+            # From each state (rows) to each (columns).
+            odds = self._odds[:, None] - misfits[CHANGED ^ before] - CHANGE_ODDS * (CHANGED > 0)
             past, self._odds = odds.argmax(axis=0), odds.max(axis=0)
         self._odds = self._odds - UNLIKELY * dt_s * MOST_ODDS / BELIEVED_AFTER_S
         self._odds = np.maximum(self._odds - self._odds.max(), -MOST_ODDS)
         self._state = int(self._odds.argmax())
-        correction = _order(STATES[past[self._state]] ^ STATES[before])
-        order = _order(STATES[self._state])
-        self._remember(keypoints.xy_px[order], stamp_ns, correction)
+        correction, order = ORDERS[past[self._state] ^ before], ORDERS[self._state]
+        misfit = misfit[(order != correction).astype(int), correction]  # as both frames are put right
+        self._remember(keypoints.xy_px[order], stamp_ns, correction, misfit)
         self._last_ns = stamp_ns
         return order, correction
-
-    def _misfits(self, keypoints: Keypoints, stamp_ns: int) -> np.ndarray:
-        """(2, 2) for each group, how badly it fits the past as the detector has it, and exchanged."""
-        misfit = self._misfit(keypoints.xy_px[WAYS], stamp_ns)[:, GROUPS].sum(axis=2)  # (ways, groups, joints)
-        # Joints count of which both sides are known, then and now.
-        return np.where(np.isfinite(misfit), misfit, 0.0).sum(axis=2).T
 
     def _misfit(self, xy_px: np.ndarray, stamp_ns: int) -> np.ndarray:
         """(..., 17) how far joints, (..., 17, 2) of one person, are from where they were to be expected, as odds.
@@ -104,12 +103,12 @@ class SideKeeper:
         misfit = ((xy_px - expected) ** 2).sum(axis=-1) / (2.0 * ((STEP + STEP_PER_S * elapsed_s[:, 0]) * size) ** 2)
         return np.minimum(misfit, JOINT_ODDS)
 
-    def _remember(self, xy_px: np.ndarray, stamp_ns: int, correction: np.ndarray) -> None:
+    def _remember(self, xy_px: np.ndarray, stamp_ns: int, correction: np.ndarray, misfit: np.ndarray) -> None:
         self._xy_px, self._velocity_px_s = self._xy_px[correction], self._velocity_px_s[correction]
         self._seen_ns = self._seen_ns[correction]
         # A joint that jumps may be a slip of the detector: for a while it is expected where it was.
         elapsed_s = (stamp_ns - self._seen_ns) / NS_PER_S
-        slipped = (self._misfit(xy_px, stamp_ns) >= JOINT_ODDS) | ~np.isfinite(xy_px).all(axis=1)
+        slipped = (misfit >= JOINT_ODDS) | ~np.isfinite(xy_px).all(axis=1)
         taken = ~slipped | (elapsed_s > SLIP_S)
         known = taken & np.isfinite(self._xy_px).all(axis=1) & (elapsed_s <= SLIP_S)
         moved = (xy_px - self._xy_px) / np.maximum(elapsed_s, 1e-6)[:, None]
@@ -118,12 +117,3 @@ class SideKeeper:
         self._velocity_px_s = np.where(taken[:, None], np.where(known[:, None], velocity, 0.0), self._velocity_px_s)
         self._xy_px = np.where(taken[:, None], xy_px, self._xy_px)
         self._seen_ns = np.where(taken, stamp_ns, self._seen_ns)
-
-
-def _order(exchanged: np.ndarray) -> np.ndarray:
-    """(17,) order of joints that exchanges the groups that are exchanged, (2,)."""
-    order = np.arange(len(H36M_17))
-    for group, sides in enumerate(GROUPS):
-        if exchanged[group]:
-            order[sides] = sides[::-1]
-    return order

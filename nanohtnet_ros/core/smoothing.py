@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,25 +73,26 @@ class OneEuro:
         Returns:
             (N, 3), the input's dtype.
         """
-        raw = np.where(np.isfinite(points_m).all(axis=-1, keepdims=True), points_m, np.nan).astype(np.float64)
+        raw = points_m.astype(np.float64)
+        raw[~np.isfinite(raw).all(axis=-1)] = np.nan
         if self._last_ns is None or stamp_ns <= self._last_ns:
             self._value, self._velocity = raw, np.zeros_like(raw)
         else:
             dt_s = (stamp_ns - self._last_ns) / NS_PER_S
-            known = np.isfinite(self._value)
-            moved = np.nan_to_num(raw - self._raw) / dt_s
-            velocity = self._velocity + low_pass_gain(self._speed_cutoff_hz, dt_s) * (moved - self._velocity)
-            self._velocity = np.where(known & np.isfinite(raw), velocity, 0.0)
-            speed = np.linalg.norm(self._velocity, axis=-1, keepdims=True)
+            moved = (raw - self._raw) / dt_s - self._velocity  # NaN where a point is missing, now or before
+            velocity = self._velocity + low_pass_gain(self._speed_cutoff_hz, dt_s) * moved
+            self._velocity = np.where(np.isnan(velocity), 0.0, velocity)
+            speed = np.sqrt((self._velocity**2).sum(axis=-1, keepdims=True))
             gain = low_pass_gain(self._min_cutoff_hz + self._beta * speed, dt_s)
-            self._value = np.where(known, self._value + gain * (raw - self._value), raw)
+            value = self._value + gain * (raw - self._value)
+            self._value = np.where(np.isnan(value), raw, value)
         self._raw, self._last_ns = raw, stamp_ns
         return self._value.astype(points_m.dtype)
 
 
 def low_pass_gain(cutoff_hz: np.ndarray | float, dt_s: float) -> np.ndarray | float:
     """Share of the way that a first-order low-pass filter goes towards a constant input in a time."""
-    return 1.0 - np.exp(-2.0 * np.pi * cutoff_hz * dt_s)
+    return -np.expm1(cutoff_hz * (-2.0 * np.pi * dt_s))
 
 
 class RunningMean:
@@ -111,12 +113,11 @@ class RunningMean:
         """Add values; those that are NaN, or weigh nothing, do not count. (size,) both."""
         counts = np.isfinite(values) & (weight > 0)
         elapsed_s = 0.0 if self._last_ns is None else max(0.0, (stamp_ns - self._last_ns) / NS_PER_S)
-        weight = np.where(counts, weight, 0.0)
         # The total never fades to nothing: what was known of a bone stays known.
-        self._weight = np.maximum(self._weight * np.exp(-elapsed_s / self._memory_s), 1e-6 * (self._weight > 0))
-        self._weight += weight
-        change = np.where(counts, values - self._mean, 0.0)
-        self._mean += np.divide(weight * change, self._weight, out=np.zeros_like(change), where=counts)
+        faded = np.maximum(self._weight * math.exp(-elapsed_s / self._memory_s), np.minimum(self._weight, 1e-6))
+        counted = np.where(counts, weight, 0.0)
+        self._weight = faded + counted
+        self._mean += counted / np.maximum(self._weight, 1e-9) * np.where(counts, values - self._mean, 0.0)
         self._last_ns = stamp_ns
 
 
@@ -129,15 +130,20 @@ class BoneLengths:
 
     def __init__(self, memory_s: float) -> None:
         """Start without a past; lengths of `memory_s` ago count a third of today's."""
-        self._mean = RunningMean(len(H36M_17), memory_s)
+        self._mean = RunningMean(len(H36M_17) + 1, memory_s)  # of bones and the height
 
     @property
     def mean_lengths_m(self) -> np.ndarray:
         """(17,) mean length of the bone that ends at each joint, left and right the same; NaN where unknown."""
-        mean = self._mean.value
+        mean = self._mean.value[:-1]
         other = mean[H36M_17.flip_order]
-        both = np.where(np.isfinite(other), (mean + other) / 2.0, mean)
-        return np.where(np.isfinite(mean), both, other)
+        return (np.fmin(mean, other) + np.fmax(mean, other)) / 2.0
+
+    @property
+    def mean_height_m(self) -> float | None:
+        """Mean of `standing_height` over the poses that were whole; None where unknown."""
+        height = float(self._mean.value[-1])
+        return height if math.isfinite(height) else None
 
     def update(self, joints_rel_m: np.ndarray, confidence: np.ndarray, stamp_ns: int) -> None:
         """Learn from one frame.
@@ -147,8 +153,13 @@ class BoneLengths:
             confidence: (17,) of the joints; a bone weighs what the less certain of its ends does.
             stamp_ns: of the frame.
         """
-        lengths = bone_lengths(joints_rel_m)
-        self._mean.update(lengths, np.minimum(confidence, confidence[PARENTS]), stamp_ns)
+        height = standing_height(joints_rel_m)
+        whole = confidence.all()  # legs that were made up say nothing about the height
+        self._mean.update(
+            np.append(bone_lengths(joints_rel_m), np.nan if height is None else height),
+            np.append(np.minimum(confidence, confidence[PARENTS]), whole),
+            stamp_ns,
+        )
 
     def apply(self, joints_rel_m: np.ndarray) -> np.ndarray:
         """Rebuild one pose from the root outwards.
@@ -158,15 +169,16 @@ class BoneLengths:
         Returns:
             (17, 3), the input's dtype.
         """
-        ratio = self.mean_lengths_m / np.maximum(bone_lengths(joints_rel_m), 1e-6)
-        steps = (ratio - 1.0)[:, None] * (joints_rel_m - joints_rel_m[PARENTS])
-        shift = BONES_BEFORE @ np.where(np.isfinite(steps).all(axis=1, keepdims=True), steps, 0.0)
+        bones = joints_rel_m - joints_rel_m[PARENTS]
+        ratio = self.mean_lengths_m / np.maximum(np.sqrt((bones**2).sum(axis=1)), 1e-6)
+        steps = (ratio - 1.0)[:, None] * bones
+        shift = BONES_BEFORE @ np.where(np.isfinite(steps), steps, 0.0)
         return (joints_rel_m + shift).astype(joints_rel_m.dtype)
 
 
 def bone_lengths(joints_m: np.ndarray) -> np.ndarray:
     """(17,) length of the bone that ends at each joint, metres; 0 for the root, NaN where an end is missing."""
-    return np.linalg.norm(joints_m - joints_m[PARENTS], axis=-1)
+    return np.sqrt(((joints_m - joints_m[PARENTS]) ** 2).sum(axis=-1))
 
 
 class TrackSmoother:
@@ -178,7 +190,6 @@ class TrackSmoother:
         filters = self.config.min_cutoff_hz, self.config.beta, self.config.speed_cutoff_hz
         self._joints, self._root = OneEuro(*filters), OneEuro(*filters)
         self._bones = BoneLengths(self.config.bones_memory_s)
-        self._height = RunningMean(1, self.config.bones_memory_s)
 
     @property
     def mean_lengths_m(self) -> np.ndarray:
@@ -188,8 +199,7 @@ class TrackSmoother:
     @property
     def mean_height_m(self) -> float | None:
         """Mean of `standing_height` over the track's poses as they came, or None: for `scale_to_height`."""
-        height = float(self._height.value[0])
-        return height if np.isfinite(height) else None
+        return self._bones.mean_height_m
 
     def joints(self, joints_rel_m: np.ndarray, confidence: np.ndarray, stamp_ns: int) -> np.ndarray:
         """Smooth one frame's pose.
@@ -202,9 +212,6 @@ class TrackSmoother:
             (17, 3), the input's dtype.
         """
         self._bones.update(joints_rel_m, confidence, stamp_ns)
-        height = standing_height(joints_rel_m)
-        whole = np.array([float((confidence > 0).all())])  # legs that were made up say nothing about the height
-        self._height.update(np.array([np.nan if height is None else height]), whole, stamp_ns)
         if self.config.one_euro:
             joints_rel_m = self._joints(joints_rel_m, stamp_ns)
         return self._bones.apply(joints_rel_m) if self.config.constant_bones else joints_rel_m

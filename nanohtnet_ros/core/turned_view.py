@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from nanohtnet_ros.core.camera import FOCAL_NORM, rays_to_tangents
+from nanohtnet_ros.core.camera import FOCAL_NORM, WIDEST_COS, rays_to_tangents
 
 BACK_COS = math.cos(math.radians(70.0))
 """A person who is no farther than this from the camera's axis is seen without a turn again."""
@@ -30,7 +30,7 @@ def view_of(rays: np.ndarray, view_from_camera: np.ndarray) -> np.ndarray:
         (3, 3) rotation.
     """
     seen = rays[np.isfinite(rays).all(axis=1)]
-    if np.isfinite(rays_to_tangents(seen @ view_from_camera.T)).all():
+    if (seen @ view_from_camera[2] >= WIDEST_COS).all():
         return view_from_camera
     axis = seen.mean(axis=0)
     axis /= max(float(np.linalg.norm(axis)), 1e-9)

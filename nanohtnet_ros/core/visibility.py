@@ -11,7 +11,10 @@ from nanohtnet_ros.core.skeleton import H36M_17, Joint
 LEAST_CONFIDENCE = 0.1
 """A keypoint below it says nothing by itself: BlazePose gives hidden limbs less, and visible ones more."""
 
-SIDES_OF_MIDDLE = {Joint.HIP: (Joint.L_HIP, Joint.R_HIP), Joint.THORAX: (Joint.L_SHOULDER, Joint.R_SHOULDER)}
+TOGETHER = np.array([[joint, other, other] for joint, other in enumerate(H36M_17.flip_order)])
+TOGETHER[Joint.HIP, 1:] = Joint.L_HIP, Joint.R_HIP
+TOGETHER[Joint.THORAX, 1:] = Joint.L_SHOULDER, Joint.R_SHOULDER
+"""(17, 3) each joint and those that are where it is sure where they are."""
 
 # Of an adult who stands, metres: the training data's motion capture, rounded; nose and crown as detectors mark them.
 TRUNK_M, SHOULDERS_M, HIPS_M, NOSE_M, CROWN_M = 0.50, 0.35, 0.18, 0.18, 0.30
@@ -47,9 +50,7 @@ def supported(keypoints: Keypoints, camera: Camera) -> np.ndarray:
         (17,) bool.
     """
     inside = ((keypoints.xy_px >= -0.5) & (keypoints.xy_px < (camera.width - 0.5, camera.height - 0.5))).all(axis=1)
-    sure = np.maximum(keypoints.confidence, keypoints.confidence[H36M_17.flip_order])
-    for middle, sides in SIDES_OF_MIDDLE.items():
-        sure[middle] = max(sure[middle], sure[sides[0]])
+    sure = keypoints.confidence[TOGETHER].max(axis=1)
     sure[Joint.SPINE] = max(sure[Joint.SPINE], min(sure[Joint.HIP], sure[Joint.THORAX]))
     return inside & keypoints.valid & (sure >= LEAST_CONFIDENCE)
 

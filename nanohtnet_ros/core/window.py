@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -38,14 +37,18 @@ class Window:
     view_from_camera: np.ndarray | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class _Sight:
-    """What was seen at one moment, as `WindowBuffer.push` takes it."""
+SIGHT = np.dtype(
+    [
+        ("stamp_ns", np.int64),
+        ("rays", np.float64, (len(H36M_17), 3)),
+        ("level_from_camera", np.float64, (3, 3)),  # NaN where down is not known
+        ("view_from_camera", np.float64, (3, 3)),  # that the values are in
+        ("values", np.float64, (len(H36M_17), 3)),  # network's coordinates, NaN where missing, and confidence
+    ]
+)
+"""What was seen at one moment."""
 
-    stamp_ns: int
-    rays: np.ndarray
-    confidence: np.ndarray
-    level_from_camera: np.ndarray | None
+ROOM = 64  # for frames, at the least
 
 
 class WindowBuffer:
@@ -69,10 +72,13 @@ class WindowBuffer:
         self._max_gap_ns = int(max_gap_s * NS_PER_S)
         # Seconds of the grid's frames relative to the newest, oldest first.
         self._grid_s = np.arange(1 - window_length, 1, dtype=np.float64) / frame_rate_hz
-        self._frames: deque[_Sight] = deque()
+        self._frames: np.ndarray = np.empty(ROOM, SIGHT)
+        self._first = self._end = 0  # frames in use
+        self._viewed = 0  # up to here their values are as seen in the view `_seen_in`
+        self._seen_in = b"", b""
 
     def __len__(self) -> int:
-        return len(self._frames)
+        return self._end - self._first
 
     def push(
         self, stamp_ns: int, rays: np.ndarray, confidence: np.ndarray, level_from_camera: np.ndarray | None = None
@@ -87,19 +93,26 @@ class WindowBuffer:
             confidence: (17,) of the keypoints, 0 where one is missing or made up.
             level_from_camera: (3, 3) rotation to the axes of a level camera, or None where down is not known.
         """
-        if self._frames and not 0 < stamp_ns - self._frames[-1].stamp_ns <= self._max_gap_ns:
-            self._frames.clear()
-        self._frames.append(_Sight(stamp_ns, np.asarray(rays, np.float64), confidence, level_from_camera))
+        if len(self) and not 0 < stamp_ns - self._frames["stamp_ns"][self._end - 1] <= self._max_gap_ns:
+            self._first = self._end
+        if self._end == len(self._frames):
+            kept = self._frames[self._first :]
+            self._frames = np.concatenate((kept, np.empty(max(ROOM, len(kept)), SIGHT)))
+            self._first, self._end, self._viewed = 0, len(kept), self._viewed - self._first
+        self._frames["stamp_ns"][self._end] = stamp_ns
+        self._frames["rays"][self._end] = rays
+        self._frames["values"][self._end, :, 2] = confidence
+        self._frames["level_from_camera"][self._end] = np.nan if level_from_camera is None else level_from_camera
+        self._end += 1
         # Keep one frame older than the window, so that its first grid point can be interpolated.
-        oldest_ns = stamp_ns + int(self._grid_s[0] * NS_PER_S)
-        while len(self._frames) > 1 and self._frames[1].stamp_ns <= oldest_ns:
-            self._frames.popleft()
+        stamps_ns = self._frames["stamp_ns"][self._first : self._end]
+        older = int(np.searchsorted(stamps_ns, stamp_ns + int(self._grid_s[0] * NS_PER_S), "right"))
+        self._first += max(older - 1, 0)
 
     def reorder(self, order: np.ndarray) -> None:
         """Put all frames' joints in another order, (17,), as where left and right turn out to have been exchanged."""
-        self._frames = deque(
-            replace(frame, rays=frame.rays[order], confidence=frame.confidence[order]) for frame in self._frames
-        )
+        for name in ("rays", "values"):
+            self._frames[name] = self._frames[name][:, order]
 
     def window(self, turn: np.ndarray = AHEAD, upright_from_camera: np.ndarray = AHEAD) -> Window:
         """Cut the window that ends at the newest frame.
@@ -116,42 +129,70 @@ class WindowBuffer:
         Raises:
             ValueError: the buffer is empty, or no joint was seen in it.
         """
-        if not self._frames:
+        if not len(self):
             raise ValueError("the window buffer is empty: push a frame first")
-        newest = self._frames[-1]
-        time_s = np.array([(frame.stamp_ns - newest.stamp_ns) / NS_PER_S for frame in self._frames])
-        views = turn @ self._straight(upright_from_camera)  # (S, 3, 3)
-        frames = keypoints_in(np.stack([frame.rays for frame in self._frames]), views)  # (S, J, 2)
-        valid = np.isfinite(frames).all(axis=-1)  # (S, J)
-        confidences = np.stack([frame.confidence for frame in self._frames]) * valid
-        seen, always = valid.any(axis=0), valid.all(axis=0)
+        known = self._view(turn, upright_from_camera)
+        frames = self._frames[self._first : self._end]
+        stamp_ns, values = int(frames["stamp_ns"][-1]), frames["values"]
+        time_s = (frames["stamp_ns"] - stamp_ns) / NS_PER_S
+        valid = np.isfinite(values[..., 0])  # (S, J)
+        seen = valid.any(axis=0)
         if not seen.any():
             raise ValueError("no joint was seen within the window")
-        before = np.clip(np.searchsorted(time_s, self._grid_s, "right") - 1, 0, len(time_s) - 1)
+        if not valid.all():
+            values = _bridged(values, valid, time_s)
+        before = np.maximum(time_s.searchsorted(self._grid_s, "right") - 1, 0)
         after = np.minimum(before + 1, len(time_s) - 1)
-        step_s = np.where(after > before, time_s[after] - time_s[before], 1.0)
-        fraction = np.clip((self._grid_s - time_s[before]) / step_s, 0.0, 1.0)
-        confidence = confidences[before] + fraction[:, None] * (confidences[after] - confidences[before])
-        out = (frames[before] + fraction[:, None, None] * (frames[after] - frames[before])).astype(np.float32)
-        for joint in np.flatnonzero(seen & ~always):
-            known = valid[:, joint]
-            for axis in range(2):
-                out[:, joint, axis] = np.interp(self._grid_s, time_s[known], frames[known, joint, axis])
+        step_s = np.maximum(time_s[after] - time_s[before], 1.0 / NS_PER_S)
+        fraction = np.minimum(np.maximum((self._grid_s - time_s[before]) / step_s, 0.0), 1.0)
+        out, start = values[after], values[before]
+        out -= start
+        out *= fraction[:, None, None]
+        out += start
+        out = out.astype(np.float32)  # (T, J, 3)
         for joint in np.flatnonzero(~seen):
-            out[:, joint] = out[:, _stand_in(joint, seen)]
-        level = newest.level_from_camera is not None and turn is AHEAD
-        view_from_camera = views[np.where(fraction < 0.5, before, after)]
-        return Window(out, seen, newest.stamp_ns, confidence.astype(np.float32), level, view_from_camera)
+            out[:, joint, :2] = out[:, _stand_in(joint, seen), :2]
+        level = known and turn is AHEAD
+        view_from_camera = frames["view_from_camera"][np.where(fraction < 0.5, before, after)]
+        return Window(out[..., :2], seen, stamp_ns, out[..., 2], level, view_from_camera)
 
-    def _straight(self, upright_from_camera: np.ndarray) -> np.ndarray:
-        """(S, 3, 3) rotation of each frame to the level view, or the upright one, see `window`."""
-        known = view = self._frames[-1].level_from_camera
-        views = []
-        for frame in reversed(self._frames):
-            if known is not None and frame.level_from_camera is not None:
-                view = frame.level_from_camera
-            views.append(upright_from_camera if view is None else view)
-        return np.stack(views[::-1])
+    def _view(self, turn: np.ndarray, upright_from_camera: np.ndarray) -> bool:
+        """See frames in the view, see `window`: new ones, or all in another view. Whether down is known in it."""
+        known = bool(np.isfinite(self._frames["level_from_camera"][self._end - 1, 0, 0]))
+        view = turn.tobytes(), b"" if known else upright_from_camera.tobytes()
+        frames = self._frames[max(self._viewed, self._first) if view == self._seen_in else self._first : self._end]
+        straight = upright_from_camera
+        if known:
+            told = np.isfinite(frames["level_from_camera"][:, 0, 0])
+            next_told = np.where(told, np.arange(len(told)), len(told))
+            straight = frames["level_from_camera"][np.minimum.accumulate(next_told[::-1])[::-1]]
+        frames["view_from_camera"] = turn @ straight
+        frames["values"][..., :2] = keypoints_in(frames["rays"], frames["view_from_camera"])
+        self._viewed, self._seen_in = self._end, view
+        return known
+
+
+def _bridged(values: np.ndarray, valid: np.ndarray, time_s: np.ndarray) -> np.ndarray:
+    """Values of frames with those of missing joints between the nearest that are known, of confidence 0.
+
+    Args:
+        values: (S, J, 3) coordinates and confidence.
+        valid: (S, J) where they are known.
+        time_s: (S,).
+    """
+    frame = np.arange(len(time_s))[:, None]
+    before = np.maximum.accumulate(np.where(valid, frame, -1))
+    after = np.minimum.accumulate(np.where(valid, frame, len(time_s))[::-1])[::-1]
+    before, after = np.where(before < 0, after, before), np.where(after == len(time_s), before, after)
+    before, after = np.minimum(before, len(time_s) - 1), np.maximum(after, 0)  # of joints that were never seen
+    step_s = np.where(after > before, time_s[after] - time_s[before], 1.0)
+    fraction = (time_s[:, None] - time_s[before]) / step_s
+    joint = np.arange(values.shape[1])
+    start = values[before, joint, :2]
+    out = np.empty_like(values)
+    out[..., :2] = start + fraction[..., None] * (values[after, joint, :2] - start)
+    out[..., 2] = np.where(valid, values[..., 2], 0.0)
+    return out
 
 
 def _stand_in(joint: int, seen: np.ndarray) -> int:

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from nanohtnet_ros.core.ground import Ground, level_from_camera
-from nanohtnet_ros.core.turned_view import AHEAD, rays_of
-from nanohtnet_ros.core.window import NS_PER_S, WindowBuffer
+from nanohtnet_ros.core.turned_view import AHEAD, keypoints_in, rays_of
+from nanohtnet_ros.core.window import NS_PER_S, ROOM, WindowBuffer
 
 T, RATE = 21, 50.0
 START = np.random.default_rng(0).uniform(-0.5, 0.5, (17, 2))
@@ -137,6 +137,53 @@ def test_a_window_survives_that_down_gets_known_and_unknown():
         assert window.level == known and len(buffer) == i + 1
         expected = np.broadcast_to(START if known else rolled, (T, 17, 2))
         np.testing.assert_allclose(window.keypoints_norm, expected, atol=1e-5)
+
+
+def plain_window(frames, turn, upright):
+    """(T, 17, 2) keypoints and (T, 17) confidence of (stamp, rays, confidence, level), each joint by itself."""
+    views, known = [], frames[-1][3]
+    for *_, level in reversed(frames):
+        known = level if level is not None and known is not None else known
+        views.insert(0, turn @ (upright if known is None else known))
+    time_s = np.array([(frame[0] - frames[-1][0]) / NS_PER_S for frame in frames])
+    points = np.stack([keypoints_in(rays, view) for (_, rays, *_), view in zip(frames, views, strict=True)])
+    grid_s = np.arange(1 - T, 1) / RATE
+    seen = np.isfinite(points[..., 0])
+    keypoints = np.empty((T, 17, 2))
+    for joint in range(17):
+        source = joint if seen[:, joint].any() else 15
+        for axis in range(2):
+            known = seen[:, source]
+            keypoints[:, joint, axis] = np.interp(grid_s, time_s[known], points[known, source, axis])
+    confidence = [np.interp(grid_s, time_s, [frame[2][joint] for frame in frames]) for joint in range(17)]
+    return keypoints, np.stack(confidence, axis=1)
+
+
+def test_windows_cut_one_after_the_other_are_those_of_the_plain_way():
+    """Joints come and go, one never does; down is known at times, the view turns, sides are exchanged."""
+    rng, order = np.random.default_rng(5), np.r_[0, 4:7, 1:4, 7:17]
+    turns = [AHEAD, level_from_camera(Ground.of_angles(pitch_deg=10).down_cam)]
+    buffer, frames, stamp_ns = WindowBuffer(T, RATE), [], 0
+    for now in range(4 * ROOM):
+        stamp_ns += int(rng.integers(3_000_000, 40_000_000))
+        rays = rays_of(rng.uniform(-0.5, 0.5, (17, 2)), AHEAD)
+        rays[(rng.random(17) < 0.3) | (np.arange(17) == 16)] = np.nan
+        confidence = np.where(np.isfinite(rays[:, 0]), rng.random(17), 0.0)
+        level = level_from_camera(turning(now / RATE)) if now % 50 < 30 and now % 7 else None
+        frames.append((stamp_ns, rays, confidence, level))
+        buffer.push(*frames[-1])
+        if now == 100:
+            buffer.reorder(order)
+            frames = [(stamp, rays[order], confidence[order], level) for stamp, rays, confidence, level in frames]
+        frames = frames[-len(buffer) :]
+        if now < 20 or now % 3 == 0:  # not at every frame, as with a look-ahead
+            continue
+        turn, upright = turns[now // 40 % 2], turns[now // 60 % 2]
+        window = buffer.window(turn, upright)
+        keypoints, confidence = plain_window(frames, turn, upright)
+        np.testing.assert_allclose(window.keypoints_norm, keypoints, atol=1e-6)
+        np.testing.assert_allclose(window.confidence, confidence, atol=1e-6)
+        assert window.level == (level is not None and turn is AHEAD)
 
 
 def test_a_turned_view_is_not_a_level_one():
