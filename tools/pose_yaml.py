@@ -25,6 +25,7 @@ GROUPS = {
     "pose_node, detector_node and lifter_node": ("pose_node",),
     "lifter_node": ("lifter_node",),
     "marker_node": ("marker_node",),
+    "viewer_node": ("viewer_node",),
 }
 WIDTH = 120
 
