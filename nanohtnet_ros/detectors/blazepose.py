@@ -29,7 +29,9 @@ CANDIDATES = 2  # detections of a frame that landmarks are computed for, while t
 # Sides of the tiles around a new person in which they must be detected again, in units of their region's side. Of what
 # was detected in tiles of the real clips, people pass in 97 % of cases, false positives in 4 % and 16 %.
 VERIFY_TILES = (0.9, 1.1)
+MASK = 0.6  # breadth of the mask of those who hide somebody; see `cover`
 MISSED = 0.4  # farthest from where they were expected, in units of their region's side
+BEHIND = 0.15  # likewise, while others hide a part of them
 FOUND_AGAIN, SIZES = 0.2, (0.6, 1.6)  # distance in units of the region's side, and ratio of the sides
 
 
@@ -197,8 +199,11 @@ class BlazePoseDetector:
         for followed, person in found:
             was_hidden = followed.last_ns < self._stamps[-2]
             new = stamp_ns - followed.first_ns < NEW_S * NS_PER_S
-            if person is not None and not any(self._same(person, other.landmarks) for other in seen):
-                apart = not any(self._on_body(person, other.landmarks) for other in seen)
+            others = [other.landmarks for other in seen]
+            if others and not new and (person is None or was_hidden or self._is_one_of(person, others)):
+                person = self._behind(image_bgr, followed, others, stamp_ns)
+            if person is not None and not any(self._same(person, other) for other in others):
+                apart = not any(self._on_body(person, other) for other in others)
                 if apart or (not (new or was_hidden) and stamp_ns - followed.apart_ns < limit_ns):
                     seen.append(followed.advance(person, stamp_ns, apart))
                     continue
@@ -207,6 +212,20 @@ class BlazePoseDetector:
             elif not new:
                 self._lost.append(followed)
         return seen, hidden
+
+    def _is_one_of(self, person: Landmarks, others: list[Landmarks]) -> bool:
+        return any(self._same(person, other) or self._on_body(person, other) for other in others)
+
+    def _behind(
+        self, image_bgr: np.ndarray, followed: Followed, others: list[Landmarks], stamp_ns: int
+    ) -> Landmarks | None:
+        """What is seen of a person where others are masked; without, the network takes whom it sees best."""
+        masked = image_bgr.copy()
+        for other in others:
+            cover(masked, Tile(0.0, 0.0, len(masked)), other, MASK)
+        region = followed.region(stamp_ns, self._period_s())
+        person = self._networks.landmarks(masked, [region], self.config.presence_threshold)[0]
+        return person if person and followed.prediction_error(person, stamp_ns) < BEHIND else None
 
     def _new_people(self, image_bgr: np.ndarray, stamp_ns: int, known: list[Followed]) -> list[Followed]:
         """Detect people who are none of the known ones, in one tile; of duplicates the best stays."""

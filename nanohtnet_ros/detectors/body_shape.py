@@ -80,15 +80,22 @@ def is_plausible_person(person: Landmarks) -> bool:
     return bool(max(person.confidence[SHOULDERS].mean(), person.confidence[HIPS].mean()) >= SURE)
 
 
-def cover(view: np.ndarray, tile: Tile, body: Landmarks) -> None:
-    """Mask a body in the view of a tile, limb by limb, so that people beside it and between its limbs stay visible."""
+def cover(view: np.ndarray, tile: Tile, body: Landmarks, breadth: float = 1.0) -> None:
+    """Mask a body in the view of a tile, limb by limb, so that people beside it and between its limbs stay visible.
+
+    Args:
+        view: (H, W, 3) uint8, changed in place.
+        tile: where a square of the view's height lies in the image.
+        body: to mask.
+        breadth: of limbs and head; 1 hides the body from the person detector.
+    """
 
     def pixels(points: np.ndarray) -> np.ndarray:
         return np.rint(np.clip(points, -FARTHEST_PX, FARTHEST_PX)).astype(np.int32)
 
     size = view.shape[0]
     xy = tile.from_image(body.xy_px) * size
-    thick = trunk_px(body) / tile.side * size
+    thick = breadth * trunk_px(body) / tile.side * size
     width = round(float(np.clip(COVERED_WIDTH * thick, 1, 2 * size)))
     shoulders, hips, head = xy[SHOULDERS].mean(axis=0), xy[HIPS].mean(axis=0), xy[HEAD].mean(axis=0)
     lines = [(xy[a], xy[b]) for a, b in LIMBS] + [(shoulders, hips), (shoulders, head)]
