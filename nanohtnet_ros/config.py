@@ -109,6 +109,13 @@ class LiftingSettings(RuntimeSettings):
     hips_ahead_m: float = setting(
         LiftingConfig.hips_ahead_m, "forward bias of the detector's hip keypoints, metres", 0.0, 0.15, live=True
     )
+    max_error_m: float = setting(
+        LiftingConfig.max_error_m,
+        "joints of which the network expects a larger error are not known: NaN, confidence 0; metres",
+        0.01,
+        10.0,
+        live=True,
+    )
     constant_bones: bool = setting(
         SmoothingConfig.constant_bones, "give a person's bones their mean lengths over the track", live=True
     )
@@ -140,6 +147,7 @@ class LiftingSettings(RuntimeSettings):
             person_height_m=self.person_height_m or None,
             hips_ahead_m=self.hips_ahead_m,
             image_rotation=None if self.image_rotation == AUTO else int(self.image_rotation),
+            max_error_m=self.max_error_m,
             smoothing=smoothing,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-MIN_JOINTS = 6
+MIN_JOINTS = 5  # head and shoulders: the distance by them alone is 10 to 20 % off
 PLANE_UNTIL_COS = 0.17  # of 80 degrees from the optical axis: x/z and y/z are infinite at 90
 NEAREST_M, FARTHEST_M = 0.3, 50.0
 
@@ -25,7 +25,7 @@ def place_root(
         weight: (17,) weight of each joint's equations.
         root_depth_m: the root's Z where it is known from elsewhere, as from a depth image.
     Returns:
-        (3,) root in the camera frame, metres; None where fewer than six joints are known, or the root is not between
+        (3,) root in the camera frame, metres; None where fewer than five joints are known, or the root is not between
         0.3 and 50 m away (Z, or the distance where rays are that far off the axis).
     """
     usable = np.isfinite(joints_rel_m).all(axis=1) & np.isfinite(rays).all(axis=1) & (weight > 0)
@@ -43,6 +43,24 @@ def place_root(
     if not NEAREST_M <= z <= FARTHEST_M:
         return None
     return np.array([*(right_mean + z * uv_mean), z])
+
+
+def pose_spread(root_m: np.ndarray, joints_rel_m: np.ndarray, weight: np.ndarray, error_m: np.ndarray) -> float:
+    """Standard deviation of the logarithm of a placed root's distance, by the errors expected of the pose's joints.
+
+    The distance follows from the joints' extent across the line of sight, which is small where only a few are known.
+
+    Args:
+        root_m: (3,) as `place_root` gives it.
+        joints_rel_m, weight: those that it was given.
+        error_m: (17,) expected error of each joint.
+    """
+    used = np.isfinite(joints_rel_m).all(axis=1) & (weight > 0)
+    w = weight[used] / weight[used].sum()
+    sight = root_m / np.linalg.norm(root_m)
+    across = joints_rel_m[used] - (joints_rel_m[used] @ sight)[:, None] * sight
+    extent2 = ((across - w @ across) ** 2).sum(axis=1)
+    return float(np.sqrt((w**2 * extent2 * error_m[used] ** 2).sum() / 3.0) / max((w * extent2).sum(), 1e-9))
 
 
 def _solve_depth(uv: np.ndarray, right: np.ndarray, w: np.ndarray) -> float:

@@ -18,7 +18,7 @@ from nanohtnet_ros.core.body import (
 from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.core.ground import Ground, unrolled_from_camera
 from nanohtnet_ros.core.lifter import LiftedPose, WindowLifter, confidence_of_error
-from nanohtnet_ros.core.placement import place_root
+from nanohtnet_ros.core.placement import place_root, pose_spread
 from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
 from nanohtnet_ros.core.root_depth import root_depth
 from nanohtnet_ros.core.rotation import upright_from_optical, upright_rotation
@@ -47,6 +47,10 @@ GROUND_HELD_NS = NS_PER_S
 
 STATURE_KEPT_NS = 60 * NS_PER_S
 """The size of a person who was lost from sight is kept for so long, in case that the tracker finds them again."""
+
+MAX_ERROR_M = 0.25
+"""Where the default network expects more it errs by 0.4 m on average, elsewhere by 0.1 m: 0.1 % of the joints of five
+tracks in real and rendered clips, 1 % of those seen and 7 % of those beyond the cut of six that end at the waist."""
 
 MAX_SHIFT = 0.01
 """A calibration that moves pixels by more than this share of the image's diagonal, from one frame to the next, is
@@ -82,6 +86,7 @@ class LiftingConfig:
         hips_ahead_m: how far ahead of the joints' centres the 2D detector marks hips.
         image_rotation: degrees by which images are to be turned clockwise to be upright: 0, 90, 180 or 270; None for
             what gravity says, while it is known. What comes in and out is in the image and the axes as they are.
+        max_error_m: joints of which the network expects a larger error are not known.
         smoothing: of joints, roots and bones.
     """
 
@@ -89,6 +94,7 @@ class LiftingConfig:
     person_height_m: float | None = None
     hips_ahead_m: float = HIPS_AHEAD_M
     image_rotation: int | None = 0
+    max_error_m: float = MAX_ERROR_M
     smoothing: SmoothingConfig = field(default_factory=SmoothingConfig)
 
     def __post_init__(self) -> None:
@@ -269,8 +275,10 @@ class Lifter:
     def _place(self, person: TrackedKeypoints, track: _Track, pose: LiftedPose, view: _View) -> Person:
         """Steady a pose, bring it to its size, find where it stands."""
         keypoints, confidence, stamp_ns = person.keypoints, person.keypoints.confidence, pose.stamp_ns
+        known = keypoints.valid
         if pose.error_m is not None:
-            confidence = confidence * confidence_of_error(pose.error_m)
+            known = known & (pose.error_m <= self.config.max_error_m)
+            confidence = np.where(known, confidence * confidence_of_error(pose.error_m), 0.0)
         joints = hips_to_centres(pose.joints_rel_m, self.config.hips_ahead_m)
         joints = track.smoother.joints(joints, confidence, stamp_ns)
         frame = view.frames.nearest(stamp_ns) or Frame(stamp_ns, view.camera, [])
@@ -281,11 +289,14 @@ class Lifter:
         if frame.ground is not None and root is not None:
             stature.see_feet(joints + root, keypoints.confidence, pose_height_m, frame.ground, stamp_ns)
         height = stature.height(pose_height_m, told_m)
-        known = stature.seen or told_m is not None
-        if known:
+        measured = stature.seen or told_m is not None
+        if measured:
             joints = scale_to_height(joints, height.median_m, pose_height_m)
             root = None if root is None else root * (height.median_m / pose_height_m)
-        root_sigma_m = math.nan if root is None else height.distance_sigma_m(root)
+        root_sigma_m = math.nan
+        if root is not None:
+            error_m = np.zeros(len(H36M_17)) if pose.error_m is None else pose.error_m
+            root_sigma_m = height.distance_sigma_m(root, pose_spread(root, joints, confidence, error_m))
         depth_m = None
         if frame.depth_m is not None:
             depth_m = root_depth(frame.depth_m, joints, keypoints.xy_px, confidence)
@@ -297,11 +308,11 @@ class Lifter:
             person.track_id,
             person.age_s,
             keypoints,
-            np.where(keypoints.valid[:, None], joints, np.nan).astype(np.float32),
+            np.where(known[:, None], joints, np.nan).astype(np.float32),
             confidence,
             root,
-            height.median_m if known else math.nan,
-            height.sigma_m if known else math.nan,
+            height.median_m if measured else math.nan,
+            height.sigma_m if measured else math.nan,
             root_sigma_m,
             None if root is None or frame.ground is None else frame.ground.place(root),
         )

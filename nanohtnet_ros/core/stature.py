@@ -84,9 +84,14 @@ class Height:
         """Standard deviation, metres."""
         return self.median_m * self.spread
 
-    def distance_sigma_m(self, root_m: np.ndarray) -> float:
-        """Standard deviation of the distance of a root, (3,) metres, that was placed by a pose of this height."""
-        return math.hypot(self.spread, PLACE_SPREAD) * float(np.linalg.norm(root_m))
+    def distance_sigma_m(self, root_m: np.ndarray, pose_spread: float = 0.0) -> float:
+        """Standard deviation of the distance of a root that was placed by a pose of this height.
+
+        Args:
+            root_m: (3,).
+            pose_spread: of the distance's logarithm by the pose's own errors, see `placement.pose_spread`.
+        """
+        return math.hypot(self.spread, PLACE_SPREAD, pose_spread) * float(np.linalg.norm(root_m))
 
 
 class Stature:

@@ -221,11 +221,16 @@ def test_a_person_who_comes_back_after_a_gap_starts_a_window_anew(make_keypoints
 
 
 class Unsure(FakeSession):
-    """As the fake network; it expects an error of 10 cm of every joint."""
+    """As the fake network; it expects an error of 10 cm of every joint, or what it is told."""
+
+    def __init__(self, error_m: np.ndarray | float = 0.1) -> None:
+        super().__init__()
+        self.error_m = np.broadcast_to(error_m, 17)
 
     def run(self, x):
         joints = super().run(x)
-        return np.concatenate((joints, np.full_like(joints[..., :1], np.log(0.1))), axis=-1)
+        error = np.broadcast_to(np.log(self.error_m).astype(np.float32)[:, None], joints[..., :1].shape)
+        return np.concatenate((joints, error), axis=-1)
 
 
 def test_expected_errors_lower_the_confidence_of_all_but_the_root(make_keypoints, camera):
@@ -236,6 +241,32 @@ def test_expected_errors_lower_the_confidence_of_all_but_the_root(make_keypoints
     np.testing.assert_allclose(person.confidence, [0.8] + [0.4] * 16, rtol=1e-5)
     np.testing.assert_allclose(person.keypoints.confidence, 0.8)  # what the detector said stays
     np.testing.assert_allclose(person.root_m, (0.5, 0, 4), atol=1e-3)
+
+
+def test_joints_of_which_the_network_expects_a_large_error_are_not_known(make_keypoints, camera):
+    error_m = np.full(17, 0.1)
+    error_m[[Joint.L_WRIST, Joint.R_WRIST]] = 0.2, 0.5
+    card = ModelCard(9, 50.0, (-2, -1, 0), 0, "h36m_17", 2.29, uncertainty=True)
+    lifter = Lifter(WindowLifter(Unsure(error_m), card), EXACT)
+    (person,) = lifter.step([TrackedKeypoints(1, 0.0, make_keypoints())], ns(1), camera)
+    assert np.isnan(person.joints_rel_m[Joint.R_WRIST]).all() and person.confidence[Joint.R_WRIST] == 0
+    assert np.isfinite(np.delete(person.joints_rel_m, Joint.R_WRIST, axis=0)).all()
+    assert person.keypoints.valid.all()
+    lifter.config = replace(EXACT, max_error_m=0.15)
+    (person,) = lifter.step([TrackedKeypoints(1, 0.0, make_keypoints())], ns(1.02), camera)
+    assert (np.flatnonzero(person.confidence == 0) == [Joint.L_WRIST, Joint.R_WRIST]).all()
+
+
+def test_the_fewer_joints_are_known_the_less_sure_is_the_distance(make_keypoints, camera):
+    card = ModelCard(9, 50.0, (-2, -1, 0), 0, "h36m_17", 2.29, uncertainty=True)
+    head = np.isin(np.arange(17), [Joint.THORAX, Joint.NECK, Joint.HEAD, Joint.L_SHOULDER, Joint.R_SHOULDER])
+    sigmas_m = []
+    for seen in (np.ones(17), head):
+        lifter = Lifter(WindowLifter(Unsure(), card), EXACT)
+        (person,) = lifter.step([TrackedKeypoints(1, 0.0, make_keypoints(confidence=seen))], ns(1), camera)
+        assert person.root_m is not None
+        sigmas_m.append(person.root_sigma_m)
+    assert sigmas_m[1] > 1.2 * sigmas_m[0]
 
 
 def test_with_a_look_ahead_everything_is_of_that_moment(make_keypoints, camera):

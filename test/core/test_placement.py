@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nanohtnet_ros.core.placement import place_root
+from nanohtnet_ros.core.placement import place_root, pose_spread
 
 from factories import STANDING_M
 
@@ -35,7 +35,7 @@ def test_a_joint_without_confidence_does_not_count():
 
 def test_depth_is_not_invented():
     seen = rays(ROOTS[0])
-    few = np.where(np.arange(17) < 5, 1.0, 0.0)
+    few = np.where(np.arange(17) < 4, 1.0, 0.0)
     assert place_root(STANDING_M, seen, few) is None
     assert place_root(STANDING_M, np.full((17, 3), np.nan), np.ones(17)) is None
     assert place_root(STANDING_M, np.tile((0.0, 0.0, 1.0), (17, 1)), np.ones(17)) is None  # any depth fits
@@ -66,7 +66,7 @@ def test_a_measured_depth_that_cannot_be_gives_no_place(depth):
 
 
 def test_a_measured_depth_needs_joints_too():
-    few = np.where(np.arange(17) < 5, 1.0, 0.0)
+    few = np.where(np.arange(17) < 4, 1.0, 0.0)
     assert place_root(STANDING_M, rays(ROOTS[0]), few, 2.0) is None
 
 
@@ -81,3 +81,13 @@ def test_beside_a_fisheye_depth_is_not_invented_either():
     assert place_root(STANDING_M, np.tile((1.0, 0.0, 0.0), (17, 1)), np.ones(17)) is None  # any distance fits
     assert place_root(STANDING_M, -seen, np.ones(17)) is None
     assert place_root(STANDING_M, rays((200.0, 0.0, 0.0)), np.ones(17)) is None
+
+
+@pytest.mark.parametrize("known", [range(17), (8, 9, 10, 11, 14)])
+def test_the_spread_is_what_errors_of_the_pose_do_to_the_distance(known):
+    weight = np.isin(np.arange(17), known) * 0.7
+    error_m = np.linspace(0.03, 0.06, 17)
+    noise = np.random.default_rng(0).normal(size=(400, 17, 3)) * error_m[:, None] / np.sqrt(3)
+    places = [place_root(STANDING_M + sample, rays(ROOTS[1]), weight) for sample in noise]
+    measured = np.std(np.log(np.linalg.norm(places, axis=1)))
+    assert pose_spread(np.array(ROOTS[1]), STANDING_M, weight, error_m) == pytest.approx(measured, rel=0.15)
