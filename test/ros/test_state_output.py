@@ -19,6 +19,7 @@ from nanohtnet_ros.core.skeleton import Joint
 from nanohtnet_ros.ros.state_output import StateOutput, states_to_msg, up_in_frame
 
 from factories import STANDING_M
+from streams import image
 
 UP = np.array((0.0, -1.0, 0.0))
 CAMERA = "camera_optical_frame"
@@ -124,3 +125,17 @@ def test_people_msgs_of_those_whose_place_is_known(monkeypatch, make_person):
     assert (person.name, person.position.z, person.tags) == ("left_p1", 3, ["standing"])
     assert person.velocity.x == pytest.approx(1, abs=1e-6) and first.people[0].velocity.x == 0
     assert person.reliability == pytest.approx(0.8, abs=1e-6)
+
+
+def test_a_pose_node_tells_it_of_the_people_in_its_images(pose, peer, wait_for, picture):
+    """Under the skeletons' own stamp and frame; with who is there."""
+    states = peer.listen("/pose_node/person_states", PersonStateArray)
+    pose.send_empty_until(lambda: states, "states of nobody")
+    sent = image(picture, 600.0)
+    for i in range(3):
+        sent = image(picture, 600.0 + 0.04 * i)
+        skeletons = pose.send_and_wait(sent)
+    wait_for(lambda: states[-1].header == skeletons.header, "the states")
+    assert [state.track_id for state in states[-1].people] == [s.track_id for s in skeletons.skeletons] != []
+    assert states[-1].people[0].posture == PersonState.STANDING
+    assert (skeletons.up.x, skeletons.up.y, skeletons.up.z) == (0, -1, 0)
