@@ -38,11 +38,16 @@ def standing_height(joints_rel_m: np.ndarray) -> float | None:
     Returns:
         Metres; None where both legs, or a joint from hip to crown, are not complete.
     """
-    bones = joints_rel_m[LOWER].astype(np.float64) - joints_rel_m[HIGHER]
-    lengths = np.sqrt((bones**2).sum(axis=1)).tolist()
-    legs = [leg for leg in (lengths[0] + lengths[1], lengths[2] + lengths[3]) if math.isfinite(leg)]
-    trunk = sum(lengths[4:])
-    return ANKLE_HEIGHT_M + sum(legs) / len(legs) + trunk if legs and math.isfinite(trunk) else None
+    height = float(standing_heights(joints_rel_m))
+    return height if math.isfinite(height) else None
+
+
+def standing_heights(joints_rel_m: np.ndarray) -> np.ndarray:
+    """(...,) `standing_height` of (..., 17, 3), NaN for None."""
+    bones = joints_rel_m[..., LOWER, :].astype(np.float64) - joints_rel_m[..., HIGHER, :]
+    lengths = np.sqrt((bones**2).sum(axis=-1))
+    right, left = lengths[..., 0] + lengths[..., 1], lengths[..., 2] + lengths[..., 3]
+    return ANKLE_HEIGHT_M + (np.fmin(right, left) + np.fmax(right, left)) / 2.0 + lengths[..., 4:].sum(axis=-1)
 
 
 def scale_to_height(

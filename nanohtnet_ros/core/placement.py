@@ -28,45 +28,57 @@ def place_root(
         (3,) root in the camera frame, metres; None where fewer than five joints are known, or the root is not between
         0.3 and 50 m away (Z, or the distance where rays are that far off the axis).
     """
-    usable = np.isfinite(joints_rel_m).all(axis=1) & np.isfinite(rays).all(axis=1) & (weight > 0)
-    if usable.sum() < MIN_JOINTS:
-        return None
-    joints, rays, w = joints_rel_m[usable].astype(np.float64), rays[usable].astype(np.float64), weight[usable]
-    w = w / w.sum()
-    if (rays[:, 2] <= PLANE_UNTIL_COS * np.linalg.norm(rays, axis=1)).any():
-        return _place_on_rays(joints, rays, w, root_depth_m)
+    depths_m = None if root_depth_m is None else np.array([root_depth_m])
+    return place_roots(joints_rel_m[None], rays[None], weight[None], depths_m)[0]
+
+
+def place_roots(
+    joints_rel_m: np.ndarray, rays: np.ndarray, weight: np.ndarray, root_depths_m: np.ndarray | None = None
+) -> list[np.ndarray | None]:
+    """`place_root` of P people: (P, 17, 3), (P, 17, 3), (P, 17) and (P,)."""
+    usable = np.isfinite(joints_rel_m.sum(axis=-1) + rays.sum(axis=-1)) & (weight > 0)
+    enough = usable.sum(axis=1) >= MIN_JOINTS
+    w = np.where(usable, weight, 0.0).astype(np.float64)
+    w /= np.maximum(w.sum(axis=1, keepdims=True), 1e-9)
+    joints = np.where(usable[..., None], joints_rel_m, 0.0).astype(np.float64)
+    rays = np.where(usable[..., None], rays, (0.0, 0.0, 1.0))
+    plane = rays[..., 2] > PLANE_UNTIL_COS * np.sqrt((rays**2).sum(axis=-1))
     # Normal equations of sum w (X - u Z - a)^2 + w (Y - v Z - b)^2; X and Y follow from Z by weighted means.
-    uv = rays[:, :2] / rays[:, 2:]
-    right = uv * joints[:, 2:] - joints[:, :2]  # (n, 2): a, b
-    uv_mean, right_mean = w @ uv, w @ right
-    z = root_depth_m if root_depth_m is not None else _solve_depth(uv - uv_mean, right - right_mean, w)
-    if not NEAREST_M <= z <= FARTHEST_M:
-        return None
-    return np.array([*(right_mean + z * uv_mean), z])
+    uv = rays[..., :2] / np.where(plane, rays[..., 2], 1.0)[..., None]
+    right = uv * joints[..., 2:] - joints[..., :2]  # (P, 17, 2): a, b
+    uv_mean, right_mean = w[:, None] @ uv, w[:, None] @ right  # (P, 1, 2)
+    uv, weighted = uv - uv_mean, w[..., None] * (uv - uv_mean)
+    spread = (weighted * uv).sum(axis=(1, 2))
+    z = -(weighted * (right - right_mean)).sum(axis=(1, 2)) / np.where(spread >= 1e-9, spread, np.nan)
+    z = z if root_depths_m is None else root_depths_m
+    roots = np.concatenate(((right_mean + z[:, None, None] * uv_mean)[:, 0], z[:, None]), axis=1)
+    known, plane = enough & (z >= NEAREST_M) & (z <= FARTHEST_M), plane.all(axis=1)
+    return [
+        (root if known[i] else None)
+        if plane[i] or not enough[i]
+        else _place_on_rays(joints[i], rays[i], w[i], None if root_depths_m is None else root_depths_m[i])
+        for i, root in enumerate(roots)
+    ]
 
 
-def pose_spread(root_m: np.ndarray, joints_rel_m: np.ndarray, weight: np.ndarray, error_m: np.ndarray) -> float:
+def pose_spread(root_m: np.ndarray, joints_rel_m: np.ndarray, weight: np.ndarray, error_m: np.ndarray) -> np.ndarray:
     """Standard deviation of the logarithm of a placed root's distance, by the errors expected of the pose's joints.
 
     The distance follows from the joints' extent across the line of sight, which is small where only a few are known.
 
     Args:
-        root_m: (3,) as `place_root` gives it.
-        joints_rel_m, weight: those that it was given.
-        error_m: (17,) expected error of each joint.
+        root_m: (..., 3) as `place_root` gives it.
+        joints_rel_m, weight: those that it was given, (..., 17, 3) and (..., 17).
+        error_m: (..., 17) expected error of each joint.
     """
-    used = np.isfinite(joints_rel_m).all(axis=1) & (weight > 0)
-    w = weight[used] / weight[used].sum()
-    sight = root_m / np.linalg.norm(root_m)
-    across = joints_rel_m[used] - (joints_rel_m[used] @ sight)[:, None] * sight
-    extent2 = ((across - w @ across) ** 2).sum(axis=1)
-    return float(np.sqrt((w**2 * extent2 * error_m[used] ** 2).sum() / 3.0) / max((w * extent2).sum(), 1e-9))
-
-
-def _solve_depth(uv: np.ndarray, right: np.ndarray, w: np.ndarray) -> float:
-    """Z of the normal equations, of (n, 2) keypoints and right sides about their means; NaN where any would do."""
-    spread = (w[:, None] * uv**2).sum()
-    return -(w[:, None] * uv * right).sum() / spread if spread >= 1e-9 else np.nan
+    used = np.isfinite(joints_rel_m).all(axis=-1) & (weight > 0)
+    joints, w = np.where(used[..., None], joints_rel_m, 0.0), np.where(used, weight, 0.0)
+    w = w / np.maximum(w.sum(axis=-1, keepdims=True), 1e-9)
+    sight = (root_m / np.linalg.norm(root_m, axis=-1, keepdims=True))[..., None, :]
+    across = joints - (joints * sight).sum(axis=-1, keepdims=True) * sight
+    extent2 = ((across - w[..., None, :] @ across) ** 2).sum(axis=-1)
+    error = np.where(used, error_m, 0.0)
+    return np.sqrt((w**2 * extent2 * error**2).sum(axis=-1) / 3.0) / np.maximum((w * extent2).sum(axis=-1), 1e-9)
 
 
 def _place_on_rays(

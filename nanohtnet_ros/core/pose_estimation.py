@@ -18,7 +18,7 @@ from nanohtnet_ros.core.body import (
 from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.core.ground import Ground, unrolled_from_camera
 from nanohtnet_ros.core.lifter import LiftedPose, WindowLifter, confidence_of_error
-from nanohtnet_ros.core.placement import place_root, pose_spread
+from nanohtnet_ros.core.placement import place_root, place_roots, pose_spread
 from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
 from nanohtnet_ros.core.root_depth import root_depth
 from nanohtnet_ros.core.rotation import upright_from_optical, upright_rotation
@@ -26,7 +26,7 @@ from nanohtnet_ros.core.sides import JOINTS, SideKeeper
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.smoothing import SmoothingConfig, TrackSmoother
 from nanohtnet_ros.core.stamped_buffer import StampedBuffer, keypoints_at
-from nanohtnet_ros.core.stature import Stature
+from nanohtnet_ros.core.stature import Height, Stature
 from nanohtnet_ros.core.timing import StageTimes
 from nanohtnet_ros.core.turned_view import AHEAD, all_ahead, keypoints_in, rays_of, view_of
 from nanohtnet_ros.core.visibility import completed, supported
@@ -115,6 +115,17 @@ class _Track:
     last_ns: int = 0
 
 
+@dataclass(frozen=True, eq=False)
+class _Sized:
+    """A person's pose at its size, and where it stands; see `Person`."""
+
+    joints_rel_m: np.ndarray
+    root_m: np.ndarray | None
+    root_sigma_m: float
+    height: Height
+    measured: bool  # is it the person's, or that of the network's poses
+
+
 @dataclass
 class _View:
     """What is remembered of one camera; `frames` without people."""
@@ -201,10 +212,10 @@ class Lifter:
                     shown.append((name, TrackedKeypoints(person.track_id, age_s, keypoints), track))
             windows = [track.window.window(track.turn, self._views[name].upright) for name, _, track in shown]
             poses = self._lifter.lift(windows)
-            people: dict[str, list[Person]] = {name: [] for name in frames}
+            lifted: dict[str, list[tuple[TrackedKeypoints, _Track, LiftedPose]]] = {name: [] for name in frames}
             for (name, person, track), pose in zip(shown, poses, strict=True):
-                people[name].append(self._place(person, track, pose, self._views[name]))
-        return people
+                lifted[name].append((person, track, pose))
+            return {name: self._place(self._views[name], theirs) for name, theirs in lifted.items()}
 
     def _enter(self, name: str, frame: Frame) -> None:
         """Bring what is remembered of a camera up to a frame: forget who is gone, and all after a jump or change."""
@@ -272,50 +283,80 @@ class Lifter:
             track.smoother = TrackSmoother(self.config.smoothing)
         return order
 
-    def _place(self, person: TrackedKeypoints, track: _Track, pose: LiftedPose, view: _View) -> Person:
-        """Steady a pose, bring it to its size, find where it stands."""
-        keypoints, confidence, stamp_ns = person.keypoints, person.keypoints.confidence, pose.stamp_ns
-        known = keypoints.valid
-        if pose.error_m is not None:
-            known = known & (pose.error_m <= self.config.max_error_m)
-            confidence = np.where(known, confidence * confidence_of_error(pose.error_m), 0.0)
-        joints = hips_to_centres(pose.joints_rel_m, self.config.hips_ahead_m)
-        joints = track.smoother.joints(joints, confidence, stamp_ns)
+    def _place(self, view: _View, lifted: list[tuple[TrackedKeypoints, _Track, LiftedPose]]) -> list[Person]:
+        """Steady one camera's poses, all of one moment, bring them to their sizes, find where they stand."""
+        if not lifted:
+            return []
+        people, tracks, poses = zip(*lifted, strict=True)
+        stamp_ns = poses[0].stamp_ns
         frame = view.frames.nearest(stamp_ns) or Frame(stamp_ns, view.camera, [])
-        rays, told_m = frame.camera.rays(keypoints.xy_px), self.config.person_height_m
-        stature = view.statures.setdefault(person.track_id, Stature())
-        pose_height_m = track.smoother.mean_height_m or standing_height(joints) or ADULT_M
-        root = place_root(joints, rays, confidence)
+        confidence = np.array([person.keypoints.confidence for person in people])  # (P, 17)
+        error_m = np.zeros_like(confidence)
+        known = confidence > 0
+        if poses[0].error_m is not None:
+            error_m = np.array([pose.error_m for pose in poses])
+            known &= error_m <= self.config.max_error_m
+            confidence = np.where(known, confidence * confidence_of_error(error_m), 0.0)
+        joints = np.array([hips_to_centres(pose.joints_rel_m, self.config.hips_ahead_m) for pose in poses])
+        smoothers = [track.smoother for track in tracks]
+        joints = TrackSmoother.together(smoothers, joints, confidence, stamp_ns)  # (P, 17, 3)
+        rays = frame.camera.rays(np.array([person.keypoints.xy_px for person in people]))
+        roots = place_roots(joints, rays, confidence)
+        places = np.array([np.full(3, np.nan) if root is None else root for root in roots])
+        spreads = pose_spread(places, joints, confidence, error_m)
+        sized: list[_Sized] = [
+            self._size(frame, stamp_ns, view.statures.setdefault(person.track_id, Stature()), person.keypoints, *its)
+            for person, *its in zip(people, smoothers, joints, confidence, rays, roots, spreads, strict=True)
+        ]
+        roots = TrackSmoother.roots_together(smoothers, [its.root_m for its in sized], stamp_ns)
+        return [
+            Person(
+                person.track_id,
+                person.age_s,
+                person.keypoints,
+                np.where(shown[:, None], its.joints_rel_m, np.nan).astype(np.float32),
+                sure,
+                root,
+                its.height.median_m if its.measured else math.nan,
+                its.height.sigma_m if its.measured else math.nan,
+                its.root_sigma_m,
+                None if root is None or frame.ground is None else frame.ground.place(root),
+            )
+            for person, shown, sure, its, root in zip(people, known, confidence, sized, roots, strict=True)
+        ]
+
+    def _size(
+        self,
+        frame: Frame,
+        stamp_ns: int,
+        stature: Stature,
+        keypoints: Keypoints,
+        smoother: TrackSmoother,
+        joints: np.ndarray,
+        confidence: np.ndarray,
+        rays: np.ndarray,
+        root: np.ndarray | None,
+        spread: np.ndarray,
+    ) -> _Sized:
+        """Bring a placed pose to its size; the floor, a depth image and what is told say which."""
+        told_m = self.config.person_height_m
+        pose_height_m = smoother.mean_height_m or standing_height(joints) or ADULT_M
         if frame.ground is not None and root is not None:
             stature.see_feet(joints + root, keypoints.confidence, pose_height_m, frame.ground, stamp_ns)
         height = stature.height(pose_height_m, told_m)
         measured = stature.seen or told_m is not None
         if measured:
+            scale = height.median_m / pose_height_m
             joints = scale_to_height(joints, height.median_m, pose_height_m)
-            root = None if root is None else root * (height.median_m / pose_height_m)
-        root_sigma_m = math.nan
-        if root is not None:
-            error_m = np.zeros(len(H36M_17)) if pose.error_m is None else pose.error_m
-            root_sigma_m = height.distance_sigma_m(root, pose_spread(root, joints, confidence, error_m))
+            root, spread = None if root is None else root * scale, spread / scale
+        root_sigma_m = math.nan if root is None else height.distance_sigma_m(root, float(spread))
         depth_m = None
         if frame.depth_m is not None:
             depth_m = root_depth(frame.depth_m, joints, keypoints.xy_px, confidence)
         if depth_m is not None and root is not None:
             depth_m, root_sigma_m = stature.see_depth(depth_m, float(root[2]), root_sigma_m, height, stamp_ns)
             root = place_root(joints, rays, confidence, depth_m)
-        root = track.smoother.root(root, stamp_ns)
-        return Person(
-            person.track_id,
-            person.age_s,
-            keypoints,
-            np.where(known[:, None], joints, np.nan).astype(np.float32),
-            confidence,
-            root,
-            height.median_m if measured else math.nan,
-            height.sigma_m if measured else math.nan,
-            root_sigma_m,
-            None if root is None or frame.ground is None else frame.ground.place(root),
-        )
+        return _Sized(joints, root, root_sigma_m, height, measured)
 
 
 def _within_lens(person: TrackedKeypoints, rays: np.ndarray) -> TrackedKeypoints:

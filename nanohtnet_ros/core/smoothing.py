@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from nanohtnet_ros.core.body import standing_height
+from nanohtnet_ros.core.body import standing_heights
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.errors import UserError
@@ -60,9 +61,8 @@ class OneEuro:
     def __init__(self, min_cutoff_hz: float, beta: float, speed_cutoff_hz: float) -> None:
         """Start without a past; see `SmoothingConfig`."""
         self._min_cutoff_hz, self._beta, self._speed_cutoff_hz = min_cutoff_hz, beta, speed_cutoff_hz
-        self._last_ns: int | None = None
-        self._raw: np.ndarray = np.empty((0, 3))
-        self._value = self._velocity = self._raw
+        self._last_ns = 0
+        self._past: np.ndarray | None = None  # (3, N, 3) last points, filtered, and their speeds
 
     def __call__(self, points_m: np.ndarray, stamp_ns: int) -> np.ndarray:
         """Filter one frame.
@@ -73,24 +73,29 @@ class OneEuro:
         Returns:
             (N, 3), the input's dtype.
         """
+        return self.together([self], points_m[None], stamp_ns)[0]
+
+    @staticmethod
+    def together(filters: Sequence[OneEuro], points_m: np.ndarray, stamp_ns: int) -> np.ndarray:
+        """Filter one frame of several tracks, (P, N, 3), by filters that are set alike."""
+        first, nothing = filters[0], np.full((3, *points_m.shape[1:]), np.nan)
+        past = np.array([nothing if one._past is None else one._past for one in filters])
+        before, value, velocity = past[:, 0], past[:, 1], past[:, 2]
+        elapsed_s = np.array([stamp_ns - one._last_ns for one in filters])[:, None, None] / NS_PER_S
+        dt_s = np.where(elapsed_s > 0, elapsed_s, np.nan)  # with NaN all starts anew
         raw = points_m.astype(np.float64)
         raw[~np.isfinite(raw).all(axis=-1)] = np.nan
-        if self._last_ns is None or stamp_ns <= self._last_ns:
-            self._value, self._velocity = raw, np.zeros_like(raw)
-        else:
-            dt_s = (stamp_ns - self._last_ns) / NS_PER_S
-            moved = (raw - self._raw) / dt_s - self._velocity  # NaN where a point is missing, now or before
-            velocity = self._velocity + low_pass_gain(self._speed_cutoff_hz, dt_s) * moved
-            self._velocity = np.where(np.isnan(velocity), 0.0, velocity)
-            speed = np.sqrt((self._velocity**2).sum(axis=-1, keepdims=True))
-            gain = low_pass_gain(self._min_cutoff_hz + self._beta * speed, dt_s)
-            value = self._value + gain * (raw - self._value)
-            self._value = np.where(np.isnan(value), raw, value)
-        self._raw, self._last_ns = raw, stamp_ns
-        return self._value.astype(points_m.dtype)
+        velocity = velocity + low_pass_gain(first._speed_cutoff_hz, dt_s) * ((raw - before) / dt_s - velocity)
+        velocity = np.where(np.isnan(velocity), 0.0, velocity)  # of points that are missing, now or before
+        speed = np.sqrt((velocity**2).sum(axis=-1, keepdims=True))
+        value = value + low_pass_gain(first._min_cutoff_hz + first._beta * speed, dt_s) * (raw - value)
+        value = np.where(np.isnan(value), raw, value)
+        for i, past in enumerate(np.array((raw, value, velocity)).swapaxes(0, 1)):
+            filters[i]._past, filters[i]._last_ns = past, stamp_ns
+        return value.astype(points_m.dtype)
 
 
-def low_pass_gain(cutoff_hz: np.ndarray | float, dt_s: float) -> np.ndarray | float:
+def low_pass_gain(cutoff_hz: np.ndarray | float, dt_s: np.ndarray | float) -> np.ndarray | float:
     """Share of the way that a first-order low-pass filter goes towards a constant input in a time."""
     return -np.expm1(cutoff_hz * (-2.0 * np.pi * dt_s))
 
@@ -111,14 +116,22 @@ class RunningMean:
 
     def update(self, values: np.ndarray, weight: np.ndarray, stamp_ns: int) -> None:
         """Add values; those that are NaN, or weigh nothing, do not count. (size,) both."""
+        self.together([self], values[None], weight[None], stamp_ns)
+
+    @staticmethod
+    def together(means: Sequence[RunningMean], values: np.ndarray, weight: np.ndarray, stamp_ns: int) -> np.ndarray:
+        """Update several with (P, size) values of one moment and their weights; (P, size) what they are then."""
         counts = np.isfinite(values) & (weight > 0)
-        elapsed_s = 0.0 if self._last_ns is None else max(0.0, (stamp_ns - self._last_ns) / NS_PER_S)
-        # The total never fades to nothing: what was known of a bone stays known.
-        faded = np.maximum(self._weight * math.exp(-elapsed_s / self._memory_s), np.minimum(self._weight, 1e-6))
+        elapsed_s = [0 if mean._last_ns is None else max(0, stamp_ns - mean._last_ns) / NS_PER_S for mean in means]
+        kept = np.exp(np.array(elapsed_s) / -means[0]._memory_s)[:, None]
+        mean, total = np.array([one._mean for one in means]), np.array([one._weight for one in means])
         counted = np.where(counts, weight, 0.0)
-        self._weight = faded + counted
-        self._mean += counted / np.maximum(self._weight, 1e-9) * np.where(counts, values - self._mean, 0.0)
-        self._last_ns = stamp_ns
+        # The total never fades to nothing: what was known of a bone stays known.
+        total = np.maximum(total * kept, np.minimum(total, 1e-6)) + counted
+        mean += counted / np.maximum(total, 1e-9) * np.where(counts, values - mean, 0.0)
+        for one, one_mean, one_total in zip(means, mean, total, strict=True):
+            one._mean, one._weight, one._last_ns = one_mean, one_total, stamp_ns
+        return np.where(total > 0, mean, np.nan)
 
 
 class BoneLengths:
@@ -135,9 +148,7 @@ class BoneLengths:
     @property
     def mean_lengths_m(self) -> np.ndarray:
         """(17,) mean length of the bone that ends at each joint, left and right the same; NaN where unknown."""
-        mean = self._mean.value[:-1]
-        other = mean[H36M_17.flip_order]
-        return (np.fmin(mean, other) + np.fmax(mean, other)) / 2.0
+        return _of_both_sides(self._mean.value)
 
     @property
     def mean_height_m(self) -> float | None:
@@ -153,13 +164,19 @@ class BoneLengths:
             confidence: (17,) of the joints; a bone weighs what the less certain of its ends does.
             stamp_ns: of the frame.
         """
-        height = standing_height(joints_rel_m)
-        whole = confidence.all()  # legs that were made up say nothing about the height
-        self._mean.update(
-            np.append(bone_lengths(joints_rel_m), np.nan if height is None else height),
-            np.append(np.minimum(confidence, confidence[PARENTS]), whole),
-            stamp_ns,
-        )
+        self.together([self], joints_rel_m[None], confidence[None], stamp_ns)
+
+    @staticmethod
+    def together(
+        tracks: Sequence[BoneLengths], joints_rel_m: np.ndarray, confidence: np.ndarray, stamp_ns: int
+    ) -> np.ndarray:
+        """Learn from one frame of several, (P, 17, 3) and (P, 17); their (P, 17) mean lengths."""
+        values = np.empty((len(joints_rel_m), len(H36M_17) + 1))
+        values[:, :-1], values[:, -1] = bone_lengths(joints_rel_m), standing_heights(joints_rel_m)
+        weight = np.empty_like(values)
+        weight[:, :-1] = np.minimum(confidence, confidence[:, PARENTS])
+        weight[:, -1] = confidence.all(axis=1)  # legs that were made up say nothing about the height
+        return _of_both_sides(RunningMean.together([track._mean for track in tracks], values, weight, stamp_ns))
 
     def apply(self, joints_rel_m: np.ndarray) -> np.ndarray:
         """Rebuild one pose from the root outwards.
@@ -169,16 +186,27 @@ class BoneLengths:
         Returns:
             (17, 3), the input's dtype.
         """
-        bones = joints_rel_m - joints_rel_m[PARENTS]
-        ratio = self.mean_lengths_m / np.maximum(np.sqrt((bones**2).sum(axis=1)), 1e-6)
-        steps = (ratio - 1.0)[:, None] * bones
-        shift = BONES_BEFORE @ np.where(np.isfinite(steps), steps, 0.0)
-        return (joints_rel_m + shift).astype(joints_rel_m.dtype)
+        return with_lengths(joints_rel_m, self.mean_lengths_m)
 
 
 def bone_lengths(joints_m: np.ndarray) -> np.ndarray:
-    """(17,) length of the bone that ends at each joint, metres; 0 for the root, NaN where an end is missing."""
-    return np.sqrt(((joints_m - joints_m[PARENTS]) ** 2).sum(axis=-1))
+    """(..., 17) length of the bone that ends at each joint, metres; 0 for the root, NaN where an end is missing."""
+    return np.sqrt(((joints_m - joints_m[..., PARENTS, :]) ** 2).sum(axis=-1))
+
+
+def with_lengths(joints_rel_m: np.ndarray, lengths_m: np.ndarray) -> np.ndarray:
+    """Poses, (..., 17, 3), whose bones have the (..., 17) lengths, NaN for as they are; see `BoneLengths.apply`."""
+    bones = joints_rel_m - joints_rel_m[..., PARENTS, :]
+    steps = (lengths_m / np.maximum(bone_lengths(joints_rel_m), 1e-6) - 1.0)[..., None] * bones
+    shift = BONES_BEFORE @ np.where(np.isfinite(steps), steps, 0.0)
+    return (joints_rel_m + shift).astype(joints_rel_m.dtype)
+
+
+def _of_both_sides(means_m: np.ndarray) -> np.ndarray:
+    """(..., 17) mean of both sides' bones, or of the one that is known, of (..., 18) bones and height."""
+    mean = means_m[..., :-1]
+    other = mean[..., H36M_17.flip_order]
+    return (np.fmin(mean, other) + np.fmax(mean, other)) / 2.0
 
 
 class TrackSmoother:
@@ -211,10 +239,18 @@ class TrackSmoother:
         Returns:
             (17, 3), the input's dtype.
         """
-        self._bones.update(joints_rel_m, confidence, stamp_ns)
-        if self.config.one_euro:
-            joints_rel_m = self._joints(joints_rel_m, stamp_ns)
-        return self._bones.apply(joints_rel_m) if self.config.constant_bones else joints_rel_m
+        return self.together([self], joints_rel_m[None], confidence[None], stamp_ns)[0]
+
+    @staticmethod
+    def together(
+        tracks: Sequence[TrackSmoother], joints_rel_m: np.ndarray, confidence: np.ndarray, stamp_ns: int
+    ) -> np.ndarray:
+        """Smooth one frame's poses of several tracks that are set alike, (P, 17, 3) and (P, 17); see `joints`."""
+        config = tracks[0].config
+        lengths_m = BoneLengths.together([track._bones for track in tracks], joints_rel_m, confidence, stamp_ns)
+        if config.one_euro:
+            joints_rel_m = OneEuro.together([track._joints for track in tracks], joints_rel_m, stamp_ns)
+        return with_lengths(joints_rel_m, lengths_m) if config.constant_bones else joints_rel_m
 
     def root(self, root_m: np.ndarray | None, stamp_ns: int) -> np.ndarray | None:
         """Smooth one frame's root.
@@ -225,7 +261,15 @@ class TrackSmoother:
         Returns:
             (3,) or None where it was.
         """
-        if not self.config.one_euro:
-            return root_m
-        out = self._root(np.full((1, 3), np.nan) if root_m is None else root_m[None], stamp_ns)
-        return None if root_m is None else out[0]
+        return self.roots_together([self], [root_m], stamp_ns)[0]
+
+    @staticmethod
+    def roots_together(
+        tracks: Sequence[TrackSmoother], roots_m: list[np.ndarray | None], stamp_ns: int
+    ) -> list[np.ndarray | None]:
+        """Smooth one frame's roots of several tracks that are set alike; see `root`."""
+        if not tracks or not tracks[0].config.one_euro:
+            return roots_m
+        points = np.array([[np.full(3, np.nan) if root is None else root] for root in roots_m])  # (P, 1, 3)
+        out = OneEuro.together([track._root for track in tracks], points, stamp_ns)[:, 0]
+        return [None if root is None else smooth for root, smooth in zip(roots_m, out, strict=True)]
