@@ -250,6 +250,8 @@ class Lifter:
             card = self._lifter.card
             window = WindowBuffer(card.window_length, card.frame_rate_hz, self.config.max_gap_s)
             view.tracks[track_id] = _Track(window, StampedBuffer(self.delay_ns), TrackSmoother(self.config.smoothing))
+        if track_id not in view.statures:
+            view.statures[track_id] = Stature()
         track = view.tracks[track_id]
         if track.smoother.config != self.config.smoothing:
             track.smoother = TrackSmoother(self.config.smoothing)
@@ -305,7 +307,7 @@ class Lifter:
         places = np.array([np.full(3, np.nan) if root is None else root for root in roots])
         spreads = pose_spread(places, joints, confidence, error_m)
         sized: list[_Sized] = [
-            self._size(frame, stamp_ns, view.statures.setdefault(person.track_id, Stature()), person.keypoints, *its)
+            self._size(frame, stamp_ns, view.statures[person.track_id], person.keypoints, *its)
             for person, *its in zip(people, smoothers, joints, confidence, rays, roots, spreads, strict=True)
         ]
         roots = TrackSmoother.roots_together(smoothers, [its.root_m for its in sized], stamp_ns)

@@ -98,8 +98,8 @@ class SideKeeper:
         """
         elapsed_s = (stamp_ns - self._seen_ns)[:, None] / NS_PER_S
         expected = self._xy_px + self._velocity_px_s * np.minimum(elapsed_s, VELOCITY_MEMORY_S)
-        known = xy_px[np.isfinite(xy_px).all(axis=-1)]
-        size = max(float(np.ptp(known, axis=0).max()), 1.0) if len(known) else 1.0
+        known = xy_px[np.isfinite(xy_px[..., 0])]
+        size = max(float((known.max(axis=0) - known.min(axis=0)).max()), 1.0) if len(known) else 1.0
         misfit = ((xy_px - expected) ** 2).sum(axis=-1) / (2.0 * ((STEP + STEP_PER_S * elapsed_s[:, 0]) * size) ** 2)
         return np.minimum(misfit, JOINT_ODDS)
 
@@ -108,9 +108,9 @@ class SideKeeper:
         self._seen_ns = self._seen_ns[correction]
         # A joint that jumps may be a slip of the detector: for a while it is expected where it was.
         elapsed_s = (stamp_ns - self._seen_ns) / NS_PER_S
-        slipped = (misfit >= JOINT_ODDS) | ~np.isfinite(xy_px).all(axis=1)
-        taken = ~slipped | (elapsed_s > SLIP_S)
-        known = taken & np.isfinite(self._xy_px).all(axis=1) & (elapsed_s <= SLIP_S)
+        long_ago = elapsed_s > SLIP_S
+        taken = ~((misfit >= JOINT_ODDS) | np.isnan(xy_px[:, 0])) | long_ago
+        known = taken & np.isfinite(self._xy_px[:, 0]) & ~long_ago
         moved = (xy_px - self._xy_px) / np.maximum(elapsed_s, 1e-6)[:, None]
         gain = 1.0 - np.exp(-elapsed_s / VELOCITY_MEMORY_S)[:, None]
         velocity = self._velocity_px_s + gain * (moved - self._velocity_px_s)

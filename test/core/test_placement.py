@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nanohtnet_ros.core.placement import place_root, pose_spread
+from nanohtnet_ros.core.placement import place_root, place_roots, pose_spread
 
 from factories import STANDING_M
 
@@ -91,3 +91,18 @@ def test_the_spread_is_what_errors_of_the_pose_do_to_the_distance(known):
     places = [place_root(STANDING_M + sample, rays(ROOTS[1]), weight) for sample in noise]
     measured = np.std(np.log(np.linalg.norm(places, axis=1)))
     assert pose_spread(np.array(ROOTS[1]), STANDING_M, weight, error_m) == pytest.approx(measured, rel=0.15)
+
+
+def test_people_are_placed_together_as_each_alone():
+    """One ahead, one behind the camera's edge, one of too few joints, one whose keypoints are one point."""
+    joints = np.stack([STANDING_M] * 4)
+    seen = np.stack([rays(ROOTS[0]), rays((3.0, 0.0, -0.5)), rays(ROOTS[0]), np.tile((0.0, 0.0, 1.0), (17, 1))])
+    weight = np.ones((4, 17))
+    weight[2, 3:] = 0.0
+    roots = place_roots(joints, seen, weight)
+    np.testing.assert_allclose(roots[0], ROOTS[0], atol=1e-5)
+    np.testing.assert_allclose(roots[1], (3.0, 0.0, -0.5), atol=1e-5)
+    assert roots[2] is None and roots[3] is None
+    spreads = pose_spread(np.array([ROOTS[0], roots[1]]), joints[:2], weight[:2], np.full((2, 17), 0.05))
+    for i in range(2):
+        assert spreads[i] == pytest.approx(pose_spread(roots[i], joints[i], weight[i], np.full(17, 0.05)), rel=1e-5)

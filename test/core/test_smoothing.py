@@ -246,3 +246,27 @@ def test_beta_may_be_zero_but_not_less():
     assert SmoothingConfig(beta=0.0).beta == 0.0
     with pytest.raises(ValueError, match="beta -1"):
         SmoothingConfig(beta=-1.0)
+
+
+def test_tracks_smoothed_together_are_smoothed_as_each_alone():
+    """Three tracks of different pasts, joints and roots that come and go."""
+    rng, alone, together = np.random.default_rng(4), [], []
+    for i in range(60):
+        if i in (0, 7, 30):
+            alone.append(TrackSmoother())
+            together.append(TrackSmoother())
+        poses = STANDING_M + rng.normal(0.0, 0.02, (len(alone), 17, 3))
+        poses[rng.random(poses.shape[:2]) < 0.1] = np.nan
+        confidence = np.where(np.isnan(poses[..., 0]), 0.0, rng.random(poses.shape[:2]))
+        roots = [None if rng.random() < 0.1 else rng.normal((0.0, 0.0, 3.0), 0.02) for _ in poses]
+        chosen = np.flatnonzero(rng.random(len(alone)) < 0.8)
+        if not len(chosen):
+            continue
+        out = TrackSmoother.together([together[k] for k in chosen], poses[chosen], confidence[chosen], ns(i / 25))
+        places = TrackSmoother.roots_together([together[k] for k in chosen], [roots[k] for k in chosen], ns(i / 25))
+        for k, pose, place in zip(chosen, out, places, strict=True):
+            np.testing.assert_array_equal(alone[k].joints(poses[k], confidence[k], ns(i / 25)), pose)
+            expected = alone[k].root(roots[k], ns(i / 25))
+            assert (place is None) == (expected is None)
+            assert place is None or (place == expected).all()
+            assert alone[k].mean_height_m == together[k].mean_height_m
