@@ -230,7 +230,7 @@ class BlazePoseDetector:
     def _new_people(self, image_bgr: np.ndarray, stamp_ns: int, known: list[Followed]) -> list[Followed]:
         """Detect people who are none of the known ones, in one tile; of duplicates the best stays."""
         bodies = [person.landmarks for person in known]
-        regions = self._regions(image_bgr, self._next_tile(image_bgr, stamp_ns), bodies)
+        regions = self._regions(image_bgr, self._next_tile(image_bgr, stamp_ns, bool(known)), bodies)
         regions = [r for r in regions if not any(on_body(r.centre[None], body)[0] for body in bodies)]
         found = self._networks.landmarks(
             image_bgr, regions[: CANDIDATES if known else None], self.config.presence_threshold
@@ -276,7 +276,7 @@ class BlazePoseDetector:
             cover(view, tile, person)
         return self._networks.regions(view, tile, self.config.detection_threshold)
 
-    def _next_tile(self, image_bgr: np.ndarray, stamp_ns: int) -> Tile:
+    def _next_tile(self, image_bgr: np.ndarray, stamp_ns: int, tracking: bool) -> Tile:
         """The next tile to search: every other time around a lost person, otherwise by schedule."""
         self._lost = [p for p in self._lost if stamp_ns - p.last_ns < LOST_S * NS_PER_S]
         missed = self._hidden + self._lost
@@ -286,7 +286,9 @@ class BlazePoseDetector:
             one = missed[self._searches // 2 % len(missed)]
             region = one.landmarks.next_region
             return around(region.centre + one.moved_px(stamp_ns), LOST_TILE * region.side, width, height)
-        return self._search.next(width, height, max(self._period_s(), 1.0 / self.detect_rate_hz))
+        between_s = 1.0 / self.detect_rate_hz
+        alone_s = self._period_s() / DETECTIONS_ALONE or between_s
+        return self._search.next(width, height, max(self._period_s(), between_s) if tracking else alone_s)
 
     def _same(self, a: Landmarks, b: Landmarks) -> bool:
         """Whether two sets of landmarks are of one person, or one of them has limbs of both."""

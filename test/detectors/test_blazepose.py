@@ -212,6 +212,18 @@ def test_somebody_far_away_is_found_within_the_time_stated():
         assert (counts[-1] == 2) == found, (search_s, height)
 
 
+def test_while_nobody_is_tracked_there_is_time_for_smaller_tiles():
+    near, far = standing_landmarks((600, 1200), 1500), standing_landmarks((2400, 1200), 160)
+    image = np.zeros((2160, 3840, 3), np.uint8)
+    for people, expected in (((far,), [far]), ((near, far), [near])):
+        detector = BlazePoseDetector(KnowingNetworks(*people))
+        for i in range(round(detector.config.search_s / 0.04)):
+            found = detector.detect(image, i * FRAME_NS)
+        assert len(found) == len(expected)
+        truth_px = blazepose_to_h36m(expected[0].xy_px, expected[0].confidence)[0]
+        assert matches(found, truth_px) == pytest.approx([0.0], abs=1e-2)
+
+
 def test_two_regions_on_one_body_become_one():
     a, b = standing_landmarks((200, 240), 300), standing_landmarks((450, 240), 300)
     networks = KnowingNetworks(a, b)
