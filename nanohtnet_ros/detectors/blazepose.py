@@ -23,7 +23,6 @@ from nanohtnet_ros.detectors.search import Search, Tile, around
 VELOCITY_MEMORY_S = 0.1  # time constant over which a followed person's velocity is averaged
 NEW_S = 0.5  # a region tracked for less is dropped where two regions claim one body
 LOST_S = 2.0  # how long a lost person is searched for
-EAGER_S = 1.0  # time from the first person on in which every frame is searched for more
 LOST_TILE = 1.25  # side of the tile around a lost person, in units of their region's side
 DETECTIONS_ALONE = 2  # detections a frame while no person is tracked
 CANDIDATES = 2  # detections of a frame that landmarks are computed for, while tracking
@@ -177,7 +176,7 @@ class BlazePoseDetector:
 
     def _is_new(self, stamp_ns: int) -> bool:
         """Whether the first people have just been found, so that more are likely to be there."""
-        return all(stamp_ns - followed.first_ns < EAGER_S * NS_PER_S for followed in self._followed)
+        return all(stamp_ns - followed.first_ns < NEW_S * NS_PER_S for followed in self._followed)
 
     def _period_s(self) -> float:
         """Time between two frames, the median of the latest; 0 while it is not known."""
