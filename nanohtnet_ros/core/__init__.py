@@ -1,1 +1,1 @@
-"""The line from keypoints to 3D skeletons: NumPy and OpenCV only."""
+"""The line from keypoints to 3D skeletons: NumPy, OpenCV and SciPy only."""

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
-from nanohtnet_ros.core.assignment import assign
 from nanohtnet_ros.core.poses import Keypoints
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.window import NS_PER_S
@@ -121,7 +121,8 @@ def object_keypoint_similarity(a_px: np.ndarray, b_px: np.ndarray, weight: np.nd
 
 def assigned(score: np.ndarray, least: float) -> list[tuple[int, int]]:
     """Pairs of rows and columns with the greatest sum of scores, without those that score less than `least`."""
-    return [pair for pair in assign(-score) if score[pair] >= least]
+    pairs = zip(*linear_sum_assignment(-score), strict=True)
+    return [(int(i), int(j)) for i, j in pairs if score[i, j] >= least]
 
 
 class Tracker:

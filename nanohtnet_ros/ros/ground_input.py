@@ -11,12 +11,12 @@ from threading import Lock
 import numpy as np
 from rclpy.node import Node
 from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
+from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import Imu
 from std_msgs.msg import Header
 
 from nanohtnet_ros.core.gravity import GravityFilter
 from nanohtnet_ros.core.ground import Ground
-from nanohtnet_ros.core.transforms import xyzw_to_rotation
 from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.ros.diagnostics import OK, WARN, Diagnostics
@@ -89,7 +89,7 @@ def _down_of_orientation(msg: Imu) -> np.ndarray | None:
     xyzw = np.array((q.x, q.y, q.z, q.w))
     if msg.orientation_covariance[0] == -1.0 or not abs(np.linalg.norm(xyzw) - 1.0) < 0.1:
         return None
-    return -xyzw_to_rotation(xyzw)[2]
+    return -Rotation.from_quat(xyzw).as_matrix()[2]
 
 
 class GroundInput:
@@ -176,7 +176,7 @@ class GroundInput:
             xyzw, translation_m = self._tf.look_up(target_frame, header)
         except self._tf.error as error:
             raise UserError(f"no transform from '{header.frame_id}' to '{target_frame}' ({error})") from error
-        return xyzw_to_rotation(xyzw), translation_m
+        return Rotation.from_quat(xyzw).as_matrix(), translation_m
 
     def _say(self, of: str, level: bytes, sentence: str, ground: Ground | None) -> None:
         self._names.add(of)

@@ -24,13 +24,12 @@ CORE = tuple(f"nanohtnet_ros.core.{path.stem}" for path in sorted(FOLDER.glob("[
 @pytest.mark.parametrize(
     ("blocked", "modules"),
     [
-        (("rclpy", "torch", "onnxruntime", "scipy", "tensorrt", "sensor_msgs"), CORE),
+        (("rclpy", "torch", "onnxruntime", "tensorrt", "sensor_msgs"), CORE),
         (
             ("rclpy", "torch"),
             ("nanohtnet_ros.detectors.open", "nanohtnet_ros.runtime.onnx_session", "nanohtnet_ros.cli"),
         ),
         (("torch", "onnx"), ("nanohtnet_ros.ros.pose_node", "nanohtnet_ros.demo.run")),
-        (("scipy",), ("nanohtnet_ros.estimator", "nanohtnet_ros.ros.pose_node")),  # its import takes 50 MB
         (("rclpy", "onnxruntime"), ("nanohtnet_ros.model.nanohtnet",)),
     ],
 )

@@ -5,7 +5,6 @@ import pytest
 
 from nanohtnet_ros.core.poses import Person
 from nanohtnet_ros.core.transforms import move_person, rotation_to_xyzw
-from nanohtnet_ros.core.transforms import xyzw_to_rotation as to_matrix
 
 from factories import STANDING_M, xyzw_to_rotation
 
@@ -52,8 +51,3 @@ def test_a_person_moves_as_a_whole(make_keypoints):
     assert moved.joints_rel_m.dtype == np.float32 and np.isnan(moved.joints_rel_m[3]).all()
     assert moved.track_id == 4 and moved.keypoints is person.keypoints
     assert move_person(replace(person, root_m=None), xyzw, translation).root_m is None
-
-
-@pytest.mark.parametrize("xyzw", QUATERNIONS)
-def test_the_matrix_of_a_quaternion_is_scipys(xyzw):
-    np.testing.assert_allclose(to_matrix(3.0 * np.array(xyzw)), xyzw_to_rotation(xyzw), atol=1e-12)
