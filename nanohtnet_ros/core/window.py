@@ -152,7 +152,7 @@ class WindowBuffer:
         out = out.astype(np.float32)  # (T, J, 3)
         for joint in np.flatnonzero(~seen):
             out[:, joint, :2] = out[:, _stand_in(joint, seen), :2]
-        level = known and turn is AHEAD
+        level = known and bool((turn == AHEAD).all())
         view_from_camera = frames["view_from_camera"][np.where(fraction < 0.5, before, after)]
         return Window(out[..., :2], seen, stamp_ns, out[..., 2], level, view_from_camera)
 

@@ -121,6 +121,7 @@ def test_a_moving_cameras_window_is_that_of_a_level_camera():
         buffer.push(ns(i / RATE), still @ level, np.ones(17), level)
     window = buffer.window()
     assert window.level
+    assert buffer.window(np.eye(3)).level  # as of a track that was restored
     np.testing.assert_allclose(window.keypoints_norm, np.broadcast_to(START, (T, 17, 2)), atol=1e-5)
     np.testing.assert_allclose(window.view_from_camera[0], level_from_camera(turning(9 / RATE)), atol=1e-12)
     np.testing.assert_allclose(window.view_from_camera[-1], level_from_camera(turning(29 / RATE)), atol=1e-12)
