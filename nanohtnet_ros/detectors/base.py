@@ -46,7 +46,7 @@ class PeopleConfig:
     """
 
     max_people: int = 6
-    detect_rate_hz: float = 10.0
+    detect_rate_hz: float = 30.0
     latency_budget_ms: float = 0.0
 
 

@@ -60,7 +60,7 @@ class BlazePoseConfig(PeopleConfig):
     max_shared: float = 0.2
     max_on_body: float = 0.5
     hidden_s: float = 0.6
-    search_s: float = 6.5
+    search_s: float = 2.0
 
 
 @dataclass(frozen=True, eq=False)

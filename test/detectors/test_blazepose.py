@@ -198,7 +198,7 @@ def test_parts_of_a_known_body_are_nobody():
 def test_known_people_cost_no_landmarks_in_looks():
     networks = KnowingNetworks(standing_landmarks((320, 240), 420))
     networks.covered = lambda *_: False
-    detector = BlazePoseDetector(networks)
+    detector = BlazePoseDetector(networks, BlazePoseConfig(detect_rate_hz=10.0))
     run(detector, 30)
     networks.regions_tried, networks.tiles = 0, []
     run(detector, 50, start=30)
@@ -216,7 +216,7 @@ def test_while_nobody_is_tracked_there_is_time_for_smaller_tiles():
     near, far = standing_landmarks((600, 1200), 1500), standing_landmarks((2400, 1200), 160)
     image = np.zeros((2160, 3840, 3), np.uint8)
     for people, expected in (((far,), [far]), ((near, far), [near])):
-        detector = BlazePoseDetector(KnowingNetworks(*people))
+        detector = BlazePoseDetector(KnowingNetworks(*people), BlazePoseConfig(detect_rate_hz=10.0, search_s=6.5))
         for i in range(round(detector.config.search_s / 0.04)):
             found = detector.detect(image, i * FRAME_NS)
         assert len(found) == len(expected)
