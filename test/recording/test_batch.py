@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("rosbags", reason="rosbags, which writes the bags, is not installed")
 
 from bags import START_NS, jpeg, write_bag
-from test_loop import contents
+from test_recording_loop import contents
 
 from nanohtnet_ros.config import EstimatorSettings
 from nanohtnet_ros.errors import UserError
@@ -74,7 +74,7 @@ def test_processes_give_the_results_of_one(inputs, alone, tmp_path):
     out = tmp_path / "out"
     check(run_batch(jobs_of(inputs, out), out, processes=2), out)
     assert contents(out) | {"summary.json": b""} == contents(alone) | {"summary.json": b""}
-    assert len(contents(out)) == 1 + 3 * 3
+    assert len(contents(out)) == 1 + 3 * 4  # mcap, metadata.yaml, joints.csv, people.csv
 
 
 def test_ray_gives_the_results_of_one_process(inputs, alone, tmp_path):

@@ -133,7 +133,8 @@ def test_every_parameter_describes_itself(start_node, name):
         expected = [] if parameter.low is None else [(parameter.low, parameter.high)]
         assert [(r.from_value, r.to_value) for r in ranges] == expected
         assert all(str(choice) in descriptor.additional_constraints for choice in parameter.choices)
-        fixed = "read when the node starts" if name == "video_node" else "changes while the node is unconfigured only"
+        at_start = name in ("video_node", "viewer_node")
+        fixed = "read when the node starts" if at_start else "changes while the node is unconfigured only"
         assert parameter.live == (fixed not in descriptor.additional_constraints)
         assert descriptor.type != ParameterType.PARAMETER_NOT_SET
     listed = node.call("list_parameters", ListParameters, ListParameters.Request()).result.names
