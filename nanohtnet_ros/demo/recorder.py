@@ -8,16 +8,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ament_index_python.packages import get_package_share_directory
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.subscription import Subscription
-from rosbags.interfaces import Connection, Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+from rosbags.interfaces import Connection, Qos
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
-from rosbags.typesys.store import Typestore
 
+from nanohtnet_ros.recording.messages import typestore
+from nanohtnet_ros.recording.writers.mcap import played_as
 from nanohtnet_ros.runtime.output_folder import writing
 
 PART = ".recording"
@@ -26,24 +25,11 @@ PART = ".recording"
 DRAWN_ON_DEMAND = "/debug_image"
 """Ending of topics that cost a drawing as soon as there is a subscriber; the bag holds what they are drawn from."""
 
-FOREVER = QosTime(9223372036, 854775807)
-"""What rosbag2 writes for a deadline, lifespan or lease that is not limited."""
-
 
 def message_class(type_name: str) -> type:
     """The class of a message type such as `std_msgs/msg/Header`."""
     package, kind, name = type_name.split("/")
     return getattr(importlib.import_module(f"{package}.{kind}"), name)
-
-
-def bag_typestore() -> Typestore:
-    """Message definitions for the bag: the common ones and ours."""
-    typestore = get_typestore(Stores.ROS2_JAZZY)
-    types = {}
-    for file in Path(get_package_share_directory("nanohtnet_ros"), "msg").glob("*.msg"):
-        types.update(get_types_from_msg(file.read_text(), f"nanohtnet_ros/msg/{file.stem}"))
-    typestore.register(types)
-    return typestore
 
 
 def bag_files(folder: Path) -> list[str]:
@@ -66,7 +52,7 @@ class Bag:
         self._part = folder / PART / folder.name  # the writer makes its own folder, whose name is the bag's
         self._writer = Writer(self._part, version=9, storage_plugin=StoragePlugin.MCAP)
         self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-        self._typestore = bag_typestore()
+        self._typestore = typestore()
         with writing(self.path):
             self._writer.open()
 
@@ -136,18 +122,7 @@ class Recorder(Node):
             reliability=QoSReliabilityPolicy.RELIABLE if reliable else QoSReliabilityPolicy.BEST_EFFORT,
             durability=QoSDurabilityPolicy.TRANSIENT_LOCAL if latched else QoSDurabilityPolicy.VOLATILE,
         )
-        played_as = Qos(
-            QosHistory.KEEP_LAST,
-            10,
-            QosReliability.RELIABLE if reliable else QosReliability.BEST_EFFORT,
-            QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
-            FOREVER,
-            FOREVER,
-            QosLiveliness.AUTOMATIC,
-            FOREVER,
-            False,
-        )
-        connection = self._bag.add(topic, type_name, played_as)
+        connection = self._bag.add(topic, type_name, played_as(reliable, latched))
         self.counts[topic] = 0
 
         def write_with_info(data: bytes, info: dict[str, int]) -> None:
