@@ -6,7 +6,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from nanohtnet_ros.core.skeleton import Joint
+from nanohtnet_ros.core.skeleton import H36M_LIMBS, Joint
 
 
 class Posture(IntEnum):
@@ -21,11 +21,9 @@ class Posture(IntEnum):
     LYING = 6
 
 
-ARMS = {
-    "left": (Joint.L_SHOULDER, Joint.L_ELBOW, Joint.L_WRIST),
-    "right": (Joint.R_SHOULDER, Joint.R_ELBOW, Joint.R_WRIST),
-}
-LEGS = ((Joint.L_HIP, Joint.L_KNEE, Joint.L_ANKLE), (Joint.R_HIP, Joint.R_KNEE, Joint.R_ANKLE))
+RIGHT_LEG, LEFT_LEG, LEFT_ARM, RIGHT_ARM = H36M_LIMBS
+ARMS = {"left": LEFT_ARM, "right": RIGHT_ARM}
+LEGS = (LEFT_LEG, RIGHT_LEG)
 POSTURE_JOINTS = (Joint.HIP, Joint.THORAX, *LEGS[0], *LEGS[1])
 FACING_JOINTS = (Joint.L_HIP, Joint.R_HIP, Joint.L_SHOULDER, Joint.R_SHOULDER)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from nanohtnet_ros.core.body import ANKLE_HEIGHT_M
 from nanohtnet_ros.core.ground import Ground
-from nanohtnet_ros.core.skeleton import Joint
+from nanohtnet_ros.core.skeleton import H36M_LIMBS, Joint
 from nanohtnet_ros.core.window import NS_PER_S
 
 LOG_HEIGHTS = np.linspace(math.log(0.9), math.log(2.15), 80)
@@ -124,16 +124,15 @@ class Stature:
             ground: says nothing where down or the camera's height are not known.
             stamp_ns: of the frame.
         """
-        ankles = [ankle for ankle in (Joint.R_ANKLE, Joint.L_ANKLE) if confidence[ankle] >= MIN_CONFIDENCE]
-        if ground.down_cam is None or ground.height_m is None or not ankles:
+        legs = [leg for leg in H36M_LIMBS[:2] if confidence[leg[-1]] >= MIN_CONFIDENCE]
+        if ground.down_cam is None or ground.height_m is None or not legs:
             return
         below_m = joints_cam_m @ ground.down_cam  # (17,) below the camera
-        ankle = max(ankles, key=lambda joint: below_m[joint])
+        hip, knee, ankle = max(legs, key=lambda leg: below_m[leg[-1]])
         sole_m = below_m[ankle] + ANKLE_HEIGHT_M  # of a foot of average size, as the pose is
         if sole_m <= ANKLE_HEIGHT_M / 2:  # no size puts it on the floor
             return
         scale = ground.height_m / sole_m  # puts it there
-        knee, hip = ankle - 1, ankle - 2
         thigh = joints_cam_m[knee] - joints_cam_m[hip]
         stands = STANDS if thigh @ ground.down_cam > UPRIGHT_COS * math.sqrt(thigh @ thigh) else SITS
         away_m = math.sqrt(joints_cam_m[ankle] @ joints_cam_m[ankle])
