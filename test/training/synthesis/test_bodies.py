@@ -6,7 +6,6 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from nanohtnet_ros.core.skeleton import H36M_17, Joint
-from nanohtnet_ros.training.data.mocap import MotionCapture
 from nanohtnet_ros.training.synthesis.anthropometry import (
     LENGTHS,
     MEN_MM,
@@ -24,18 +23,6 @@ from nanohtnet_ros.training.synthesis.definitions import as_detected, with_anato
 EXACT = BodyVariation(spread=0.0, hips_spread=0.0)
 AS_RECORDED = replace(EXACT, men=0.0, women=0.0, children=0.0)
 ANKLES = [Joint.R_ANKLE, Joint.L_ANKLE]
-
-
-@pytest.fixture
-def rng():
-    return torch.Generator().manual_seed(0)
-
-
-@pytest.fixture
-def joints(mocap_file):
-    capture = MotionCapture.load(mocap_file, "train")
-    sequence = torch.arange(64) % len(capture.lengths)
-    return capture.windows(sequence, capture.lengths[sequence] - 1, 27)
 
 
 def stature_m(lengths):

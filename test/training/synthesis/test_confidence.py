@@ -9,11 +9,6 @@ from nanohtnet_ros.training.synthesis.confidence import Confidence
 
 
 @pytest.fixture
-def rng():
-    return torch.Generator().manual_seed(0)
-
-
-@pytest.fixture
 def error(rng):
     """(300, 20, 17) of the size of a detector's."""
     return 0.05 * torch.randn((300, 20, 17), generator=rng).abs()

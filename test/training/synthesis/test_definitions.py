@@ -7,7 +7,6 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from nanohtnet_ros.core.skeleton import Joint
 from nanohtnet_ros.model.flip import mirrored
-from nanohtnet_ros.training.data.mocap import MotionCapture
 from nanohtnet_ros.training.synthesis.body_axes import rotated
 from nanohtnet_ros.training.synthesis.definitions import (
     BONE_LEAN_RAD,
@@ -20,18 +19,6 @@ from nanohtnet_ros.training.synthesis.definitions import (
 )
 
 NOSE_AND_CROWN = [Joint.NECK, Joint.HEAD]
-
-
-@pytest.fixture
-def rng():
-    return torch.Generator().manual_seed(0)
-
-
-@pytest.fixture
-def joints(mocap_file):
-    capture = MotionCapture.load(mocap_file, "train")
-    sequence = torch.arange(64) % len(capture.lengths)
-    return capture.windows(sequence, capture.lengths[sequence] - 1, 27)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from dataclasses import replace
 from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.window import WindowBuffer
-from nanohtnet_ros.training.data.mocap import MotionCapture
 from nanohtnet_ros.training.synthesis.evaluation_set import CAMERAS, NOISE
 from nanohtnet_ros.training.synthesis.keypoint_noise import (
     LEAST_JOINTS,
@@ -26,16 +25,9 @@ ALWAYS = Intervals(probability=1.0, seconds=(0.2, 0.2))
 
 
 @pytest.fixture
-def rng():
-    return torch.Generator().manual_seed(0)
-
-
-@pytest.fixture
-def keypoints(mocap_file, rng):
+def keypoints(recorded, rng):
     """(400, 27, 17, 2) exact keypoints."""
-    capture = MotionCapture.load(mocap_file, "train")
-    sequence = torch.arange(400) % len(capture.lengths)
-    joints = capture.windows(sequence, capture.lengths[sequence] - 1, 27)
+    joints = recorded(400)
     return project(CAMERAS.place(joints[:, -1, 0], rng).view(joints), FOCAL_NORM)
 
 

@@ -5,7 +5,6 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from nanohtnet_ros.core import ground
 from nanohtnet_ros.core.camera import FOCAL_NORM
-from nanohtnet_ros.training.data.mocap import MotionCapture
 from nanohtnet_ros.training.synthesis.gravity import Gravity, level_from_camera, levelled
 from nanohtnet_ros.training.synthesis.virtual_camera import CameraMotion, RobotCameras, optical_from_world, project
 
@@ -13,16 +12,9 @@ EXACT = Gravity(given=1.0, error_deg=0.0, tremor_deg=0.0)
 
 
 @pytest.fixture
-def rng():
-    return torch.Generator().manual_seed(0)
-
-
-@pytest.fixture
-def scene(mocap_file, rng):
+def scene(recorded, rng):
     """Poses of 300 moving cameras in 27 frames, and the joints that they see."""
-    capture = MotionCapture.load(mocap_file, "train")
-    sequence = torch.arange(300) % len(capture.lengths)
-    world = capture.windows(sequence, capture.lengths[sequence] - 1, 27)
+    world = recorded(300)
     cameras = RobotCameras(distance_m=(2.5, 8.0), rolled_probability=0.5)
     poses = CameraMotion().drive(cameras.place(world[:, -1, 0], rng), 27, rng)
     return poses, poses.view(world), world

@@ -6,7 +6,6 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 from dataclasses import replace
 
 from nanohtnet_ros.core.skeleton import H36M_17
-from nanohtnet_ros.training.data.mocap import MotionCapture
 from nanohtnet_ros.training.synthesis.body_axes import HIPS, SHOULDERS, body_axes, bones_of, chain, rotated
 from nanohtnet_ros.training.synthesis.crossover import Crossover
 from nanohtnet_ros.training.synthesis.pose_augmentation import PoseAugmentation, bent
@@ -22,18 +21,6 @@ STILL = PoseAugmentation(
     lying_probability=0.0,
 )
 PARENTS = list(H36M_17.parents[1:])
-
-
-@pytest.fixture
-def rng():
-    return torch.Generator().manual_seed(0)
-
-
-@pytest.fixture
-def joints(mocap_file):
-    capture = MotionCapture.load(mocap_file, "train")
-    sequence = torch.arange(64) % len(capture.lengths)
-    return capture.windows(sequence, capture.lengths[sequence] - 1, 27)
 
 
 def bone_lengths(joints_m):

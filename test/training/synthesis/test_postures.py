@@ -7,7 +7,6 @@ import pytest
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from nanohtnet_ros.core.skeleton import Joint
-from nanohtnet_ros.training.data.mocap import MotionCapture
 from nanohtnet_ros.training.synthesis import postures
 from nanohtnet_ros.training.synthesis.bodies import BodyVariation
 from nanohtnet_ros.training.synthesis.body_axes import SHOULDERS, body_axes, bones_of
@@ -19,16 +18,9 @@ MEN = BodyVariation(men=1.0, women=0.0, children=0.0, even=0.0, spread=0.0, hips
 
 
 @pytest.fixture
-def rng():
-    return torch.Generator().manual_seed(0)
-
-
-@pytest.fixture
-def people(mocap_file):
+def people(recorded):
     """Men of the survey's sizes, whose bones do not change in a window."""
-    capture = MotionCapture.load(mocap_file, "train")
-    sequence = torch.arange(200) % len(capture.lengths)
-    still = capture.windows(sequence, capture.lengths[sequence] - 1, 1).expand(-1, 81, -1, -1)
+    still = recorded(200, 1).expand(-1, 81, -1, -1)
     return MEN.apply(still.contiguous(), torch.Generator().manual_seed(1))
 
 

@@ -23,11 +23,6 @@ FAR = RobotCameras(distance_m=(3.0, 8.0))
 
 
 @pytest.fixture
-def rng():
-    return torch.Generator().manual_seed(0)
-
-
-@pytest.fixture
 def capture(mocap_file):
     return MotionCapture.load(mocap_file, "train")
 
