@@ -16,9 +16,9 @@ rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 from rosbags.rosbag2 import Reader
 
-from nanohtnet_ros.demo.recorder import bag_typestore
 from nanohtnet_ros.demo.run import run
 from nanohtnet_ros.errors import UserError
+from nanohtnet_ros.recording.messages import typestore as bag_typestore
 from nanohtnet_ros.samples.clips import CLIPS_DIR, packaged_clips
 
 from video_files import write_avi

@@ -16,9 +16,10 @@ from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, Qo
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
-from nanohtnet_ros.demo.recorder import FOREVER, PART, Bag, Recorder
+from nanohtnet_ros.demo.recorder import PART, Bag, Recorder
 from nanohtnet_ros.demo.scoring import Recording
 from nanohtnet_ros.errors import UserError
+from nanohtnet_ros.recording.writers.mcap import FOREVER
 
 QOS = Qos(
     QosHistory.KEEP_LAST,
