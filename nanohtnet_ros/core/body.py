@@ -10,7 +10,9 @@ from nanohtnet_ros.core.skeleton import Joint
 from nanohtnet_ros.errors import UserError
 
 ANKLE_HEIGHT_M = 0.07
-"""From the soles to the ankle joints: 7.2 cm under the planted foot of both rendered people of the demo, in shoes."""
+"""From the soles to the ankle joints: 7.3 and 6.3 cm up to the lateral malleolus of ANSUR II's men and women, 7 cm up
+to the lowest ankle in the motion data (median over sequences), 7.2 cm under the planted foot of both rendered people of
+the demo, in shoes."""
 
 HIGHER = [Joint.R_HIP, Joint.R_KNEE, Joint.L_HIP, Joint.L_KNEE, Joint.HIP, Joint.SPINE, Joint.THORAX]
 LOWER = [Joint.R_KNEE, Joint.R_ANKLE, Joint.L_KNEE, Joint.L_ANKLE, Joint.SPINE, Joint.THORAX, Joint.HEAD]

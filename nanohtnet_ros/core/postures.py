@@ -6,6 +6,7 @@ from enum import IntEnum
 
 import numpy as np
 
+from nanohtnet_ros.core.body import ANKLE_HEIGHT_M
 from nanohtnet_ros.core.skeleton import H36M_LIMBS, Joint
 
 
@@ -27,7 +28,6 @@ LEGS = (LEFT_LEG, RIGHT_LEG)
 POSTURE_JOINTS = (Joint.HIP, Joint.THORAX, *LEGS[0], *LEGS[1])
 FACING_JOINTS = (Joint.L_HIP, Joint.R_HIP, Joint.L_SHOULDER, Joint.R_SHOULDER)
 
-ANKLE_HEIGHT_M = 0.08  # above the sole
 UNSURE_DEG = 5.0  # within so many degrees of a limit it is not sure on which side of it an angle is
 UNSURE_SHARE = 0.05  # likewise of a length in leg or arm lengths
 

@@ -7,6 +7,7 @@ import pytest
 
 rr = pytest.importorskip("rerun", reason="rerun is not installed (extra viz)")
 
+from nanohtnet_ros.core.body import ANKLE_HEIGHT_M
 from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.core.ground import Ground
 from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
@@ -74,9 +75,9 @@ def test_people_stand_upright_on_the_floor(recorder, pitch_deg):
     assert drawn[Joint.HEAD, 2] - drawn[Joint.L_ANKLE, 2] > 1.6
     assert np.abs(drawn[Joint.HEAD, :2] - drawn[Joint.HIP, :2]).max() < 0.1
     if pitch_deg is None:
-        assert drawn[Joint.L_ANKLE, 2] == pytest.approx(0.08, abs=0.01)
+        assert drawn[Joint.L_ANKLE, 2] == pytest.approx(ANKLE_HEIGHT_M, abs=0.002)
     camera = recorder.numbers("world/camera", "translation")[0]
-    assert camera[2] == pytest.approx(1.0 if ground else 0.06 + 0.88 - 0.1 - 0.06 + 0.08, abs=0.1)
+    assert camera[2] == pytest.approx(1.0 if ground else 0.06 + 0.88 - 0.1 - 0.06 + ANKLE_HEIGHT_M, abs=0.1)
 
 
 def test_left_and_right_differ_and_unsure_joints_are_grey(recorder):

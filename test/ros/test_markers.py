@@ -10,8 +10,8 @@ from scipy.spatial.transform import Rotation
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 
+from nanohtnet_ros.core.body import ANKLE_HEIGHT_M
 from nanohtnet_ros.core.drawing import LEFT_RGB, RIGHT_RGB
-from nanohtnet_ros.core.postures import ANKLE_HEIGHT_M
 from nanohtnet_ros.core.skeleton import Joint
 from nanohtnet_ros.core.transforms import move_person
 from nanohtnet_ros.ros.markers import LABEL_HEIGHT_M, skeleton_markers

@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 from scipy.interpolate import CubicSpline
 
+from nanohtnet_ros.core.body import ANKLE_HEIGHT_M
 from nanohtnet_ros.core.skeleton import Joint
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.training.data import FRAME_RATE_HZ
@@ -28,9 +29,6 @@ from nanohtnet_ros.training.data.motion_file import (
 )
 
 logger = logging.getLogger(__name__)
-
-STANDING_ANKLE_M = 0.07
-"""Height of the lowest ankle above the floor: the median over our motion data's sequences."""
 
 FLOOR_PERCENTILE = 5.0
 
@@ -116,7 +114,7 @@ def read_bvh_folder(folder: Path | str, options: BvhOptions) -> list[MotionSeque
     if options.floor == "ankles":
         for recording in recordings:
             lowest = recording.joints_m[:, [Joint.R_ANKLE, Joint.L_ANKLE], 2].min(axis=1)
-            recording.joints_m[..., 2] += STANDING_ANKLE_M - np.percentile(lowest, FLOOR_PERCENTILE)
+            recording.joints_m[..., 2] += ANKLE_HEIGHT_M - np.percentile(lowest, FLOOR_PERCENTILE)
     held_out = _held_out({r.subject for r in recordings}, options.val_subjects)
     return [replace(r, split="val" if r.subject in held_out else "train") for r in recordings]
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nanohtnet_ros.core.body import ANKLE_HEIGHT_M
 from nanohtnet_ros.core.skeleton import Joint
 from nanohtnet_ros.training.synthesis.anthropometry import (
     LENGTHS,
@@ -21,9 +22,6 @@ from nanohtnet_ros.training.synthesis.body_axes import bones_of, chain
 from nanohtnet_ros.training.synthesis.definitions import with_anatomical_head
 
 ANKLE, TRUNK = LENGTHS.index("ankle"), LENGTHS.index("trunk")
-RECORDED_ANKLE_M = 0.07
-"""Above the floor, of people who stand."""
-
 BENT_TRUNK = 1.015
 """Hip to spine to thorax, per hip to thorax, of CMU's people who stand."""
 
@@ -98,7 +96,7 @@ class BodyVariation:
         changed = chain(changed)
         low, new_low = (x[..., 2].amin(dim=2) for x in (joints_m, changed))  # (B, T)
         ankle = lengths[:, ANKLE, None]
-        floor = torch.where(drawn[:, None], ankle - scale * RECORDED_ANKLE_M, 0.0)
+        floor = torch.where(drawn[:, None], ankle - scale * ANKLE_HEIGHT_M, 0.0)
         changed[..., 2] += (scale * low + floor - new_low)[..., None]
         return changed
 
