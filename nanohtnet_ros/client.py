@@ -14,8 +14,8 @@ from rclpy.node import Node
 
 from nanohtnet_ros.core.joint_angles import joint_angles
 from nanohtnet_ros.core.joint_frames import joint_frames
+from nanohtnet_ros.core.messages import joints_from_msg, root_from_msg, stamp_ns
 from nanohtnet_ros.msg import PersonState, PersonStateArray, Skeleton3D, Skeleton3DArray
-from nanohtnet_ros.ros.messages import joints_from_msg, root_from_msg, stamp_ns
 from nanohtnet_ros.ros.qos import RESULTS
 from nanohtnet_ros.ros.spin import WAKE_S
 

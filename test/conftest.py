@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.core.poses import Keypoints
+from nanohtnet_ros.core.poses import Keypoints, Person
 
 from factories import STANDING_M
 
@@ -66,6 +66,19 @@ def make_keypoints(camera):
     def make(root_m=(0.0, 0.0, 3.0), confidence: float | np.ndarray = 1.0) -> Keypoints:
         xy_px = camera.project(STANDING_M + np.asarray(root_m))
         return Keypoints(xy_px.astype(np.float32), np.broadcast_to(np.float32(confidence), 17).copy())
+
+    return make
+
+
+@pytest.fixture
+def make_person(make_keypoints):
+    """A standing person: `make_person(track_id, root_m=(0.5, 0.0, 4.0), missing=())`, joints by index."""
+
+    def make(track_id: int, root_m=(0.5, 0.0, 4.0), missing=(), joints_rel_m=STANDING_M) -> Person:
+        keypoints = make_keypoints((0.5, 0.0, 4.0), np.where(np.isin(np.arange(17), missing), 0.0, 0.8))
+        joints = np.where(keypoints.valid[:, None], joints_rel_m, np.nan).astype(np.float32)
+        root = None if root_m is None else np.array(root_m)
+        return Person(track_id, 0.0, keypoints, joints, keypoints.confidence, root)
 
     return make
 

@@ -20,9 +20,9 @@ from matplotlib.animation import FuncAnimation, PillowWriter
 from PIL import Image as PilImage
 
 from nanohtnet_ros.core.drawing import track_colour
+from nanohtnet_ros.core.messages import joints_from_msg, root_from_msg
 from nanohtnet_ros.demo.picture import GREY, draw_keypoints, draw_skeleton
 from nanohtnet_ros.demo.scoring import Recording
-from nanohtnet_ros.ros.messages import joints_from_msg, root_from_msg
 from nanohtnet_ros.samples.clips import packaged_clips
 from nanohtnet_ros.samples.image_messages import image_from_msg
 

@@ -15,8 +15,8 @@ from rclpy.qos import QoSProfile
 from soak_camera import SoakCamera
 from visualization_msgs.msg import Marker, MarkerArray
 
+from nanohtnet_ros.core.messages import stamp_ns
 from nanohtnet_ros.core.window import NS_PER_S
-from nanohtnet_ros.ros.messages import stamp_ns
 
 UNHURRIED = QoSProfile(depth=200)
 """Reliable; this process may be held up for seconds without a message lost."""

@@ -8,10 +8,15 @@ from functools import cached_property
 
 import numpy as np
 
+from nanohtnet_ros.core.rotation import upright_from_optical
 from nanohtnet_ros.errors import UserError
 
 STEEP_COS = math.cos(math.radians(10.0))
 """Of the angle between a camera's optical axis and the vertical, where the axis no longer tells what lies ahead."""
+
+
+OPTICAL_SUFFIX = "_optical_frame"
+"""REP 103: all other frames have z up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,3 +125,17 @@ def unrolled_from_camera(down_cam: np.ndarray) -> np.ndarray | None:
         return None
     s, c = down_cam[:2] / np.hypot(*down_cam[:2])
     return np.array(((c, -s, 0.0), (s, c, 0.0), (0.0, 0.0, 1.0)))
+
+
+def up_in_frame(frame_id: str, camera_frame: str, ground: Ground | None, image_rotation: int = 0) -> np.ndarray:
+    """(3,) unit vector against gravity in a frame; in the camera's without a ground it is the image's up.
+
+    Args:
+        camera_frame: the camera's optical frame.
+        image_rotation: the parameter of that name, degrees.
+    """
+    if frame_id != camera_frame and not frame_id.endswith(OPTICAL_SUFFIX):
+        return np.array((0.0, 0.0, 1.0))
+    if ground is not None and ground.down_cam is not None:
+        return -ground.down_cam
+    return -upright_from_optical(image_rotation)[1]

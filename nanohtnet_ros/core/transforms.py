@@ -9,6 +9,9 @@ from scipy.spatial.transform import Rotation
 
 from nanohtnet_ros.core.poses import Person
 
+OPTICAL_FROM_BODY_AXES = np.array(((0, -1, 0), (0, 0, -1), (1, 0, 0)), np.float64)
+"""REP 103's axes, x ahead, y to the left, z up, in optical ones: right, down, ahead."""
+
 
 def rotation_to_xyzw(rotation: np.ndarray) -> np.ndarray:
     """(..., 3, 3) rotation matrices to (..., 4) unit quaternions with w >= 0."""

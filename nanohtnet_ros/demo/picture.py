@@ -16,10 +16,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from nanohtnet_ros.core.drawing import draw_people, track_colour
+from nanohtnet_ros.core.messages import joints_from_msg, keypoints_from_msg, root_from_msg
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.demo.scoring import Recording
 from nanohtnet_ros.msg import Skeleton2DArray
-from nanohtnet_ros.ros.messages import joints_from_msg, keypoints_from_msg, root_from_msg
 from nanohtnet_ros.samples.clips import Clip
 from nanohtnet_ros.samples.image_messages import image_from_msg
 

@@ -13,12 +13,12 @@ from rosbags.rosbag2 import Reader
 from scipy.optimize import linear_sum_assignment
 from sensor_msgs.msg import Image
 
+from nanohtnet_ros.core.messages import joints_from_msg, keypoints_from_msg, root_from_msg, stamp_ns
 from nanohtnet_ros.core.metrics import mpjpe_mm, p_mpjpe_mm
 from nanohtnet_ros.core.timing import percentiles
 from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.msg import Skeleton2D, Skeleton2DArray, Skeleton3DArray
-from nanohtnet_ros.ros.messages import joints_from_msg, keypoints_from_msg, root_from_msg, stamp_ns
 from nanohtnet_ros.samples.clips import Clip, GroundTruth
 
 STAGES = ("convert", "detect", "track", "lift", "publish", "total")

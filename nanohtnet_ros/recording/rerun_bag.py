@@ -10,8 +10,8 @@ from rosbags.highlevel import AnyReader
 
 from nanohtnet_ros.core.camera_info import camera_of_image
 from nanohtnet_ros.core.ground import Ground
-from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
-from nanohtnet_ros.core.window import NS_PER_S
+from nanohtnet_ros.core.messages import joints_from_msg, root_from_msg, stamp_ns, tracked_from_msg, xyz_from_msg
+from nanohtnet_ros.core.poses import Keypoints, Person
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.recording.messages import typestore
 from nanohtnet_ros.recording.rerun_scene import Scene
@@ -39,8 +39,7 @@ class MessageScene:
 
     def show(self, kind: str, message: Any) -> None:
         """Show a message of a type, such as `sensor_msgs/msg/Image`."""
-        stamp_ns = message.header.stamp.sec * NS_PER_S + message.header.stamp.nanosec
-        self._scene.at(stamp_ns)
+        self._scene.at(stamp_ns(message.header))
         if kind in IMAGES:
             self.camera_frame = message.header.frame_id
             raw = kind == IMAGES[0]
@@ -57,13 +56,7 @@ class MessageScene:
             self._show_people(message)
         elif kind == SHOWN[1]:
             self.camera_frame = message.header.frame_id
-            tracked = [
-                TrackedKeypoints(
-                    s.track_id, s.track_age, Keypoints(np.column_stack((s.x, s.y)), np.asarray(s.confidence))
-                )
-                for s in message.skeletons
-            ]
-            self._scene.show_keypoints(tracked)
+            self._scene.show_keypoints(tracked_from_msg(message))
         elif kind == SHOWN[2]:
             for status in message.status:
                 self._scene.show_figures(_figures(status))
@@ -74,13 +67,13 @@ class MessageScene:
                 s.track_id,
                 s.track_age,
                 NO_KEYPOINTS,
-                np.array([(j.x, j.y, j.z) for j in s.joints], np.float32),
+                joints_from_msg(s),
                 np.asarray(s.confidence, np.float32),
-                np.array((s.root.x, s.root.y, s.root.z)) if s.root_valid else None,
+                root_from_msg(s) if s.root_valid else None,
             )
             for s in message.skeletons
         ]
-        up = np.array((message.up.x, message.up.y, message.up.z))
+        up = xyz_from_msg(message.up)
         told = np.isclose(np.linalg.norm(up), 1.0)
         frame_id = message.header.frame_id
         if frame_id in (self.camera_frame, "") or frame_id.endswith("_optical_frame") or not told:

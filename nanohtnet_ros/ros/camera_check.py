@@ -10,8 +10,8 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import Image
 
+from nanohtnet_ros.core.messages import stamp_ns
 from nanohtnet_ros.ros.inputs import OTHER_USER, is_other_user, publisher_names
-from nanohtnet_ros.ros.messages import stamp_ns
 from nanohtnet_ros.ros.qos import NEWEST_IMAGE
 from nanohtnet_ros.samples.image_messages import ImageError, image_from_msg
 

@@ -8,9 +8,9 @@ from collections import deque
 import numpy as np
 from sensor_msgs.msg import Image
 
+from nanohtnet_ros.core.messages import stamp_ns
 from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.ros.messages import stamp_ns
 from nanohtnet_ros.samples.image_messages import ImageError, check_size, rows_of
 
 # Encoding -> NumPy type without its byte order, and metres per unit, by REP 118; mono16 is what some drivers write for

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from nanohtnet_ros.core.messages import stamp_ns
 from nanohtnet_ros.core.rotation import AUTO
 from nanohtnet_ros.core.timing import StageTimes
 from nanohtnet_ros.estimator import Networks, open_tracker
 from nanohtnet_ros.ros.ground_input import GroundInput, ground_tf
 from nanohtnet_ros.ros.inputs import ImageInput
-from nanohtnet_ros.ros.messages import stamp_ns
 from nanohtnet_ros.ros.outputs import KeypointOutput
 from nanohtnet_ros.ros.parameters import DetectorNodeParameters
 from nanohtnet_ros.ros.pipeline_node import IMAGE, PipelineNode, Processor

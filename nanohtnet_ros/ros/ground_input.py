@@ -17,11 +17,11 @@ from std_msgs.msg import Header
 
 from nanohtnet_ros.core.gravity import GravityFilter
 from nanohtnet_ros.core.ground import Ground
+from nanohtnet_ros.core.messages import stamp_ns
 from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.ros.diagnostics import OK, WARN, Diagnostics
 from nanohtnet_ros.ros.inputs import WatchedInput
-from nanohtnet_ros.ros.messages import stamp_ns
 from nanohtnet_ros.ros.parameters import GroundParameters
 from nanohtnet_ros.ros.pipeline_node import PipelineNode
 from nanohtnet_ros.ros.tf_buffer import TfBuffer

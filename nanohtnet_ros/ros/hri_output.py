@@ -10,11 +10,11 @@ from std_msgs.msg import Header
 from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.core.joint_angles import joint_angles
 from nanohtnet_ros.core.joint_frames import body_id, joint_frames
+from nanohtnet_ros.core.messages import stamp_ns
 from nanohtnet_ros.core.poses import Keypoints, Person
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.ros.images import image_to_msg
-from nanohtnet_ros.ros.messages import stamp_ns
 from nanohtnet_ros.ros.optional import import_for
 from nanohtnet_ros.ros.qos import RESULTS
 

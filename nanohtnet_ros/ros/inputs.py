@@ -13,6 +13,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.core.camera_info import camera_of_image
+from nanohtnet_ros.core.messages import stamp_ns, tracked_from_msg
 from nanohtnet_ros.core.poses import TrackedKeypoints
 from nanohtnet_ros.core.window import MAX_GAP_S, NS_PER_S
 from nanohtnet_ros.errors import UserError
@@ -20,7 +21,6 @@ from nanohtnet_ros.msg import Skeleton2DArray
 from nanohtnet_ros.ros.depth import DepthBuffer
 from nanohtnet_ros.ros.diagnostics import ERROR, OK, WARN, Diagnostics
 from nanohtnet_ros.ros.fastdds import NEW, OLD
-from nanohtnet_ros.ros.messages import stamp_ns, tracked_from_msg
 from nanohtnet_ros.ros.qos import LATCHED, NEWEST_IMAGE, OVERRIDABLE, RESULTS, copy_of
 from nanohtnet_ros.samples.image_messages import ImageError, ImageReader
 

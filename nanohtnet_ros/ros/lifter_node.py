@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from nanohtnet_ros.core.messages import stamp_ns
 from nanohtnet_ros.core.pose_estimation import Frame
 from nanohtnet_ros.core.timing import StageTimes
 from nanohtnet_ros.estimator import Networks, open_lifter
 from nanohtnet_ros.msg import Skeleton2DArray
 from nanohtnet_ros.ros.ground_input import GroundInput, ground_tf
 from nanohtnet_ros.ros.inputs import CalibrationInput, DepthInput, KeypointInput
-from nanohtnet_ros.ros.messages import header_before, stamp_ns
+from nanohtnet_ros.ros.messages import header_before
 from nanohtnet_ros.ros.outputs import DescriptionOutput, SkeletonOutput
 from nanohtnet_ros.ros.parameters import LifterNodeParameters
 from nanohtnet_ros.ros.pipeline_node import PipelineNode, Processor

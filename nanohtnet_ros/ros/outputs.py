@@ -9,17 +9,17 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.core.ground import Ground
+from nanohtnet_ros.core.ground import Ground, up_in_frame
 from nanohtnet_ros.core.lifter import WindowLifter
 from nanohtnet_ros.core.poses import Person, TrackedKeypoints
 from nanohtnet_ros.msg import Skeleton2DArray, Skeleton3DArray, SkeletonDescription
 from nanohtnet_ros.ros.debug_image import DebugImage
 from nanohtnet_ros.ros.diagnostics import OK, WARN, Diagnostics
 from nanohtnet_ros.ros.hri_output import HriOutput
-from nanohtnet_ros.ros.messages import description_to_msg, skeletons_2d_to_msg, skeletons_to_msg
+from nanohtnet_ros.ros.messages import MESSAGES, skeletons_2d_to_msg, skeletons_to_msg
 from nanohtnet_ros.ros.parameters import LifterNodeParameters, PoseNodeParameters
 from nanohtnet_ros.ros.qos import LATCHED, OVERRIDABLE, RESULTS, copy_of
-from nanohtnet_ros.ros.state_output import StateOutput, up_in_frame
+from nanohtnet_ros.ros.state_output import StateOutput
 from nanohtnet_ros.ros.target_frame import TargetFrame
 from nanohtnet_ros.ros.tf_output import TfOutput, UprightFrame
 
@@ -52,7 +52,7 @@ class DescriptionOutput:
     def __init__(self, node: Node, network: WindowLifter) -> None:
         self._node = node
         self._publisher = node.create_publisher(SkeletonDescription, "~/skeleton_description", LATCHED)
-        self._publisher.publish(description_to_msg(network.card, network.name, network.look_ahead_s))
+        self._publisher.publish(MESSAGES.description(network))
 
     def close(self) -> None:
         """Destroy the publisher."""

@@ -12,6 +12,7 @@ from rclpy.node import Node
 
 from nanohtnet_ros.config import EstimatorSettings, LiftingSettings, TrackingSettings
 from nanohtnet_ros.core.camera import DEFAULT_HORIZONTAL_FOV_DEG
+from nanohtnet_ros.core.markers import MarkerSettings
 from nanohtnet_ros.core.settings import Settings, constraint_of, default_of, did_you_mean, setting
 from nanohtnet_ros.errors import UserError
 
@@ -102,16 +103,6 @@ class LifterNodeParameters(SkeletonParameters, LiftingSettings, PipelineNodePara
 
 
 @dataclass(frozen=True)
-class MarkerNodeParameters(Settings):
-    """Of marker_node."""
-
-    joint_diameter_m: float = setting(0.06, "diameter of the joints' spheres, metres", 0.001, 1.0, live=True)
-    bone_width_m: float = setting(0.03, "width of the bones' lines, metres", 0.001, 1.0, live=True)
-    trail_s: float = setting(3.0, "length of the trail on the floor, seconds; 0: none", 0.0, 60.0, live=True)
-    lifetime_s: float = setting(1.0, "markers vanish this long after the last message, seconds", 0.05, 60.0, live=True)
-
-
-@dataclass(frozen=True)
 class ViewerNodeParameters(ImageParameters):
     """Of viewer_node."""
 
@@ -138,7 +129,7 @@ NODES: dict[str, type[Settings]] = {
     "pose_node": PoseNodeParameters,
     "detector_node": DetectorNodeParameters,
     "lifter_node": LifterNodeParameters,
-    "marker_node": MarkerNodeParameters,
+    "marker_node": MarkerSettings,
     "video_node": VideoNodeParameters,
     "viewer_node": ViewerNodeParameters,
 }

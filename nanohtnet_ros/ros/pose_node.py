@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from nanohtnet_ros.core.messages import stamp_ns
 from nanohtnet_ros.core.timing import StageTimes
 from nanohtnet_ros.estimator import PoseEstimator
 from nanohtnet_ros.ros.ground_input import GroundInput, ground_tf
 from nanohtnet_ros.ros.inputs import CalibrationInput, DepthInput, ImageInput
-from nanohtnet_ros.ros.messages import header_before, stamp_ns
+from nanohtnet_ros.ros.messages import header_before
 from nanohtnet_ros.ros.outputs import DescriptionOutput, KeypointOutput, SkeletonOutput
 from nanohtnet_ros.ros.parameters import PoseNodeParameters
 from nanohtnet_ros.ros.pipeline_node import IMAGE, PipelineNode, Processor

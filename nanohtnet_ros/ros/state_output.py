@@ -9,34 +9,18 @@ from rclpy.publisher import Publisher
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Header
 
-from nanohtnet_ros.core.ground import Ground
 from nanohtnet_ros.core.joint_frames import body_id
+from nanohtnet_ros.core.messages import stamp_ns
 from nanohtnet_ros.core.person_state import Gesture, PersonState, PersonStates
 from nanohtnet_ros.core.poses import Person
-from nanohtnet_ros.core.rotation import upright_from_optical
 from nanohtnet_ros.msg import Gesture as GestureMsg
 from nanohtnet_ros.msg import PersonState as PersonStateMsg
 from nanohtnet_ros.msg import PersonStateArray
-from nanohtnet_ros.ros.messages import point_to_msg, stamp_ns, vector_to_msg
+from nanohtnet_ros.ros.messages import point_to_msg, vector_to_msg
 from nanohtnet_ros.ros.optional import import_for
 from nanohtnet_ros.ros.qos import RESULTS
 
 HANDS = {"left": GestureMsg.LEFT, "right": GestureMsg.RIGHT}
-OPTICAL_SUFFIX = "_optical_frame"  # REP 103: all other frames have z up
-
-
-def up_in_frame(frame_id: str, camera_frame: str, ground: Ground | None, image_rotation: int = 0) -> np.ndarray:
-    """(3,) unit vector against gravity in a frame; in the camera's without a ground it is the image's up.
-
-    Args:
-        camera_frame: the camera's optical frame.
-        image_rotation: the parameter of that name, degrees.
-    """
-    if frame_id != camera_frame and not frame_id.endswith(OPTICAL_SUFFIX):
-        return np.array((0.0, 0.0, 1.0))
-    if ground is not None and ground.down_cam is not None:
-        return -ground.down_cam
-    return -upright_from_optical(image_rotation)[1]
 
 
 def states_to_msg(states: list[PersonState], people: list[Person], header: Header) -> PersonStateArray:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from rclpy.node import Node
 from std_msgs.msg import Header
 
+from nanohtnet_ros.core.messages import stamp_ns
 from nanohtnet_ros.core.poses import Person
 from nanohtnet_ros.core.transforms import move_person
-from nanohtnet_ros.ros.messages import stamp_ns
 from nanohtnet_ros.ros.tf_buffer import TfBuffer
 
 WARN_EVERY_S = 5.0

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
+from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
 from std_msgs.msg import Header
 
 from nanohtnet_ros.core.joint_frames import body_id, frame_name, joint_frames
+from nanohtnet_ros.core.messages import stamp_ns
 from nanohtnet_ros.core.poses import Person
 from nanohtnet_ros.core.rotation import upright_from_optical
 from nanohtnet_ros.core.skeleton import Joint
-from nanohtnet_ros.core.transforms import rotation_to_xyzw
-from nanohtnet_ros.ros.messages import stamp_ns
+from nanohtnet_ros.core.transforms import OPTICAL_FROM_BODY_AXES, rotation_to_xyzw
+from nanohtnet_ros.ros.messages import MESSAGES
 from nanohtnet_ros.ros.optional import import_for
 from nanohtnet_ros.ros.qos import LATCHED, TF
 
 WARN_EVERY_S = 5.0
-
-OPTICAL_FROM_BODY_AXES = np.array(((0, -1, 0), (0, 0, -1), (1, 0, 0)), np.float64)
-"""REP 103's axes, x ahead, y to the left, z up, in optical ones: right, down, ahead."""
 
 
 def person_transforms(person: Person, header: Header, prefix: str = "", joints: bool = True) -> list[TransformStamped]:
@@ -35,25 +33,18 @@ def person_transforms(person: Person, header: Header, prefix: str = "", joints: 
     frames = joint_frames(person.joints_rel_m)
     name = body_id(person.track_id, prefix)
     body = frame_name(Joint.HIP, name)
-    transforms = [_transform(header, body, person.root_m, frames.body_xyzw)]
+    transforms = [MESSAGES.transform(header, body, person.root_m, frames.body_xyzw)]
     if not joints:
         return transforms
     in_body = Header(stamp=header.stamp, frame_id=body)
     for joint in np.flatnonzero(np.isfinite(frames.positions_m).all(axis=1)):
         if joint != Joint.HIP:
             transforms.append(
-                _transform(in_body, frame_name(joint, name), frames.positions_m[joint], frames.orientations_xyzw[joint])
+                MESSAGES.transform(
+                    in_body, frame_name(joint, name), frames.positions_m[joint], frames.orientations_xyzw[joint]
+                )
             )
     return transforms
-
-
-def _transform(header: Header, child: str, position_m: np.ndarray, xyzw: np.ndarray) -> TransformStamped:
-    (x, y, z), (qx, qy, qz, qw) = position_m.tolist(), xyzw.tolist()
-    return TransformStamped(
-        header=header,
-        child_frame_id=child,
-        transform=Transform(translation=Vector3(x=x, y=y, z=z), rotation=Quaternion(x=qx, y=qy, z=qz, w=qw)),
-    )
 
 
 def has_frame(node: Node, header: Header) -> bool:
@@ -140,7 +131,9 @@ class UprightFrame:
         if not has_frame(self._node, header) or header.frame_id in (self._parent, self._name):
             return
         self._parent = header.frame_id
-        self._publisher.publish(self._message(transforms=[_transform(header, self._name, np.zeros(3), self._xyzw)]))
+        self._publisher.publish(
+            self._message(transforms=[MESSAGES.transform(header, self._name, np.zeros(3), self._xyzw)])
+        )
 
     def close(self) -> None:
         """Destroy the publisher."""

@@ -10,9 +10,9 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from nanohtnet_ros.core.messages import stamp_ns
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.msg import Skeleton2DArray, Skeleton3DArray
-from nanohtnet_ros.ros.messages import stamp_ns
 from nanohtnet_ros.ros.parameters import NodeParameters, ViewerNodeParameters
 from nanohtnet_ros.ros.qos import NEWEST_IMAGE, RESULTS
 from nanohtnet_ros.ros.spin import spin

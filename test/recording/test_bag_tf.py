@@ -9,29 +9,19 @@ from scipy.spatial.transform import Rotation
 from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.recording import messages
 from nanohtnet_ros.recording.bag_tf import TransformTree
+from nanohtnet_ros.recording.messages import MESSAGES, message
 from nanohtnet_ros.recording.sources import SourceOptions, open_source
 
 OPTICAL = Rotation.from_matrix([[0, 0, 1], [-1, 0, 0], [0, -1, 0]])  # of a level camera, from its optical axes
 
 
 def transform(parent: str, child: str, stamp_ns: int, xyz, rotation: Rotation):
-    x, y, z, w = rotation.as_quat().tolist()
-    return messages.message(
-        "geometry_msgs/msg/TransformStamped",
-        header=messages.header(stamp_ns, parent),
-        child_frame_id=child,
-        transform=messages.message(
-            "geometry_msgs/msg/Transform",
-            translation=messages.message("geometry_msgs/msg/Vector3", x=xyz[0], y=xyz[1], z=xyz[2]),
-            rotation=messages.message("geometry_msgs/msg/Quaternion", x=x, y=y, z=z, w=w),
-        ),
-    )
+    return MESSAGES.transform(MESSAGES.header(stamp_ns, parent), child, np.array(xyz), rotation.as_quat())
 
 
 def tf(*transforms):
-    return messages.message("tf2_msgs/msg/TFMessage", transforms=list(transforms))
+    return message("tf2_msgs/msg/TFMessage", transforms=list(transforms))
 
 
 def nodding(stamps):

@@ -27,11 +27,9 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.parameter import Parameter
 
-from nanohtnet_ros.core.poses import Person
-from nanohtnet_ros.ros.messages import stamp_ns
+from nanohtnet_ros.core.messages import stamp_ns
 from nanohtnet_ros.samples.clips import CLIPS_DIR
 
-from factories import STANDING_M
 from streams import GREY, image
 
 PATIENCE_S = 60.0
@@ -189,19 +187,6 @@ def wait_for(condition: Callable[[], bool], what: str | Callable[[], str], patie
 @pytest.fixture(name="wait_for")
 def wait_for_fixture():
     return wait_for
-
-
-@pytest.fixture
-def make_person(make_keypoints):
-    """A standing person: `make_person(track_id, root_m=(0.5, 0.0, 4.0), missing=())`, joints by index."""
-
-    def make(track_id: int, root_m=(0.5, 0.0, 4.0), missing=(), joints_rel_m=STANDING_M) -> Person:
-        keypoints = make_keypoints((0.5, 0.0, 4.0), np.where(np.isin(np.arange(17), missing), 0.0, 0.8))
-        joints = np.where(keypoints.valid[:, None], joints_rel_m, np.nan).astype(np.float32)
-        root = None if root_m is None else np.array(root_m)
-        return Person(track_id, 0.0, keypoints, joints, keypoints.confidence, root)
-
-    return make
 
 
 @pytest.fixture(scope="session")

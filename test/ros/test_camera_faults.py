@@ -13,7 +13,8 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.ros.messages import camera_to_msg, joints_from_msg, stamp_ns
+from nanohtnet_ros.core.messages import joints_from_msg, stamp_ns
+from nanohtnet_ros.ros.messages import camera_to_msg
 
 from streams import frames_of, header, image, jpeg
 

@@ -6,7 +6,8 @@ import pytest
 rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 from nanohtnet_ros import PoseEstimator
-from nanohtnet_ros.ros.messages import camera_to_msg, joints_from_msg, root_from_msg, stamp_ns
+from nanohtnet_ros.core.messages import joints_from_msg, root_from_msg, stamp_ns
+from nanohtnet_ros.ros.messages import camera_to_msg
 from nanohtnet_ros.samples.clips import packaged_clips
 from nanohtnet_ros.samples.video_source import VideoSource
 

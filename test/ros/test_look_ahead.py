@@ -9,17 +9,11 @@ from nanohtnet_ros.msg import Skeleton3DArray, SkeletonDescription
 from nanohtnet_ros.core.body import HIPS_AHEAD_M
 from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.core.lifter import WindowLifter
+from nanohtnet_ros.core.messages import joints_from_msg, root_from_msg, stamp_ns
 from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.pose_estimation import ONLY_CAMERA, Frame, Lifter, LiftingConfig
 from nanohtnet_ros.core.poses import TrackedKeypoints
-from nanohtnet_ros.ros.messages import (
-    camera_to_msg,
-    header_before,
-    joints_from_msg,
-    root_from_msg,
-    skeletons_2d_to_msg,
-    stamp_ns,
-)
+from nanohtnet_ros.ros.messages import camera_to_msg, header_before, skeletons_2d_to_msg
 from nanohtnet_ros.ros.qos import LATCHED
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
 from nanohtnet_ros.runtime.session import open_session

@@ -15,18 +15,11 @@ from std_msgs.msg import Header
 
 from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.core.camera_info import camera_from_msg, camera_of_image
+from nanohtnet_ros.core.messages import joints_from_msg, keypoints_from_msg, root_from_msg, stamp_ns
 from nanohtnet_ros.core.poses import Person
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.ros.messages import (
-    camera_to_msg,
-    joints_from_msg,
-    keypoints_from_msg,
-    root_from_msg,
-    skeletons_2d_to_msg,
-    skeletons_to_msg,
-    stamp_ns,
-)
+from nanohtnet_ros.ros.messages import camera_to_msg, skeletons_2d_to_msg, skeletons_to_msg
 
 from factories import STANDING_M
 

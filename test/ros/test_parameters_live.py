@@ -12,8 +12,8 @@ from lifecycle_msgs.msg import Transition
 from rcl_interfaces.msg import ParameterType
 from rcl_interfaces.srv import DescribeParameters, ListParameters
 
+from nanohtnet_ros.core.messages import joints_from_msg
 from nanohtnet_ros.core.settings import constraint_of
-from nanohtnet_ros.ros.messages import joints_from_msg
 from nanohtnet_ros.ros.parameters import NODES
 
 from streams import frames_of, image

@@ -16,7 +16,8 @@ from nanohtnet_ros.msg import Skeleton3DArray
 from sensor_msgs.msg import CameraInfo
 
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.ros.messages import camera_to_msg, stamp_ns
+from nanohtnet_ros.core.messages import stamp_ns
+from nanohtnet_ros.ros.messages import camera_to_msg
 from nanohtnet_ros.ros.pose_node import PoseNode
 from nanohtnet_ros.samples.clips import CLIPS_DIR, packaged_clips
 

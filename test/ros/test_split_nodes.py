@@ -9,15 +9,9 @@ from lifecycle_msgs.msg import Transition
 from nanohtnet_ros.msg import Skeleton2DArray, Skeleton3DArray
 
 from nanohtnet_ros.core.camera import Camera
+from nanohtnet_ros.core.messages import joints_from_msg, keypoints_from_msg, root_from_msg, stamp_ns
 from nanohtnet_ros.core.poses import TrackedKeypoints
-from nanohtnet_ros.ros.messages import (
-    camera_to_msg,
-    joints_from_msg,
-    keypoints_from_msg,
-    root_from_msg,
-    skeletons_2d_to_msg,
-    stamp_ns,
-)
+from nanohtnet_ros.ros.messages import camera_to_msg, skeletons_2d_to_msg
 
 from streams import GREY, frames_of, header, image
 

@@ -12,11 +12,11 @@ from nanohtnet_ros.msg import Gesture, PersonState, PersonStateArray
 from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header
 
-from nanohtnet_ros.core.ground import Ground
+from nanohtnet_ros.core.ground import Ground, up_in_frame
 from nanohtnet_ros.core.person_state import GestureKind, PersonStates
 from nanohtnet_ros.core.postures import Posture
 from nanohtnet_ros.core.skeleton import Joint
-from nanohtnet_ros.ros.state_output import StateOutput, states_to_msg, up_in_frame
+from nanohtnet_ros.ros.state_output import StateOutput, states_to_msg
 
 from factories import STANDING_M
 from streams import image

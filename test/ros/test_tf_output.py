@@ -8,8 +8,8 @@ from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 
 from nanohtnet_ros.core.joint_frames import REP_155_NAMES
+from nanohtnet_ros.core.messages import joints_from_msg, root_from_msg
 from nanohtnet_ros.core.skeleton import Joint
-from nanohtnet_ros.ros.messages import joints_from_msg, root_from_msg
 from nanohtnet_ros.ros.qos import LATCHED
 from nanohtnet_ros.ros.tf_output import TfOutput, UprightFrame, person_transforms
 

@@ -11,7 +11,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 
 from nanohtnet_ros.core.camera_info import camera_from_msg
-from nanohtnet_ros.ros.messages import stamp_ns
+from nanohtnet_ros.core.messages import stamp_ns
 from nanohtnet_ros.samples.clips import CLIPS_DIR
 from nanohtnet_ros.samples.image_messages import image_from_msg
 

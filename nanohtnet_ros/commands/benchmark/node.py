@@ -15,12 +15,13 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from nanohtnet_ros.commands.benchmark.scene import camera_of, clips, images, to_and_fro
 from nanohtnet_ros.commands.benchmark.timings import Bench, Timing
+from nanohtnet_ros.core.messages import stamp_ns
 from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.demo.processes import end, isolate, log_end, start
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.msg import Skeleton3DArray
 from nanohtnet_ros.ros.images import image_to_msg
-from nanohtnet_ros.ros.messages import camera_to_msg, stamp_ns
+from nanohtnet_ros.ros.messages import camera_to_msg
 from nanohtnet_ros.ros.qos import CAMERA
 
 CASES = (

@@ -8,13 +8,16 @@ from io import BufferedWriter
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 from rosbags.interfaces import Connection, Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer, WriterError
 from rosbags.rosbag2.storage_mcap import McapWriter as McapStorage
 
+from nanohtnet_ros.core.markers import MarkerSettings, PeopleMarkers
+from nanohtnet_ros.core.transforms import OPTICAL_FROM_BODY_AXES, rotation_to_xyzw
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.recording import messages, scene
 from nanohtnet_ros.recording.frames import FrameResult, RunInfo
+from nanohtnet_ros.recording.messages import MESSAGES, jpeg, message, typestore
 from nanohtnet_ros.runtime.output_folder import writing
 
 FLUSH_FRAMES, FLUSH_SHARE = 50, 0.01
@@ -22,6 +25,9 @@ FLUSH_FRAMES, FLUSH_SHARE = 50, 0.01
 
 FOREVER = QosTime(9223372036, 854775807)
 """What rosbag2 writes for a deadline, lifespan or lease that is not limited."""
+
+UPRIGHT_FRAME = "camera_upright"
+"""As in rviz/pose.rviz."""
 
 
 def played_as(reliable: bool = True, latched: bool = False) -> Qos:
@@ -115,11 +121,11 @@ class Bag:
 
     def add(self, topic: str, kind: str, qos: Qos) -> Connection:
         """Add a topic of a message type, to be played with a QoS."""
-        return self._writer.add_connection(topic, kind, typestore=messages.typestore(), offered_qos_profiles=[qos])
+        return self._writer.add_connection(topic, kind, typestore=typestore(), offered_qos_profiles=[qos])
 
     def write(self, connection: Connection, stamp_ns: int, message: Any) -> None:
         """Write a message at its stamp."""
-        self._writer.write(connection, stamp_ns, messages.typestore().serialize_cdr(message, connection.msgtype))
+        self._writer.write(connection, stamp_ns, typestore().serialize_cdr(message, connection.msgtype))
 
     def flush(self) -> None:
         """Bring the disk up to date.
@@ -144,6 +150,18 @@ class Bag:
             self._tail.end()
 
 
+def upright_frame(frame_id: str, level_from_camera: np.ndarray) -> Any:
+    """TF from a frame at the camera with x ahead, y left, z up.
+
+    Args:
+        frame_id: the camera's optical frame.
+        level_from_camera: (3, 3) from there to a level camera's optical axes.
+    """
+    xyzw = rotation_to_xyzw(level_from_camera.T @ OPTICAL_FROM_BODY_AXES)
+    transform = MESSAGES.transform(MESSAGES.header(0, frame_id), UPRIGHT_FRAME, np.zeros(3), xyzw)
+    return message("tf2_msgs/msg/TFMessage", transforms=[transform])
+
+
 class McapWriter:
     """`recording/`: a bag of what the nodes would publish, at the images' stamps."""
 
@@ -154,7 +172,7 @@ class McapWriter:
         self._frame_id, self._info = info.frame_id, info
         self._bag = Bag(folder / "recording")
         self._topics: dict[str, Connection] = {}
-        self._shown: set[int] = set()
+        self._markers = PeopleMarkers(MESSAGES)
         self._frames = self._flushed = 0
 
     def _put(self, topic: str, stamp_ns: int, message: Any, latched: bool = False) -> None:
@@ -166,23 +184,21 @@ class McapWriter:
         stamp_ns, frame_id = result.stamp_ns, self._frame_id
         level = self._info.level_from_camera(result.ground)
         if not self._frames:
-            self._put(
-                "/pose_node/skeleton_description", stamp_ns, messages.description(self._info.network), latched=True
-            )
+            description = MESSAGES.description(self._info.network)
+            self._put("/pose_node/skeleton_description", stamp_ns, description, latched=True)
             if frame_id:
-                self._put("/tf_static", stamp_ns, scene.upright_frame(frame_id, level), latched=True)
-        self._put("/camera_info", stamp_ns, messages.camera_info(result.camera, stamp_ns, frame_id))
+                self._put("/tf_static", stamp_ns, upright_frame(frame_id, level), latched=True)
+        header = MESSAGES.header(stamp_ns, frame_id)
+        self._put("/camera_info", stamp_ns, MESSAGES.camera_info(result.camera, header))
         if result.image_bgr is not None and self.needs_images:
-            self._put("/image/compressed", stamp_ns, messages.jpeg(result.image_bgr, stamp_ns, frame_id))
+            self._put("/image/compressed", stamp_ns, jpeg(result.image_bgr, header))
         in_image = result.tracked if result.delay_ns else result.people
-        self._put(
-            "/pose_node/skeletons_2d", stamp_ns, messages.skeletons_2d(in_image, stamp_ns, frame_id, result.camera)
-        )
-        pose_ns, shown = stamp_ns - result.delay_ns, {person.track_id for person in result.people}
-        skeletons = messages.skeletons(result.people, pose_ns, frame_id, level[1], self._info.ground_frame)
+        keypoints = MESSAGES.skeletons_2d(in_image, header, result.camera.width, result.camera.height)
+        self._put("/pose_node/skeletons_2d", stamp_ns, keypoints)
+        of_pose = MESSAGES.header(stamp_ns - result.delay_ns, frame_id)
+        skeletons = MESSAGES.skeletons(result.people, of_pose, self._info.ground_frame, up=-level[1])
         self._put("/pose_node/skeletons", stamp_ns, skeletons)
-        self._put("/markers", stamp_ns, scene.markers(result.people, self._shown - shown, pose_ns, frame_id))
-        self._shown = shown
+        self._put("/markers", stamp_ns, self._markers.step(skeletons, MarkerSettings()))
         self._frames += 1
         if self._frames - self._flushed >= max(FLUSH_FRAMES, FLUSH_SHARE * self._frames):
             self._bag.flush()

@@ -120,7 +120,8 @@ def test_markers_by_mcaps_own_reader(tmp_path, network):
     assert kinds[0] == person and kinds[10] == [*person, *((ns, 4, 0) for ns, _, _ in person)]
     assert kinds[20] == [*person, *((ns, 4, 2) for ns, _, _ in person)] and kinds[21] == person
     joints, bones, label = arrays[3].markers
-    assert len(joints.points) == 16 and len(bones.points) == 2 * 15 and len(bones.colors) == 30
+    lines = 15 + 2 + 3 + 2  # bones, feet, an arrow, two steps of the trail
+    assert len(joints.points) == 16 and len(bones.points) == len(bones.colors) == 2 * lines
     np.testing.assert_allclose([joints.points[0].x, joints.points[0].z], [0.06, 3.0], atol=1e-6)
     assert label.text == "1: 3.0 m" and label.pose.position.y < joints.points[10].y
     (upright_tf,) = next(

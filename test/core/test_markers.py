@@ -2,21 +2,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-pytest.importorskip("rclpy", reason="ROS 2 is not installed")
-
-from builtin_interfaces.msg import Time
 from scipy.spatial.transform import Rotation
-from std_msgs.msg import Header
-from visualization_msgs.msg import Marker
 
 from nanohtnet_ros.core.body import ANKLE_HEIGHT_M
 from nanohtnet_ros.core.drawing import LEFT_RGB, RIGHT_RGB
+from nanohtnet_ros.core.markers import LABEL_HEIGHT_M, MarkerSettings, PeopleMarkers
 from nanohtnet_ros.core.skeleton import Joint
 from nanohtnet_ros.core.transforms import move_person
-from nanohtnet_ros.ros.markers import LABEL_HEIGHT_M, skeleton_markers
-from nanohtnet_ros.ros.messages import skeletons_to_msg
-from nanohtnet_ros.ros.parameters import MarkerNodeParameters
+from nanohtnet_ros.core.window import NS_PER_S
+from nanohtnet_ros.recording.messages import MESSAGES, typestore
 
 from factories import STANDING_M
 
@@ -24,13 +18,13 @@ UP = np.array((0.0, -1.0, 0.0))
 Z_UP = np.array(((0, 0, 1), (-1, 0, 0), (0, -1, 0)))  # x ahead, y to the left, from optical axes
 
 
-def header(frame_id="camera_optical_frame") -> Header:
-    return Header(stamp=Time(sec=3), frame_id=frame_id)
+Marker = typestore().types["visualization_msgs/msg/Marker"]
 
 
-def markers(person, up=UP, frame_id="camera_optical_frame", trail=None) -> list[Marker]:
-    (skeleton,) = skeletons_to_msg([person], header(frame_id), up=up).skeletons
-    return skeleton_markers(skeleton, header(frame_id), up, MarkerNodeParameters(), trail)
+def markers(person, up=UP, frame_id="camera_optical_frame", trail=None) -> list:
+    header = MESSAGES.header(3 * NS_PER_S, frame_id)
+    (skeleton,) = MESSAGES.skeletons([person], header, up=up).skeletons
+    return PeopleMarkers(MESSAGES).of_person(skeleton, header, up, MarkerSettings(), trail)
 
 
 def xyz(points) -> np.ndarray:
