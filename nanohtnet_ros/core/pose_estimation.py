@@ -113,6 +113,27 @@ class _Track:
     seen_ns: np.ndarray = field(default_factory=lambda: np.zeros(len(H36M_17), np.int64))  # each joint
     turn: np.ndarray = field(default_factory=lambda: AHEAD)  # (3, 3) towards the person, see `WindowBuffer.window`
     last_ns: int = 0
+    rays: np.ndarray = field(default_factory=lambda: np.full((len(H36M_17), 3), np.nan))  # of the newest keypoints
+
+    def see(self, stamp_ns: int, keypoints: Keypoints, rays: np.ndarray) -> None:
+        """Remember a frame's keypoints, those that the image supports, and their (17, 3) rays."""
+        self.last_ns = stamp_ns
+        self.seen_ns[keypoints.valid] = stamp_ns
+        self.keypoints.push(stamp_ns, keypoints)
+        self.rays = np.where(keypoints.valid[:, None], rays, np.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    """A person's pose as large as the network made it, and where it would stand."""
+
+    keypoints: Keypoints
+    rays: np.ndarray  # (17, 3) of the keypoints
+    joints_rel_m: np.ndarray
+    confidence: np.ndarray  # (17,) of the joints
+    root_m: np.ndarray | None
+    spread: float  # of the distance's logarithm, see `pose_spread`
+    height_m: float  # of the person's poses on average
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,23 +280,25 @@ class Lifter:
 
     def _advance(self, track: _Track, view: _View, frame: Frame, keypoints: Keypoints, rays: np.ndarray) -> None:
         """Add a frame's keypoints, and their (17, 3) rays, to a track."""
-        track.last_ns = frame.stamp_ns
-        known = supported(keypoints, frame.camera)
-        sure = keypoints if known.all() else keypoints.of(known)
-        order = self._sides(track, sure, frame.stamp_ns)
+        keypoints = keypoints.of(supported(keypoints, frame.camera))
+        order = self._sides(track, keypoints, frame.stamp_ns)
         if (order != JOINTS).any():
-            keypoints, sure, known, rays = keypoints.ordered(order), sure.ordered(order), known[order], rays[order]
-        track.seen_ns[known] = frame.stamp_ns
-        track.keypoints.push(frame.stamp_ns, sure)
+            keypoints, rays = keypoints.ordered(order), rays[order]
+        track.see(frame.stamp_ns, keypoints, rays)
+        takes_confidence = self._lifter.card.confidence
+        if takes_confidence and keypoints.valid.any():
+            rays = track.rays
+        view_from_camera = self._face(track, view, rays)
+        if not takes_confidence:
+            rays = _filled(rays, track, view_from_camera)
+        track.window.push(frame.stamp_ns, rays, keypoints.confidence, view.level)
+
+    def _face(self, track: _Track, view: _View, rays: np.ndarray) -> np.ndarray:
+        """Turn a track's view, where it must, to hold (17, 3) rays; the (3, 3) rotation from the camera to it."""
         straight = view.upright if view.level is None else view.level
-        if self._lifter.card.confidence and known.any():
-            rays = np.where(known[:, None], rays, np.nan)
         ahead = rays @ straight.T
         track.turn = view_of(ahead, AHEAD if view.level is not None and all_ahead(ahead) else track.turn)
-        if not self._lifter.card.confidence and not known.all():
-            missed = ~keypoints.valid & (frame.stamp_ns - track.seen_ns <= HELD_NS)  # the window bridges them
-            rays = np.where(missed[:, None], np.nan, _completed(rays, known, track.turn @ straight))
-        track.window.push(frame.stamp_ns, rays, sure.confidence, view.level)
+        return track.turn @ straight
 
     def _sides(self, track: _Track, keypoints: Keypoints, stamp_ns: int) -> np.ndarray:
         """The (17,) order of joints that puts a frame's left and right right; the past is mended where it is wrong."""
@@ -291,7 +314,7 @@ class Lifter:
             return []
         people, tracks, poses = zip(*lifted, strict=True)
         stamp_ns = poses[0].stamp_ns
-        frame = view.frames.nearest(stamp_ns) or Frame(stamp_ns, view.camera, [])
+        frame = replace(view.frames.nearest(stamp_ns) or Frame(stamp_ns, view.camera, []), stamp_ns=stamp_ns)
         confidence = np.array([person.keypoints.confidence for person in people])  # (P, 17)
         error_m = np.zeros_like(confidence)
         known = confidence > 0
@@ -302,13 +325,20 @@ class Lifter:
         joints = np.array([hips_to_centres(pose.joints_rel_m, self.config.hips_ahead_m) for pose in poses])
         smoothers = [track.smoother for track in tracks]
         joints = TrackSmoother.together(smoothers, joints, confidence, stamp_ns)  # (P, 17, 3)
-        rays = frame.camera.rays(np.array([person.keypoints.xy_px for person in people]))
+        if self.delay_ns:
+            rays = frame.camera.rays(np.array([person.keypoints.xy_px for person in people]))
+        else:
+            rays = np.array([track.rays for track in tracks])
         roots = place_roots(joints, rays, confidence)
         places = np.array([np.full(3, np.nan) if root is None else root for root in roots])
         spreads = pose_spread(places, joints, confidence, error_m)
-        sized: list[_Sized] = [
-            self._size(frame, stamp_ns, view.statures[person.track_id], person.keypoints, *its)
-            for person, *its in zip(people, smoothers, joints, confidence, rays, roots, spreads, strict=True)
+        heights_m = [
+            its.mean_height_m or standing_height(pose) or ADULT_M for its, pose in zip(smoothers, joints, strict=True)
+        ]
+        keypoints = [person.keypoints for person in people]
+        placed = map(_Placed, keypoints, rays, joints, confidence, roots, spreads, heights_m)
+        sized = [
+            self._size(its, frame, view.statures[person.track_id]) for person, its in zip(people, placed, strict=True)
         ]
         roots = TrackSmoother.roots_together(smoothers, [its.root_m for its in sized], stamp_ns)
         return [
@@ -327,37 +357,25 @@ class Lifter:
             for person, shown, sure, its, root in zip(people, known, confidence, sized, roots, strict=True)
         ]
 
-    def _size(
-        self,
-        frame: Frame,
-        stamp_ns: int,
-        stature: Stature,
-        keypoints: Keypoints,
-        smoother: TrackSmoother,
-        joints: np.ndarray,
-        confidence: np.ndarray,
-        rays: np.ndarray,
-        root: np.ndarray | None,
-        spread: np.ndarray,
-    ) -> _Sized:
+    def _size(self, pose: _Placed, frame: Frame, stature: Stature) -> _Sized:
         """Bring a placed pose to its size; the floor, a depth image and what is told say which."""
         told_m = self.config.person_height_m
-        pose_height_m = smoother.mean_height_m or standing_height(joints) or ADULT_M
+        joints, root, spread = pose.joints_rel_m, pose.root_m, pose.spread
         if frame.ground is not None and root is not None:
-            stature.see_feet(joints + root, keypoints.confidence, pose_height_m, frame.ground, stamp_ns)
-        height = stature.height(pose_height_m, told_m)
+            stature.see_feet(joints + root, pose.keypoints.confidence, pose.height_m, frame.ground, frame.stamp_ns)
+        height = stature.height(pose.height_m, told_m)
         measured = stature.seen or told_m is not None
         if measured:
-            scale = height.median_m / pose_height_m
-            joints = scale_to_height(joints, height.median_m, pose_height_m)
+            scale = height.median_m / pose.height_m
+            joints = scale_to_height(joints, height.median_m, pose.height_m)
             root, spread = None if root is None else root * scale, spread / scale
         root_sigma_m = math.nan if root is None else height.distance_sigma_m(root, float(spread))
         depth_m = None
         if frame.depth_m is not None:
-            depth_m = root_depth(frame.depth_m, joints, keypoints.xy_px, confidence)
+            depth_m = root_depth(frame.depth_m, joints, pose.keypoints.xy_px, pose.confidence)
         if depth_m is not None and root is not None:
-            depth_m, root_sigma_m = stature.see_depth(depth_m, float(root[2]), root_sigma_m, height, stamp_ns)
-            root = place_root(joints, rays, confidence, depth_m)
+            depth_m, root_sigma_m = stature.see_depth(depth_m, float(root[2]), root_sigma_m, height, frame.stamp_ns)
+            root = place_root(joints, pose.rays, pose.confidence, depth_m)
         return _Sized(joints, root, root_sigma_m, height, measured)
 
 
@@ -368,6 +386,15 @@ def _within_lens(person: TrackedKeypoints, rays: np.ndarray) -> TrackedKeypoints
     if (seen == keypoints.valid).all():
         return person
     return replace(person, keypoints=Keypoints(keypoints.xy_px, np.where(seen, keypoints.confidence, 0.0)))
+
+
+def _filled(rays: np.ndarray, track: _Track, view_from_camera: np.ndarray) -> np.ndarray:
+    """A track's newest (17, 3) rays for a network that needs all joints; NaN of those that were seen a moment ago."""
+    known = np.isfinite(track.rays[:, 2])
+    if known.all():
+        return rays
+    bridged = np.isnan(rays[:, 2]) & (track.last_ns - track.seen_ns <= HELD_NS)  # by the window
+    return np.where(bridged[:, None], np.nan, _completed(rays, known, view_from_camera))
 
 
 def _completed(rays: np.ndarray, known: np.ndarray, view_from_camera: np.ndarray) -> np.ndarray:

@@ -43,7 +43,7 @@ class Keypoints:
 
     def of(self, known: np.ndarray) -> Keypoints:
         """These keypoints without those that are not known, (17,) bool."""
-        return Keypoints(self.xy_px, np.where(known, self.confidence, 0.0))
+        return self if known.all() else Keypoints(self.xy_px, np.where(known, self.confidence, 0.0))
 
     def ordered(self, order: np.ndarray) -> Keypoints:
         """These keypoints in another order of joints, (17,)."""
