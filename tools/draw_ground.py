@@ -18,16 +18,14 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from measure_floor import LENS
+from measure_floor import lift
 
 from nanohtnet_ros.core.body import standing_height
 from nanohtnet_ros.core.camera import FOCAL_NORM
 from nanohtnet_ros.core.drawing import track_colour
 from nanohtnet_ros.core.ground import Ground
-from nanohtnet_ros.core.pose_estimation import Lifter
-from nanohtnet_ros.core.poses import Keypoints, TrackedKeypoints
+from nanohtnet_ros.core.pose_estimation import Lifter, LiftingConfig
 from nanohtnet_ros.core.skeleton import H36M_17
-from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL
 from nanohtnet_ros.training.data.mocap import MotionCapture
 from nanohtnet_ros.training.synthesis.definitions import as_detected
@@ -54,18 +52,11 @@ def walkers(capture: MotionCapture) -> torch.Tensor:
     return torch.stack(people)
 
 
-def lift(model: str, keypoints: np.ndarray, ground: Ground | None) -> np.ndarray:
+def lifted(lifter: Lifter, keypoints: np.ndarray, ground: Ground | None) -> np.ndarray:
     """(F, P, 17, 3) joints in the camera's axes of keypoints (P, F, 17, 3); NaN where there is no place."""
-    lifter = Lifter.open(model)
-    lifter.config = replace(lifter.config, hips_ahead_m=0.0)
     out = np.full((*keypoints.shape[:2], 17, 3), np.nan).swapaxes(0, 1)
-    for frame in range(keypoints.shape[1]):
-        people = [
-            TrackedKeypoints(i, frame / RATE_HZ, Keypoints(LENS.denormalise(seen[frame, :, :2]), seen[frame, :, 2]))
-            for i, seen in enumerate(keypoints)
-        ]
-        for person in lifter.step(people, round((1 + frame / RATE_HZ) * NS_PER_S), LENS, ground=ground):
-            out[frame, person.track_id] = person.joints_cam_m
+    for frame, index, person in lift(lifter, list(keypoints), [ground] * len(keypoints), RATE_HZ):
+        out[frame, index] = person.joints_cam_m
     return out
 
 
@@ -111,9 +102,8 @@ def main() -> None:
     keypoints = noise.apply(project(seen, FOCAL_NORM), torch.Generator().manual_seed(arguments.seed)).numpy()
     truth = seen.numpy().swapaxes(0, 1)
     told = Ground.of_angles(TOLD_PITCH_DEG, height_m=CAMERA_M)
-    found = {
-        name: lift(arguments.model, keypoints, g) for name, g in (("floor not known", None), ("floor known", told))
-    }
+    lifter = Lifter.open(arguments.model, config=LiftingConfig(hips_ahead_m=0.0))
+    found = {name: lifted(lifter, keypoints, g) for name, g in (("floor not known", None), ("floor known", told))}
     for name, joints in found.items():
         away = [np.linalg.norm(x[SETTLED:, :, 0], axis=-1) for x in (joints, truth)]
         off = 100.0 * np.nanmean(np.abs(away[0] - away[1]) / away[1], axis=0)

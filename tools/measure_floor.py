@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from nanohtnet_ros.core.ground import Ground
 from nanohtnet_ros.core.lifter import WindowLifter
 from nanohtnet_ros.core.metrics import mpjpe_mm
 from nanohtnet_ros.core.pose_estimation import Frame, Lifter, LiftingConfig
-from nanohtnet_ros.core.poses import Keypoints, TrackedKeypoints
+from nanohtnet_ros.core.poses import Keypoints, Person, TrackedKeypoints
 from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL
 from nanohtnet_ros.training.data.mocap import MotionCapture
@@ -84,6 +85,32 @@ def clips_of(capture: MotionCapture, body_m: float | None, seed: int) -> list[Cl
     return clips
 
 
+def lift(
+    lifter: Lifter, keypoints: Sequence[np.ndarray], grounds: Sequence[Ground | None], rate_hz: float
+) -> Iterator[tuple[int, int, Person]]:
+    """Lift clips of one person each in `LENS`, all at once, as those of many cameras.
+
+    Args:
+        lifter: forgets what it saw before.
+        keypoints: of each clip, (F, 17, 3) normalised coordinates and confidence.
+        grounds: of each clip.
+        rate_hz: frames a second.
+    Yields:
+        Frame, clip and person, where there is one.
+    """
+    lifter.reset()
+    for frame in range(max(map(len, keypoints))):
+        frames = {}
+        for clip, (seen, ground) in enumerate(zip(keypoints, grounds, strict=True)):
+            if frame < len(seen):
+                found = Keypoints(LENS.denormalise(seen[frame, :, :2]), seen[frame, :, 2])
+                person = TrackedKeypoints(1, frame / rate_hz, found)
+                stamp_ns = NS_PER_S + round(frame / rate_hz * NS_PER_S)
+                frames[str(clip)] = Frame(stamp_ns, LENS, [person], ground=ground)
+        for name, people in lifter.step_cameras(frames).items():
+            yield from ((frame, int(name), person) for person in people)
+
+
 def run(lifter: Lifter, clips: list[Clip], condition: str, given: bool) -> dict[str, np.ndarray]:
     """Errors of all frames with a person, side by side; all clips at once, as those of many cameras.
 
@@ -91,42 +118,33 @@ def run(lifter: Lifter, clips: list[Clip], condition: str, given: bool) -> dict[
         `time_s`, `body_m`, `camera_m`, `action` to group by; `mpjpe_mm`, `root_cm`, `distance` (relative), `height_cm`
         and what is expected of the last two: `distance_sigmas` and `height_sigmas`, errors over standard deviations.
     """
-    lifter.reset()
     rows = defaultdict(list)
-    for frame in range(0, max(len(clip.joints_cam_m) for clip in clips), STEP):
-        stamp_ns = NS_PER_S + round(frame / STEP / RATE_HZ * NS_PER_S)
-        frames = {}
-        for index, clip in enumerate(clips):
-            if frame < len(clip.joints_cam_m):
-                seen = clip.keypoints[condition][frame]
-                xy_px = LENS.denormalise(seen[:, :2])
-                person = TrackedKeypoints(1, frame / STEP / RATE_HZ, Keypoints(xy_px, seen[:, 2]))
-                ground = clip.ground[condition] if given else None
-                frames[str(index)] = Frame(stamp_ns, LENS, [person], ground=ground)
-        for name, people in lifter.step_cameras(frames).items():
-            clip = clips[int(name)]
-            true_m = clip.joints_cam_m[frame]
-            for person in people:
-                known = np.isfinite(person.joints_rel_m).all(axis=1)
-                if person.root_m is None or not known.any():
-                    continue
-                away_m = float(np.linalg.norm(true_m[0]))
-                off_m = float(np.linalg.norm(person.root_m)) - away_m
-                taller_m = person.height_m - clip.body_m
-                values = {
-                    "time_s": frame / STEP / RATE_HZ,
-                    "body_m": clip.body_m,
-                    "camera_m": clip.ground[condition].height_m,
-                    "action": clip.action,
-                    "mpjpe_mm": mpjpe_mm(person.joints_rel_m[known], (true_m - true_m[0])[known]),
-                    "root_cm": 100.0 * float(np.linalg.norm(person.root_m - true_m[0])),
-                    "distance": abs(off_m) / away_m,
-                    "height_cm": 100.0 * abs(taller_m),
-                    "distance_sigmas": abs(off_m) / person.root_sigma_m,
-                    "height_sigmas": abs(taller_m) / person.height_sigma_m,
-                }
-                for key, value in values.items():
-                    rows[key].append(value)
+    keypoints = [clip.keypoints[condition][::STEP] for clip in clips]
+    for frame, index, person in lift(
+        lifter, keypoints, [c.ground[condition] if given else None for c in clips], RATE_HZ
+    ):
+        clip = clips[index]
+        true_m = clip.joints_cam_m[frame * STEP]
+        known = np.isfinite(person.joints_rel_m).all(axis=1)
+        if person.root_m is None or not known.any():
+            continue
+        away_m = float(np.linalg.norm(true_m[0]))
+        off_m = float(np.linalg.norm(person.root_m)) - away_m
+        taller_m = person.height_m - clip.body_m
+        values = {
+            "time_s": frame / RATE_HZ,
+            "body_m": clip.body_m,
+            "camera_m": clip.ground[condition].height_m,
+            "action": clip.action,
+            "mpjpe_mm": mpjpe_mm(person.joints_rel_m[known], (true_m - true_m[0])[known]),
+            "root_cm": 100.0 * float(np.linalg.norm(person.root_m - true_m[0])),
+            "distance": abs(off_m) / away_m,
+            "height_cm": 100.0 * abs(taller_m),
+            "distance_sigmas": abs(off_m) / person.root_sigma_m,
+            "height_sigmas": abs(taller_m) / person.height_sigma_m,
+        }
+        for key, value in values.items():
+            rows[key].append(value)
     return {key: np.array(values) for key, values in rows.items()}
 
 
