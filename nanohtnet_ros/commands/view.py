@@ -17,13 +17,13 @@ def view(
     image: str = "image",
     camera_info: str = "camera_info",
     compressed: bool = False,
+    web_address: str = "127.0.0.1",
     web_port: int = 9090,
     grpc_port: int = 9876,
 ) -> None:
     """Show people in a browser: image, skeletons in space, joint angles, confidence, rates; until Ctrl-C.
 
-    The page and its 40 MB of WebAssembly come from this machine: no network is needed. Whoever reaches this machine can
-    see it.
+    The page and its 40 MB of WebAssembly come from this machine: no network is needed.
 
     Args:
         source: recording of 'nanohtnet run --write rrd' (OUT/people.rrd), a bag of the nodes or of 'nanohtnet run', or
@@ -32,6 +32,7 @@ def view(
         image: topic of its images, with 'live'.
         camera_info: topic of its calibration, with 'live'.
         compressed: the images come on IMAGE/compressed, with 'live'.
+        web_address: IP address that page and data are served at; 0.0.0.0: whoever reaches this machine can look.
         web_port: of the page.
         grpc_port: of its data.
     """
@@ -48,7 +49,8 @@ def view(
             "skeletons_2d": f"{node}/skeletons_2d",
         }
         transport = "compressed" if compressed else "raw"
-        parameters = {"web_port": web_port, "grpc_port": grpc_port, "image_transport": transport}
+        parameters = {"web_address": web_address, "web_port": web_port, "grpc_port": grpc_port}
+        parameters |= {"image_transport": transport}
         arguments = [f"{name}:={topic}" for name, topic in topics.items()]
         arguments = [word for argument in arguments for word in ("-r", argument)]
         arguments += [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
@@ -63,7 +65,7 @@ def view(
     from nanohtnet_ros.recording.rerun_page import open_page
     from nanohtnet_ros.recording.rerun_scene import Scene
 
-    stream, page = open_page(web_port, grpc_port)
+    stream, page = open_page(web_port, grpc_port, address=web_address)
     if path.suffix == ".rrd":
         rr.log_file_from_path(path, recording=stream)
     else:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection
 from rosbags.typesys import Stores, get_typestore
 
@@ -18,6 +17,7 @@ from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.recording.bag_tf import TransformTree
 from nanohtnet_ros.recording.frames import Frame
+from nanohtnet_ros.recording.open_bag import open_bag
 from nanohtnet_ros.recording.sources import NOT_CALIBRATED, SourceOptions
 from nanohtnet_ros.samples.image_messages import MEASUREMENTS, ImageReader
 
@@ -42,11 +42,9 @@ class BagFrames:
         self.warnings: list[str] = []
         self.damage = ""
         self._images = ImageReader()
-        try:
-            self._reader = AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY))
-            self._reader.open()
-        except Exception as error:  # whatever a damaged file brings about in the bag's reader
-            raise UserError(f"bag {path} cannot be read: {error}: 'ros2 bag reindex' may mend it") from error
+        self._reader, lacking = open_bag(path, get_typestore(Stores.ROS2_JAZZY))
+        if lacking:
+            self._warn(lacking)
         try:
             self._topic = self._chosen(options.topic)
             self._open()
@@ -110,7 +108,7 @@ class BagFrames:
                 message = self._reader.deserialize(data, connection.msgtype)
             except StopIteration:
                 return
-            except Exception as error:  # as in the constructor
+            except Exception as error:  # whatever a damaged file brings about in the bag's reader
                 self.damage = f"bag {self._path} is damaged: {error}"
                 return
             yield connection, time_ns, message

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rosbags.highlevel import AnyReader
 
 from nanohtnet_ros.core.camera_info import camera_of_image
 from nanohtnet_ros.core.ground import Ground
@@ -14,9 +15,11 @@ from nanohtnet_ros.core.messages import joints_from_msg, root_from_msg, stamp_ns
 from nanohtnet_ros.core.poses import Keypoints, Person
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.recording.messages import typestore
+from nanohtnet_ros.recording.open_bag import open_bag
 from nanohtnet_ros.recording.rerun_scene import Scene
 from nanohtnet_ros.samples.image_messages import ImageError, ImageReader
 
+LOGGER = logging.getLogger(__name__)
 OURS = "nanohtnet_ros/msg/"
 SHOWN = (f"{OURS}Skeleton3DArray", f"{OURS}Skeleton2DArray", "diagnostic_msgs/msg/DiagnosticArray")
 IMAGES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
@@ -101,8 +104,11 @@ def show_bag(path: Path, scene: Scene) -> None:
     Raises:
         UserError: it cannot be read, or holds no people.
     """
+    reader, lacking = open_bag(path, typestore())
+    if lacking:
+        LOGGER.warning(lacking)
     try:
-        with AnyReader([path], default_typestore=typestore()) as reader:
+        with closing(reader):
             topics = {connection.topic: connection for connection in reader.connections}
             kinds = {connection.msgtype for connection in reader.connections}
             if SHOWN[0] not in kinds:

@@ -22,6 +22,7 @@ START_NS = 10 * NS_PER_S
 """Stamp of a video's first frame: so poses that lie before it by the look-ahead have stamps above 0."""
 
 FRAME_ID = "camera_optical_frame"
+BAGS = (".mcap", ".db3")
 NOT_CALIBRATED = "a field of view of {:g} degrees is assumed, so poses lean and distances are off"
 
 
@@ -65,9 +66,15 @@ class SourceOptions:
         return None if self.camera_info is None else Camera.from_yaml(self.camera_info)
 
 
+def bag_files(path: Path) -> list[Path]:
+    """The files of a rosbag2 in their order: of its folder, or the path itself; none if it is no bag."""
+    files = path.iterdir() if path.is_dir() else [path] if path.is_file() else []
+    return sorted((file for file in files if file.suffix in BAGS), key=lambda file: (len(file.name), file.name))
+
+
 def is_bag(path: Path) -> bool:
-    """Whether a path is a rosbag2: a folder with metadata, or one of its files."""
-    return (path / "metadata.yaml").is_file() or (path.is_file() and path.suffix in (".mcap", ".db3"))
+    """Whether a path is a rosbag2: its folder, or one of its files."""
+    return (path / "metadata.yaml").is_file() or bool(bag_files(path))
 
 
 def open_source(name: str, options: SourceOptions) -> Source:

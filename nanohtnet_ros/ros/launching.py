@@ -65,7 +65,7 @@ ARGUMENTS = {
     "use_sim_time": Argument("", f"true: follow /clock, as when a bag is played; {AS_IN_FILE}"),
     "use_rviz": Argument("false", "open RViz with this package's view", BOOLS),
     "fixed_frame": Argument("", "RViz's fixed frame; empty: a frame with z up that is broadcast at the camera"),
-    "use_viewer": Argument("false", "serve a page for browsers, at port 9090 (needs rerun)", BOOLS),
+    "use_viewer": Argument("false", "serve a page for browsers at http://localhost:9090 (needs rerun)", BOOLS),
     "log_level": Argument("info", "of the nodes", ["debug", "info", "warn", "error", "fatal"]),
     "autostart": Argument(
         "", f"true: the nodes configure and activate themselves; false: a lifecycle manager does; {AS_IN_FILE}"

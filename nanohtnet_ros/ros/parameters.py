@@ -106,6 +106,9 @@ class LifterNodeParameters(SkeletonParameters, LiftingSettings, PipelineNodePara
 class ViewerNodeParameters(ImageParameters):
     """Of viewer_node."""
 
+    web_address: str = setting(
+        "127.0.0.1", "IP address that page and data are served at; 0.0.0.0: whoever reaches this machine can look"
+    )
     web_port: int = setting(9090, "of the page", 1, 65535)
     grpc_port: int = setting(9876, "of the page's data", 1, 65535)
     memory_mb: int = setting(500, "data kept for browsers that come later, MB; the oldest goes first", 10, 100_000)

@@ -35,7 +35,7 @@ class ViewerNode(Node):
         from nanohtnet_ros.recording.rerun_page import open_page
         from nanohtnet_ros.recording.rerun_scene import Scene
 
-        stream, page = open_page(p.web_port, p.grpc_port, p.memory_mb)
+        stream, page = open_page(p.web_port, p.grpc_port, p.memory_mb, p.web_address)
         self._scene = Scene(stream)
         self._messages = MessageScene(self._scene)
         image_kind, image_topic = (

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,8 @@ from bags import START_NS, jpeg, raw, write_bag
 
 from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.errors import UserError
+from nanohtnet_ros.recording.bag_source import CAMERA_INFO
+from nanohtnet_ros.recording.messages import MESSAGES, typestore
 from nanohtnet_ros.recording.sources import SourceOptions, open_source
 
 CAMERA = Camera(64, 48, 60.0, 61.0, 31.0, 24.0, "plumb_bob", (0.1, 0.01, 0.0, 0.0, 0.0))
@@ -104,3 +108,64 @@ def test_a_damaged_bag_is_said(tmp_path):
     file.write_bytes(content[:1000])
     with pytest.raises(UserError, match="cannot be read"):
         frames_of(bag)
+
+
+def recorded_and_killed(file: Path, images, stamps, **how) -> None:
+    """A bag's file as a recorder leaves it that is killed."""
+    writing = pytest.importorskip("mcap.writer", reason="mcap is not installed")
+    if "index_types" in how:
+        how["index_types"] = writing.IndexType[how["index_types"]]
+    store, kinds = typestore(), {"/front/image": "sensor_msgs/msg/Image", "/front/camera_info": CAMERA_INFO}
+    with file.open("wb") as stream:
+        writer = writing.Writer(stream, **how)
+        writer.start(profile="ros2")
+        channels = {}
+        for topic, kind in kinds.items():
+            definition = store.generate_msgdef(kind, ros_version=2)[0].encode()
+            schema = writer.register_schema(kind, "ros2msg", definition)
+            channels[topic] = writer.register_channel(topic, "cdr", schema)
+        for image, stamp in zip(images, stamps, strict=True):
+            info = MESSAGES.camera_info(CAMERA, MESSAGES.header(stamp, "front_optical"))
+            for topic, message in (("/front/camera_info", info), ("/front/image", raw(image, stamp))):
+                data = bytes(store.serialize_cdr(message, kinds[topic]))
+                writer.add_message(channels[topic], stamp, data, stamp)
+
+
+@pytest.mark.parametrize("folder", [False, True])
+@pytest.mark.parametrize(
+    ("how", "stamps"),
+    [
+        ({"chunk_size": 5_000}, STAMPS),
+        ({"chunk_size": 10_000, "index_types": "NONE"}, (STAMPS[1], STAMPS[0], *STAMPS[2:])),
+        ({"use_chunking": False}, STAMPS),
+    ],
+)
+def test_a_bag_whose_recorder_was_killed_is_read_as_far_as_it_goes(tmp_path, how, stamps, folder):
+    images = pictures()
+    (tmp_path / "bag").mkdir()
+    file = tmp_path / "bag" / "bag_0.mcap"
+    recorded_and_killed(file, images, stamps, **how)
+    path = file.parent if folder else file
+    source, found = frames_of(path)
+    whole = len(found)
+    assert whole >= 2 and [stamp for stamp, _, _ in found] == STAMPS[:whole] and source.damage == ""
+    np.testing.assert_array_equal(found[0][1], images[list(stamps).index(STAMPS[0])])
+    assert found[0][2] == CAMERA and source.frame_count == whole
+    assert "was not completed" in source.warnings[0]
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] if folder else content + bytes(5000))  # killed within a record; a computer that died
+    source, cut = frames_of(path)
+    assert 0 < len(cut) <= whole and source.damage == ""
+    file.write_bytes(content[:100])
+    with pytest.raises(UserError, match="cannot be read"):
+        frames_of(path)
+
+
+def test_a_bag_of_several_files_without_metadata(tmp_path):
+    images = pictures()
+    for i, (image, stamp) in enumerate(zip(images, STAMPS, strict=True)):
+        bag = write_bag(tmp_path / f"part{i}", {"/front/image": [raw(image, stamp)]}, CAMERA)
+        (tmp_path / "bag").mkdir(exist_ok=True)
+        next(bag.glob("*.mcap")).rename(tmp_path / "bag" / f"bag_{8 + i}.mcap")  # bag_10 comes after bag_9
+    source, found = frames_of(tmp_path / "bag")
+    assert [stamp for stamp, _, _ in found] == STAMPS and "was not completed" in source.warnings[0]

@@ -47,12 +47,19 @@ def shown() -> tuple[MessageScene, Recorder]:
     return MessageScene(recorder), recorder
 
 
-def test_the_page_is_served(processes, peer, wait_for, make_person):
-    port = free_port()
-    node = processes.node("viewer_node", web_port=port, grpc_port=free_port())
-    wait_for(lambda: f"open http://localhost:{port}/" in processes.log_of(node), lambda: processes.log_of(node))
-    page = urllib.request.urlopen(f"http://localhost:{port}/", timeout=60).read().decode()
+@pytest.mark.parametrize(("address", "host"), [("127.0.0.1", "localhost"), ("0.0.0.0", socket.gethostname())])
+def test_the_page_is_served_to_this_machine_or_to_all(processes, peer, wait_for, make_person, address, host):
+    ports = web, grpc = free_port(), free_port()
+    node = processes.node("viewer_node", web_address=address, web_port=web, grpc_port=grpc)
+    wait_for(lambda: f"open http://{host}:{web}/" in processes.log_of(node), lambda: processes.log_of(node))
+    page = urllib.request.urlopen(f"http://localhost:{web}/", timeout=60).read().decode()
     assert "re_viewer" in page
+    for port in ports:  # 127.0.0.2 is as any other address of this machine
+        with socket.socket() as outside:
+            assert (outside.connect_ex(("127.0.0.2", port)) == 0) == (address == "0.0.0.0")
+    asked = {"Origin": f"http://robot:{web}", "Access-Control-Request-Method": "POST"}
+    answer = urllib.request.urlopen(urllib.request.Request(f"http://localhost:{grpc}/", None, asked, method="OPTIONS"))
+    assert answer.headers["Access-Control-Allow-Origin"] == f"http://robot:{web}"
     peer.publish("skeletons", skeletons_to_msg([make_person(1)], header(), up=np.array((0.0, -1, 0))))
     assert node.poll() is None
 
