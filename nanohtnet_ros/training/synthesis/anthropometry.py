@@ -5,15 +5,15 @@ Of men and women: the U.S. Army's survey ANSUR II (2012; Gordon et al., NATICK/T
 are taken as
 
 - ankle: the height of the lateral malleolus; knee: of the lateral femoral epicondyle;
-- hip: 0.9 % of H above the trochanterion, 0.37 of the bicristal breadth from the middle (between Bell's centres, 0.31,
-  and what annotators mark);
-- shoulder: 2.3 % of H below the acromion, 0.45 of the biacromial breadth from the middle; thorax: 0.9 % of H lower,
-  as in CMU's recordings;
-- upper arm: acromion to radiale less 2.9 % of H; forearm: radiale to stylion and 0.2 % of H (0.162 and 0.154 of the
-  stature, as de Leva, 1996, has them);
+- hip: 0.9 % of H above the trochanterion (0.2 % by de Leva, 1996, J Biomech 29:1231; 1.4 % by Bell et al., 1989, Hum
+  Mov Sci 8:3), 0.37 of the bicristal breadth from the middle (between Bell's centres, 0.31, and what annotators mark);
+- shoulder: 2.3 % of H below the acromion (2.0 % by de Leva), 0.45 of the biacromial breadth from the middle; thorax:
+  0.9 % of H lower, as in CMU's recordings;
+- upper arm: acromion to radiale less 2.9 % of H, which is de Leva's 0.85 of it; forearm: radiale to stylion and 0.2 %
+  of H (0.154 of men's stature, as of de Leva's subjects, 29:1223; by his joints it would be 4.6 % longer);
 - joint of neck and skull: 1.15 % of H below the tragion.
 
-The first six lengths add up to the stature.
+No publication was found for 0.45 and 1.15 %. The first six lengths add up to the stature.
 """
 
 from __future__ import annotations
@@ -61,14 +61,27 @@ WOMEN_MM = (
 )
 """Means, standard deviations and correlations (lower triangle) of `LENGTHS`."""
 
-CHILD_STATURE_M = (1.0, 1.15, 1.28, 1.4, 1.5)
-CHILD_LEGS = (0.44, 0.457, 0.47, 0.48, 0.485)
-CHILD_SKULL_M = (0.136, 0.139, 0.141, 0.143, 0.145)
-"""Of children by their stature (4, 6, 8, 10 and 12 years): all below the seat, per stature, which is 1 less the ratio
-of sitting height to stature (0.56 to 0.515, after Fredriks et al., Arch Dis Child 2005, rounded; 0.525 of ANSUR II's
-adults); and the skull, 0.94 to 1 of a woman's, as heads grow."""
+CHILD_STATURE_M = (1.0, 1.1, 1.2, 1.3, 1.4, 1.5)
+CHILDREN_MM = (
+    (40, 218, 220, 268, 118, 136, 64, 104, 151, 148),
+    (44, 250, 250, 289, 130, 137, 68, 113, 168, 163),
+    (48, 282, 280, 310, 142, 138, 72, 122, 185, 179),
+    (52, 314, 310, 331, 154, 139, 76, 131, 204, 195),
+    (56, 345, 339, 354, 165, 141, 81, 140, 223, 211),
+    (60, 375, 368, 376, 177, 144, 87, 149, 244, 228),
+)
+"""Means of `LENGTHS` of children, boys and girls, of these statures (4, 5, 7, 9, 11 and 12 years old).
 
-ADULT_LEGS = 0.475
+From the individuals' measures of Snyder et al. (1977, UM-HSRI-77-17; NIST's AnthroKids), 2490 children below 14.5
+years, each measure but stature and sitting height taken of 750 to 800: its share of the stature (a quadratic in it),
+over that of the 486 people from 16 to 20, times that of ANSUR II's men and women. Sphyrion, tibiale, suprasternale and
+bispinous breadth stand for malleolus, epicondyle, acromion and bicristal breadth, which are taken to grow alike.
+Biacromial breadths are compared with girls' and women's, since boys of 16 still grow. Joint centres are as of adults
+with H the child's stature, but that of neck and skull is 0.15 of the tragion's distance from the crown below it.
+
+Their sitting heights are within 0.9 % of the stature of those of Fredriks et al. (2005, Arch Dis Child 90:807; medians
+by the R package AGD).
+"""
 
 
 def length_statistics(survey: tuple) -> tuple[np.ndarray, np.ndarray]:
@@ -98,13 +111,12 @@ def adult_lengths(survey: tuple, stature_m: np.ndarray, normal: np.ndarray) -> n
 
 
 def child_lengths(stature_m: np.ndarray, normal: np.ndarray) -> np.ndarray:
-    """Children of given statures: women scaled to it, with shorter legs and larger heads. See `adult_lengths`."""
-    women = adult_lengths(WOMEN_MM, np.full(len(stature_m), 1.63), normal)
-    lengths = women * (stature_m / 1.63)[:, None]
-    lengths[:, :3] *= np.interp(stature_m, CHILD_STATURE_M, CHILD_LEGS)[:, None] / ADULT_LEGS
-    lengths[:, 5] = women[:, 5] * np.interp(stature_m, CHILD_STATURE_M, CHILD_SKULL_M) / 0.145
-    rest = stature_m - lengths[:, [0, 1, 2, 5]].sum(axis=1)
-    lengths[:, 3:5] *= (rest / lengths[:, 3:5].sum(axis=1))[:, None]
+    """Children of given statures: `CHILDREN_MM`, varied as women of mean stature vary. See `adult_lengths`."""
+    women, mean = survey_stature(WOMEN_MM)[0], length_statistics(WOMEN_MM)[0]
+    lengths = adult_lengths(WOMEN_MM, np.full(len(stature_m), women), normal) / mean
+    for length, children in zip(lengths.T, np.transpose(CHILDREN_MM), strict=True):
+        length *= np.interp(stature_m, CHILD_STATURE_M, children / 1000)
+    lengths[:, :UPRIGHT] *= (stature_m / lengths[:, :UPRIGHT].sum(axis=1))[:, None]
     return lengths
 
 

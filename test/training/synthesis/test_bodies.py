@@ -7,6 +7,8 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from nanohtnet_ros.core.skeleton import H36M_17, Joint
 from nanohtnet_ros.training.synthesis.anthropometry import (
+    CHILD_STATURE_M,
+    CHILDREN_MM,
     LENGTHS,
     MEN_MM,
     UPRIGHT,
@@ -47,18 +49,26 @@ def test_adults_of_a_stature_have_it_and_differ_as_the_survey_does():
     np.testing.assert_allclose(np.cov(lengths.T), expected, atol=2e-5)
 
 
-def test_children_have_short_legs_large_heads_and_their_stature():
+@pytest.mark.parametrize(("stature", "children"), list(zip(CHILD_STATURE_M, CHILDREN_MM, strict=True)))
+def test_children_of_a_stature_have_it_and_their_mean_lengths(stature, children):
+    assert sum(children[:UPRIGHT]) == pytest.approx(1000 * stature)
+    lengths = child_lengths(np.full(5000, stature), np.random.default_rng(0).normal(size=(5000, 10)))
+    np.testing.assert_allclose(stature_m(lengths), stature, atol=1e-9)
+    np.testing.assert_allclose(1000 * lengths.mean(axis=0), children, rtol=0.01)
+    assert (lengths > 0.02).all()
+
+
+def test_children_have_short_legs_and_arms_and_large_heads():
     rng = np.random.default_rng(0)
     stature = rng.uniform(1.0, 1.5, 5000)
-    children = child_lengths(stature, rng.normal(size=(5000, 10)))
-    np.testing.assert_allclose(stature_m(children), stature, atol=1e-9)
-    assert (children > 0.02).all()
-    legs, head = children[:, :3].sum(axis=1) / stature, children[:, LENGTHS.index("skull")] / stature
-    small, tall = stature < 1.1, stature > 1.4
-    women = length_statistics(WOMEN_MM)[0]
-    assert legs[small].mean() < legs[tall].mean() < women[:3].sum() / women[:UPRIGHT].sum() + 0.01
-    assert head[small].mean() > 1.2 * head[tall].mean() > 1.2 * 0.089
-    assert 0.28 < np.mean(children[small, LENGTHS.index("thigh")] / children[small, :6].sum(axis=1) * 1.25) < 0.31
+    share = child_lengths(stature, rng.normal(size=(5000, 10))) / stature[:, None]
+    small, tall = share[stature < 1.1].mean(axis=0), share[stature > 1.4].mean(axis=0)
+    women = length_statistics(WOMEN_MM)[0] / survey_stature(WOMEN_MM)[0]
+    for grows in ("shin", "thigh", "upper_arm", "forearm"):
+        length = LENGTHS.index(grows)
+        assert small[length] < tall[length] < 1.02 * women[length]
+    head = LENGTHS.index("skull")
+    assert small[head] > 1.2 * tall[head] > 1.2 * women[head]
 
 
 def test_people_are_of_all_sizes(rng):
