@@ -63,11 +63,18 @@ class TrackingSettings(RuntimeSettings):
     latency_budget_ms: float = setting(
         PeopleConfig.latency_budget_ms,
         "mean time that detection may take of a frame, milliseconds: above it detect_rate_hz is lowered, to 1 Hz at "
-        "least; 0 for any",
+        "least, and in proportion landmark_rate_hz, to 5 Hz at least; 0 for any",
         0.0,
         10000.0,
     )
     search_s: float = setting(
+    landmark_rate_hz: float = setting(
+        BlazePoseConfig.landmark_rate_hz,
+        "landmarks a second, at most one a frame, of a person who is still or far and apart from others; in between "
+        "they are predicted, over a period of this rate at most; blazepose",
+        1.0,
+        1000.0,
+    )
         BlazePoseConfig.search_s,
         "longest time until the whole image has been searched for people, seconds; the "
         "longer, the farther away they may be; blazepose",

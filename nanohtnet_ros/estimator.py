@@ -96,6 +96,7 @@ def open_tracker(
             s.threads,
             latency_budget_ms=s.latency_budget_ms,
             search_s=s.search_s,
+            landmark_rate_hz=s.landmark_rate_hz,
             family=s.detector_family,
             person_detector=s.person_detector,
             person_family=s.person_detector_family,

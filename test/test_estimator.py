@@ -66,6 +66,15 @@ def test_a_whole_number_is_a_float():
     assert EstimatorSettings(look_ahead_s=1).look_ahead_s == 1.0
 
 
+@pytest.mark.parametrize("image_rotation", ["0", "90"])
+def test_the_detectors_rates_are_shown(image_rotation):
+    settings = {"detect_rate_hz": 10.0, "landmark_rate_hz": 7.0, "image_rotation": image_rotation, "device": "cpu"}
+    with nanohtnet_ros.PoseEstimator(**settings) as estimator:
+        assert estimator.tracker.rates_hz == {"detect": 10.0, "landmark": 7.0}
+    with nanohtnet_ros.PoseEstimator(detector=ScriptedDetector([]), device="cpu") as estimator:
+        assert estimator.tracker.rates_hz == {}
+
+
 def test_a_detector_of_ones_own_and_live_changes(make_keypoints, camera):
     detector = ScriptedDetector([[make_keypoints()]] * 5)
     with nanohtnet_ros.PoseEstimator(detector=detector, device="cpu", model="nano_s_81_streaming") as estimator:

@@ -27,7 +27,17 @@ from scipy.optimize import linear_sum_assignment
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from real_clips import KnownPerson, MeasuredClip, folder_clips, real_clips, rendered_clips, rolled, scaled, waist_up
+from real_clips import (
+    KnownPerson,
+    MeasuredClip,
+    folder_clips,
+    paused,
+    real_clips,
+    rendered_clips,
+    rolled,
+    scaled,
+    waist_up,
+)
 
 from nanohtnet_ros import PoseEstimator
 from nanohtnet_ros.core.ground import Ground
@@ -231,7 +241,7 @@ def chosen_clips(args: argparse.Namespace) -> list[MeasuredClip]:
     if args.changed and not args.folder:
         walk, two = clips[3:]
         clips += [waist_up(walk), waist_up(two), scaled(walk, 1 / 2), scaled(walk, 1 / 3), scaled(two, 1 / 2)]
-        clips += [rolled(clip, 20) for clip in (clips[0], walk)]
+        clips += [rolled(clip, 20) for clip in (clips[0], walk)] + [paused(walk, 30)]
     return [clip for clip in clips if not args.clips or any(word in clip.name for word in args.clips.split(","))]
 
 

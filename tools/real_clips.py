@@ -32,6 +32,9 @@ KNOWN = Path(__file__).resolve().parent / "real_people"
 HIP, THORAX = (H36M_17.joint_names.index(name) for name in ("hip", "thorax"))
 
 
+PAUSE_NOISE = 3.0
+"""Deviation of the noise in what is shown again, grey levels."""
+
 PLATFORM_M = {"man_cam01": 0.1, "man_cam02": 0.1}
 """Height above the archives' floor of what a clip's people stand on, where they do not stand on the floor."""
 
@@ -105,6 +108,7 @@ class MeasuredClip:
         people: in them.
         turn: (2, 3) affine map from the file's pixels to those of the images that `frames` gives, or None.
         ground: down, and the camera's height above what the people stand on, or None where that is not known.
+        pause: every so many frames the last one is shown as often again, with a sensor's noise; 0 for never.
     """
 
     name: str
@@ -113,6 +117,7 @@ class MeasuredClip:
     people: tuple[KnownPerson, ...]
     turn: np.ndarray | None = None
     ground: Ground | None = None
+    pause: int = 0
 
     @property
     def fps(self) -> float:
@@ -120,11 +125,12 @@ class MeasuredClip:
 
     def frames(self) -> Iterator[np.ndarray]:
         """(H, W, 3) uint8 images, BGR."""
-        capture = cv2.VideoCapture(str(self.video))
+        capture, rng, read = cv2.VideoCapture(str(self.video)), np.random.default_rng(0), 0
         while True:
             ok, image = capture.read()
             if not ok:
                 return
+            read += 1
             if self.turn is not None:
                 size = self.camera.width, self.camera.height
                 shrinks = abs(np.linalg.det(self.turn[:, :2])) < 0.99
@@ -135,6 +141,8 @@ class MeasuredClip:
                     else cv2.warpAffine(image, self.turn, size, flags=flags)
                 )
             yield image
+            for _ in range(self.pause if self.pause and read % self.pause == 0 else 0):
+                yield np.clip(image + rng.normal(0.0, PAUSE_NOISE, image.shape), 0, 255).astype(np.uint8)
 
 
 def real_clips() -> list[MeasuredClip]:
@@ -274,6 +282,21 @@ def scaled(clip: MeasuredClip, share: float) -> MeasuredClip:
         cy=(clip.camera.cy + 0.5) * sy - 0.5,
     )
     return changed(clip, f"x {share:.2g}", turn, camera, np.eye(3))
+
+
+def paused(clip: MeasuredClip, pause: int) -> MeasuredClip:
+    """The clip with everybody standing still for so many frames after as many; a whole number of times."""
+    frames = len(clip.people[0].boxes_px)
+    order = np.concatenate([i + np.minimum(np.arange(2 * pause), pause - 1) for i in range(0, frames, pause)])
+
+    def shown(values: np.ndarray | None) -> np.ndarray | None:
+        return None if values is None else values[order]
+
+    people = tuple(
+        KnownPerson(p.name, p.boxes_px[order], p.required[order], shown(p.joints_px), shown(p.joints_cam_m))
+        for p in clip.people
+    )
+    return replace(clip, name=f"{clip.name} paused", people=people, pause=pause)
 
 
 def waist_up(clip: MeasuredClip) -> MeasuredClip:

@@ -48,9 +48,9 @@ class KeypointTracker:
         return f"{name if name == family else f'{name} ({family})'} by {self._detector.runtime}"
 
     @property
-    def detect_rate_hz(self) -> float | None:
-        """How often the detector looks for new people at present, while tracking; None where it always does."""
-        return getattr(self._detector, "detect_rate_hz", None)
+    def rates_hz(self) -> dict[str, float]:
+        """How often the detector does at present what it does not do in every frame, by the names of its parameters."""
+        return getattr(self._detector, "rates_hz", {})
 
     def apply(self, config: TrackerConfig, max_gap_s: float) -> None:
         """Take over changed limits; tracks go on."""

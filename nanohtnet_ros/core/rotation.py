@@ -55,9 +55,9 @@ class RotatedDetector:
         self.family, self.runtime = detector.family, detector.runtime
 
     @property
-    def detect_rate_hz(self) -> float | None:
-        """Of the detector, if it has one."""
-        return getattr(self._detector, "detect_rate_hz", None)
+    def rates_hz(self) -> dict[str, float]:
+        """Of the detector, if it has any."""
+        return getattr(self._detector, "rates_hz", {})
 
     def reset(self) -> None:
         """Forget what earlier images taught."""

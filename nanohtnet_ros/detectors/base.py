@@ -42,7 +42,7 @@ class PeopleConfig:
     Attributes:
         max_people: people found at most.
         detect_rate_hz: person detections a second while tracking; detectors of one stage detect in every frame.
-        latency_budget_ms: mean time of a frame's detection for which that rate is lowered; 0 for any.
+        latency_budget_ms: mean time of a frame's detection for which the rates are lowered; 0 for any.
     """
 
     max_people: int = 6

@@ -33,6 +33,9 @@ MASK = 0.6  # breadth of the mask of those who hide somebody; see `cover`
 MISSED = 0.4  # farthest from where they were expected, in units of their region's side
 BEHIND = 0.15  # likewise, while others hide a part of them
 FOUND_AGAIN, SIZES = 0.2, (0.6, 1.6)  # distance in units of the region's side, and ratio of the sides
+# A person is still while all but a tenth of the landmarks move by less than this, in units of the region's side a
+# second, measured over so long; and far where the region's side is less than half of the landmark network's input.
+STILL_PER_S, MEASURED_S, FAR_PX = 0.1, 0.2, 128.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class BlazePoseConfig(PeopleConfig):
         hidden_s: how long an occluded person is predicted and searched for.
         search_s: longest time until the whole image has been searched on every scale; the longer, the smaller the
             people who are found.
+        landmark_rate_hz: landmarks a second of a person who is still or far, and apart from others; in between they
+            are predicted, over a period of this rate at most.
     """
 
     detection_threshold: float = 0.5
@@ -61,6 +66,7 @@ class BlazePoseConfig(PeopleConfig):
     max_on_body: float = 0.5
     hidden_s: float = 0.6
     search_s: float = 2.0
+    landmark_rate_hz: float = 1000.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +79,8 @@ class Followed:
         apart_ns: stamp at which they last overlapped no other person.
         verifications: in how many of `VERIFY_TILES` they were detected again.
         velocity_px_s: (2,) of their middle, averaged.
+        still: whether they hardly move.
+        earlier: stamp and landmarks that their motion is measured from.
     """
 
     landmarks: Landmarks
@@ -81,6 +89,8 @@ class Followed:
     apart_ns: int
     verifications: int = 0
     velocity_px_s: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    still: bool = False
+    earlier: tuple[int, Landmarks] | None = None
 
     @property
     def verified(self) -> bool:
@@ -106,12 +116,20 @@ class Followed:
         moved = (seen.xy_px.mean(axis=0) - self.landmarks.xy_px.mean(axis=0)) / elapsed_s
         gain = 1.0 - math.exp(-elapsed_s / VELOCITY_MEMORY_S)
         velocity = self.velocity_px_s + gain * (moved - self.velocity_px_s)
+        still, (then_ns, then) = self.still, self.earlier or (self.last_ns, self.landmarks)
+        measured_s = (stamp_ns - then_ns) / NS_PER_S
+        if measured_s >= MEASURED_S:
+            distances = np.sort(np.linalg.norm(seen.xy_px - then.xy_px, axis=1))
+            still = bool(distances[len(distances) * 9 // 10] < STILL_PER_S * measured_s * seen.next_region.side)
+            then_ns, then = stamp_ns, seen
         return replace(
             self,
             landmarks=seen,
             last_ns=stamp_ns,
             velocity_px_s=velocity,
             apart_ns=stamp_ns if apart else self.apart_ns,
+            still=still,
+            earlier=(then_ns, then),
         )
 
 
@@ -132,13 +150,14 @@ class BlazePoseDetector:
         self._lost: list[Followed] = []
         self._search = Search(self.config.search_s)
         self._stamps: deque[int] = deque(maxlen=10)
-        self._schedule = Schedule(self.config.detect_rate_hz, self.config.latency_budget_ms)
+        config = self.config
+        self._schedule = Schedule(config.detect_rate_hz, config.latency_budget_ms, config.landmark_rate_hz)
         self._searches = 0
 
     @property
-    def detect_rate_hz(self) -> float:
-        """Person detections a second while tracking, now."""
-        return self._schedule.rate_hz
+    def rates_hz(self) -> dict[str, float]:
+        """Person detections a second while tracking, and landmarks of a person who may wait, now."""
+        return {"detect": self._schedule.rate_hz, "landmark": self._schedule.landmark_rate_hz}
 
     def detect(self, image_bgr: np.ndarray, stamp_ns: int) -> list[Keypoints]:
         with self._schedule.frame():
@@ -169,9 +188,11 @@ class BlazePoseDetector:
             seen += self._new_people(image_bgr, stamp_ns, seen)
         self._followed = seen[: self.config.max_people] + self._hidden
         return [
-            Keypoints(*blazepose_to_h36m(person.landmarks.xy_px, person.landmarks.confidence))
+            Keypoints(
+                *blazepose_to_h36m(person.landmarks.xy_px + person.moved_px(stamp_ns), person.landmarks.confidence)
+            )
             for person in self._followed
-            if person.verified and person.last_ns == stamp_ns
+            if person.verified and person not in self._hidden
         ]
 
     def _is_new(self, stamp_ns: int) -> bool:
@@ -186,13 +207,15 @@ class BlazePoseDetector:
         """Find the people of the last frame in this one.
 
         Returns:
-            Those observed, and those who are occluded.
+            Those observed or waiting, and those who are occluded.
         """
         config, period_s = self.config, self._period_s()
         limit_ns = round(config.hidden_s * NS_PER_S)
-        regions = [followed.region(stamp_ns, period_s) for followed in self._followed]
+        seen = self._waiting(stamp_ns)
+        followed_now = [followed for followed in self._followed if followed not in seen]
+        regions = [followed.region(stamp_ns, period_s) for followed in followed_now]
         landmarks = self._networks.landmarks(image_bgr, regions, config.presence_threshold)
-        found = list(zip(self._followed, landmarks, strict=True))
+        found = list(zip(followed_now, landmarks, strict=True))
         # Of two regions on one body the older stays, then the one with the smaller prediction error.
         found.sort(
             key=lambda pair: (
@@ -200,10 +223,9 @@ class BlazePoseDetector:
                 math.inf if pair[1] is None else pair[0].prediction_error(pair[1], stamp_ns),
             )
         )
-        seen: list[Followed] = []
         hidden: list[Followed] = []
         for followed, person in found:
-            was_hidden = followed.last_ns < self._stamps[-2]
+            was_hidden = followed in self._hidden
             new = stamp_ns - followed.first_ns < NEW_S * NS_PER_S
             others = [other.landmarks for other in seen]
             if others and not new and (person is None or was_hidden or self._is_one_of(person, others)):
@@ -218,6 +240,26 @@ class BlazePoseDetector:
             elif not new:
                 self._lost.append(followed)
         return seen, hidden
+
+    def _waiting(self, stamp_ns: int) -> list[Followed]:
+        """Those of the last frame who are predicted in this one: still or far, and apart from others."""
+        boxes = np.array([(f.landmarks.xy_px.min(axis=0), f.landmarks.xy_px.max(axis=0)) for f in self._followed])
+        if not len(boxes):
+            return []
+        overlap = (boxes[:, None, 0] < boxes[:, 1]).all(axis=2)
+        alone = (overlap & overlap.T).sum(axis=1) == 1
+        may_wait = [
+            followed
+            for followed, apart in zip(self._followed, alone, strict=True)
+            if apart
+            and followed.verified
+            and followed not in self._hidden
+            and stamp_ns - followed.first_ns >= NEW_S * NS_PER_S
+            and (followed.still or followed.landmarks.next_region.side < FAR_PX)
+        ]
+        elapsed_s = (stamp_ns - self._stamps[-2]) / NS_PER_S
+        looked_ns = [followed.last_ns for followed in may_wait]
+        return [may_wait[i] for i in self._schedule.waiting(looked_ns, stamp_ns, elapsed_s)]
 
     def _is_one_of(self, person: Landmarks, others: list[Landmarks]) -> bool:
         return any(self._same(person, other) or self._on_body(person, other) for other in others)
@@ -292,7 +334,7 @@ class BlazePoseDetector:
             one = missed[self._searches // 2 % len(missed)]
             region = one.landmarks.next_region
             return around(region.centre + one.moved_px(stamp_ns), LOST_TILE * region.side, width, height)
-        between_s = 1.0 / self.detect_rate_hz
+        between_s = 1.0 / self._schedule.rate_hz
         alone_s = self._period_s() / DETECTIONS_ALONE or between_s
         return self._search.next(width, height, max(self._period_s(), between_s) if tracking else alone_s)
 

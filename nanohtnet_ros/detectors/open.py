@@ -29,6 +29,7 @@ def open_detector(
     *,
     latency_budget_ms: float = PeopleConfig.latency_budget_ms,
     search_s: float = BlazePoseConfig.search_s,
+    landmark_rate_hz: float = BlazePoseConfig.landmark_rate_hz,
     family: str = "auto",
     person_detector: str = "",
     person_family: str = "auto",
@@ -41,9 +42,10 @@ def open_detector(
         max_people: people found at most.
         detect_rate_hz: person detections a second while tracking, for BlazePose and RTMPose.
         threads: CPU threads of each network.
-        latency_budget_ms: mean time of a frame's detection for which that rate is lowered, milliseconds; 0 for any.
+        latency_budget_ms: mean time of a frame's detection for which the rates are lowered, milliseconds; 0 for any.
         search_s: longest time in which BlazePose searches the whole image for people, seconds; the longer, the
             farther away they may be.
+        landmark_rate_hz: landmarks a second of a person who is still or far, for BlazePose.
         family: of the file, or `auto` to recognise it by its tensors.
         person_detector: name or path of the network that finds boxes, for RTMPose.
         person_family: of that file, or `auto`.
@@ -55,7 +57,9 @@ def open_detector(
     limits = max_people, detect_rate_hz, latency_budget_ms
     if name in BLAZEPOSE:
         networks = BlazePoseNetworks(*(open_network(path, threads) for path in find_blazepose(name)))
-        return BlazePoseDetector(networks, BlazePoseConfig(*limits, search_s=search_s))
+        return BlazePoseDetector(
+            networks, BlazePoseConfig(*limits, search_s=search_s, landmark_rate_hz=landmark_rate_hz)
+        )
     path = find_detector(name)
     session = open_network(path, threads)
     family, outputs = recognise(session, path, "keypoints", family)

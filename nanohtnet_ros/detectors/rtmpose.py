@@ -136,9 +136,9 @@ class RTMPoseDetector:
         self._schedule = Schedule(self.config.detect_rate_hz, self.config.latency_budget_ms)
 
     @property
-    def detect_rate_hz(self) -> float:
+    def rates_hz(self) -> dict[str, float]:
         """Person detections a second while tracking, now."""
-        return self._schedule.rate_hz
+        return {"detect": self._schedule.rate_hz}
 
     def detect(self, image_bgr: np.ndarray, stamp_ns: int) -> list[Keypoints]:
         with self._schedule.frame():

@@ -1,36 +1,45 @@
-"""Which frames get a person detection: at a rate that does not depend on the camera's, fewer where time is short."""
+"""Which frames get a person detection, and how often landmarks: at rates of their own, lower where time is short."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 
 from nanohtnet_ros.core.window import NS_PER_S
 
-LEAST_HZ = 1.0  # the rate that a budget leaves, unless less was asked for
-GAIN = 0.05  # relative change of the rate in a frame that takes none, or twice, of its budget
+LEAST_HZ, LEAST_LANDMARK_HZ = 1.0, 5.0  # the rates that a budget leaves, unless less was asked for
+GAIN = 0.05  # relative change of the rates in a frame that takes none, or twice, of its budget
 
 
 class Schedule:
-    """Spreads person detections evenly over frames, by their stamps.
+    """Spreads person detections evenly over frames, by their stamps."""
 
-    Attributes:
-        rate_hz: detections a second now; at a camera's rate and above, every frame has one.
-    """
-
-    def __init__(self, rate_hz: float, budget_ms: float = 0.0) -> None:
+    def __init__(self, rate_hz: float, budget_ms: float = 0.0, landmark_rate_hz: float = LEAST_LANDMARK_HZ) -> None:
         """Start with a frame that is due.
 
         Args:
             rate_hz: detections a second at most.
-            budget_ms: mean time of a frame that the rate is lowered for; 0 for any.
+            budget_ms: mean time of a frame that the rates are lowered for; 0 for any.
+            landmark_rate_hz: landmarks a second at most of a person who may wait.
         """
-        self.rate_hz = self._most_hz = rate_hz
+        self._most_hz, self._most_landmark_hz = rate_hz, landmark_rate_hz
+        self._scale, self._least_scale = 1.0, min(LEAST_HZ / rate_hz, LEAST_LANDMARK_HZ / landmark_rate_hz, 1.0)
         self._budget_ms = budget_ms
         self._last_ns: int | None = None
         self._owed = 1.0
+        self._owed_landmarks = 0.0
+
+    @property
+    def rate_hz(self) -> float:
+        """Detections a second now; at a camera's rate and above, every frame has one."""
+        return max(self._scale * self._most_hz, min(LEAST_HZ, self._most_hz))
+
+    @property
+    def landmark_rate_hz(self) -> float:
+        """Landmarks a second now of a person who may wait."""
+        return max(self._scale * self._most_landmark_hz, min(LEAST_LANDMARK_HZ, self._most_landmark_hz))
 
     def due(self, stamp_ns: int) -> bool:
         """Whether this frame is to have a detection; the frame nearest to the exact moment is."""
@@ -41,6 +50,25 @@ class Schedule:
         self._owed -= due
         return due
 
+    def waiting(self, looked_ns: Sequence[int], stamp_ns: int, elapsed_s: float) -> list[int]:
+        """Which of the people who may wait have no landmarks computed in this frame.
+
+        Landmarks are spread evenly over frames and people; nobody's are older than the period of their rate.
+
+        Args:
+            looked_ns: stamps of each one's latest landmarks.
+            stamp_ns: of this frame.
+            elapsed_s: since the frame before.
+        Returns:
+            Indices, those of the oldest landmarks first.
+        """
+        rate_hz, count = self.landmark_rate_hz, len(looked_ns)
+        overdue = sum(stamp_ns - then_ns > NS_PER_S / rate_hz for then_ns in looked_ns)
+        self._owed_landmarks += count * elapsed_s * rate_hz
+        now = min(max(math.floor(self._owed_landmarks + 0.5), overdue), count)
+        self._owed_landmarks = min(max(self._owed_landmarks - now, -0.5), 0.5)
+        return sorted(range(count), key=lambda i: looked_ns[i])[now:]
+
     @contextmanager
     def frame(self) -> Iterator[None]:
         """Time a frame, for the budget."""
@@ -49,7 +77,7 @@ class Schedule:
         self.spent(1e3 * (perf_counter() - started))
 
     def spent(self, frame_ms: float) -> None:
-        """Bring the rate nearer to the one at which frames take their budget on average."""
+        """Bring both rates, in proportion, nearer to those at which frames take their budget on average."""
         if self._budget_ms:
-            wanted = self.rate_hz * math.exp(GAIN * max(1.0 - frame_ms / self._budget_ms, -1.0))
-            self.rate_hz = min(max(wanted, LEAST_HZ), self._most_hz)
+            wanted = self._scale * math.exp(GAIN * max(1.0 - frame_ms / self._budget_ms, -1.0))
+            self._scale = min(max(wanted, self._least_scale), 1.0)

@@ -55,8 +55,8 @@ class DetectorProcessor(Processor[DetectorNodeParameters, DetectorInputs]):
         with self._node.times.stage("publish"):
             self._output.publish(people, msg.header, image)
         self._node.diagnostics.figures["people"] = len(people)
-        if (rate_hz := self._tracker.detect_rate_hz) is not None:
-            self._node.diagnostics.figures["detect rate Hz"] = f"{rate_hz:.1f}"
+        for name, rate_hz in self._tracker.rates_hz.items():
+            self._node.diagnostics.figures[f"{name} rate Hz"] = f"{rate_hz:.1f}"
         return 1
 
     def reset(self) -> None:

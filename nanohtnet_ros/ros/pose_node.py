@@ -70,8 +70,8 @@ class PoseProcessor(Processor[PoseNodeParameters, PoseInputs]):
             )
             self._keypoint_output.publish(self._estimator.tracked if delay_ns else people, header, image)
         node.diagnostics.figures["people"] = len(people)
-        if (rate_hz := self._estimator.tracker.detect_rate_hz) is not None:
-            node.diagnostics.figures["detect rate Hz"] = f"{rate_hz:.1f}"
+        for name, rate_hz in self._estimator.tracker.rates_hz.items():
+            node.diagnostics.figures[f"{name} rate Hz"] = f"{rate_hz:.1f}"
         return 1
 
     def reset(self) -> None:

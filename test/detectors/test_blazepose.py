@@ -9,7 +9,7 @@ import pytest
 from nanohtnet_ros.core.skeleton import BLAZEPOSE_33, blazepose_to_h36m
 from nanohtnet_ros.core.tracker import Tracker
 from nanohtnet_ros.core.window import NS_PER_S
-from nanohtnet_ros.detectors.blazepose import BlazePoseConfig, BlazePoseDetector
+from nanohtnet_ros.detectors.blazepose import FAR_PX, BlazePoseConfig, BlazePoseDetector
 from nanohtnet_ros.detectors.blazepose_networks import BlazePoseNetworks, Landmarks, Region
 from nanohtnet_ros.detectors.body_shape import GREY
 from nanohtnet_ros.detectors.open import open_detector
@@ -317,6 +317,67 @@ def test_looks_keep_their_rate_at_any_rate_of_frames_while_somebody_is_there(cam
             networks.tiles.clear()
         detector.detect(BLANK, round(i * NS_PER_S / camera_hz))
     assert len(networks.tiles) == pytest.approx(40, abs=1)
+
+
+def passes(people_at, frames: int = 50, **config) -> tuple[list[int], list[float]]:
+    """Regions for the landmark network in each frame after the first second, and the keypoints' largest error, pixels.
+
+    `people_at(i)` are those of a frame.
+    """
+    detector, looked, errors = None, [], []
+    for i in range(25 + frames):
+        networks = KnowingNetworks(*people_at(i))
+        detector = detector or BlazePoseDetector(networks, BlazePoseConfig(**config))
+        detector._networks = networks
+        people = detector.detect(BLANK, i * FRAME_NS)
+        if i >= 25:
+            truths = [blazepose_to_h36m(person.xy_px, person.confidence)[0] for person in networks.people]
+            assert len(people) == len(truths)
+            looked.append(networks.regions_tried)
+            errors.append(max(min(matches(people, truth)) for truth in truths))
+    return looked, errors
+
+
+def three(i: int) -> list[Landmarks]:
+    return [standing_landmarks((x, 240), 200) for x in (100, 320, 540)]
+
+
+def test_people_who_are_still_have_landmarks_at_a_rate_of_their_own():
+    looked, errors = passes(three, landmark_rate_hz=6.25)
+    assert sum(looked) == pytest.approx(50 * 3 / 4, abs=2) and max(looked) <= 2
+    assert max(errors) < 1e-3
+
+
+def test_by_default_everybody_has_landmarks_in_every_frame():
+    assert passes(three)[0] == [3] * 50
+
+
+def test_people_who_move_or_overlap_do_not_wait():
+    walker = [standing_landmarks((100 + 2 * i, 240), 200) for i in range(75)]
+    assert passes(lambda i: [walker[i]], landmark_rate_hz=5.0)[0] == [1] * 50
+    pair = [standing_landmarks((300, 240), 200), standing_landmarks((345, 240), 200)]
+    assert passes(lambda i: pair, landmark_rate_hz=5.0)[0] == [2] * 50
+
+
+def test_who_is_far_is_predicted_where_they_go():
+    walker = [standing_landmarks((200 + 1.5 * i, 240), 95) for i in range(75)]
+    assert walker[0].next_region.side < FAR_PX
+    looked, errors = passes(lambda i: [walker[i]], landmark_rate_hz=5.0)
+    assert sum(looked) == pytest.approx(10, abs=1) and max(errors) < 0.1
+
+
+def test_somebody_who_starts_to_move_is_seen_within_the_period():
+    def people(i: int) -> list[Landmarks]:
+        return [standing_landmarks((200 + 4 * max(0, i - 40), 240), 200)]
+
+    looked, errors = passes(people, landmark_rate_hz=5.0)
+    first = next(i for i, error in enumerate(errors) if error > 1.0)
+    assert (
+        first == 16
+        and max(errors) <= 4 * 5
+        and errors[first + 5 :] == pytest.approx([0.0] * (50 - first - 5), abs=1e-3)
+    )
+    assert looked[first + 10 :] == [1] * (50 - first - 10)
 
 
 def test_limits_are_kept():

@@ -1,5 +1,7 @@
 """Frames that get a detection, over cameras' rates, stamps that tremble and budgets."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -45,3 +47,36 @@ def test_without_a_budget_the_rate_stays():
     schedule = Schedule(10.0)
     schedule.spent(1e6)
     assert schedule.rate_hz == 10.0
+
+
+@pytest.mark.parametrize(("people", "rate_hz"), [(1, 15.0), (1, 10.0), (2, 15.0), (3, 10.0), (5, 7.0), (4, 30.0)])
+def test_landmarks_are_spread_over_frames_and_never_older_than_their_period(people, rate_hz):
+    rng = np.random.default_rng(people)
+    stamps_ns = np.rint((np.arange(600) / 30 + rng.uniform(-0.004, 0.004, 600)) * NS_PER_S).astype(int)
+    schedule, looked_ns, looks = Schedule(30.0, landmark_rate_hz=rate_hz), [int(stamps_ns[0])] * people, []
+    for before_ns, stamp_ns in pairwise(stamps_ns):
+        waiting = schedule.waiting(looked_ns, stamp_ns, (stamp_ns - before_ns) / NS_PER_S)
+        looked_ns = [then_ns if i in waiting else stamp_ns for i, then_ns in enumerate(looked_ns)]
+        looks.append(people - len(waiting))
+        assert max(stamp_ns - then_ns for then_ns in looked_ns) <= NS_PER_S / rate_hz
+    assert np.mean(looks) == pytest.approx(people * rate_hz / 30, rel=0.15)
+    assert max(looks) <= np.ceil(people * rate_hz / 30) + 1
+
+
+def test_landmarks_at_the_cameras_rate_and_above_are_in_every_frame():
+    for rate_hz in (30.0, 1000.0):
+        schedule = Schedule(30.0, landmark_rate_hz=rate_hz)
+        for i in range(1, 300):
+            assert schedule.waiting([(i - 1) * NS_PER_S // 30] * 3, i * NS_PER_S // 30, 1 / 30) == []
+
+
+def test_a_budget_lowers_both_rates_to_their_least_and_raises_them_again():
+    schedule = Schedule(30.0, 10.0, 1000.0)
+    seen = []
+    for frame_ms in [30.0] * 200 + [1.0] * 200:
+        schedule.spent(frame_ms)
+        seen.append((schedule.rate_hz, schedule.landmark_rate_hz))
+    assert seen[199] == (1.0, 5.0) and seen[-1] == (30.0, 1000.0)
+    assert (
+        next(landmarks for looks, landmarks in seen if looks == 1.0) > 25.0
+    )  # looks for newcomers are the first to go
