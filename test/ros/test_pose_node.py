@@ -74,7 +74,7 @@ def test_a_person_is_followed_and_measured(pose, picture):
     assert np.linalg.norm(np.array((root.x, root.y, root.z)) - walk.joints_cam_m[0, 0, 0]) < 0.5
     pose.says("models=nano_81_streaming by ONNX Runtime")
     pose.says("blazepose by ONNX Runtime")
-    pose.says("detect p99 ms=")
+    pose.says("detect p99 ms=", "detect rate Hz=30.0", "landmark rate Hz=1000.0")
 
 
 def test_nobody_in_view_is_an_empty_message(pose):
