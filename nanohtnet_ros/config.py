@@ -24,7 +24,8 @@ class RuntimeSettings(Settings):
 
     device: str = setting(
         "auto",
-        "what runs ONNX networks: TensorRT, or ONNX Runtime on CUDA or on the CPU; auto: the first that works",
+        "what runs ONNX networks: TensorRT, or ONNX Runtime by its TensorRT provider, on CUDA or on the CPU; auto: the "
+        "first that works of tensorrt, cuda, cpu",
         choices=DEVICES,
     )
     require_gpu: bool = setting(False, "do not configure where auto would run a network on the CPU")
@@ -67,7 +68,6 @@ class TrackingSettings(RuntimeSettings):
         0.0,
         10000.0,
     )
-    search_s: float = setting(
     landmark_rate_hz: float = setting(
         BlazePoseConfig.landmark_rate_hz,
         "landmarks a second, at most one a frame, of a person who is still or far and apart from others; in between "
@@ -75,6 +75,7 @@ class TrackingSettings(RuntimeSettings):
         1.0,
         1000.0,
     )
+    search_s: float = setting(
         BlazePoseConfig.search_s,
         "longest time until the whole image has been searched for people, seconds; the "
         "longer, the farther away they may be; blazepose",

@@ -53,7 +53,7 @@ def test_defaults_are_the_cores():
         ({"max_people": 0}, "max_people is 0, expected 1 to 30"),
         ({"max_people": 2.5}, "max_people is 2.5, expected a value of type int"),
         ({"one_euro_beta": float("nan")}, "one_euro_beta is nan, expected a finite number"),
-        ({"device": "tpu"}, "device is 'tpu', expected one of auto, tensorrt, cuda, cpu"),
+        ({"device": "tpu"}, "device is 'tpu', expected one of auto, tensorrt, onnxruntime_tensorrt, cuda, cpu"),
         ({"one_euro": 1}, "one_euro is 1, expected a value of type bool"),
     ],
 )

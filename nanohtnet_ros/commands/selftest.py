@@ -42,6 +42,8 @@ BACKENDS = (
     Backend("TensorRT, fp32", "tensorrt", 0.05, 0.5),
     Backend("TensorRT, fp16", "tensorrt", 0.5, 3.0, "fp16"),
     Backend("TensorRT, fp32, CUDA graphs", "tensorrt", 0.05, 0.5, cuda_graph=True),
+    Backend("ONNX Runtime, TensorRT, fp32", "onnxruntime_tensorrt", 0.5, 3.0),  # which may use TF32
+    Backend("ONNX Runtime, TensorRT, fp16", "onnxruntime_tensorrt", 0.5, 3.0, "fp16"),
 )
 
 

@@ -27,6 +27,7 @@ class Session(ABC):
         input_dtype: what `run` takes, as NumPy calls it; float32 also for networks in half precision.
         more_inputs: shape of each further input by its name, in the network's order; all are float32.
         output_shapes: shape of each output by its name, in the network's order; -1 where it varies.
+        max_batch: a larger batch runs in pieces of it; None for any.
     """
 
     runtime: str
@@ -35,6 +36,7 @@ class Session(ABC):
     input_dtype: str = "float32"
     more_inputs: Mapping[str, tuple[int, ...]] = MappingProxyType({})
     output_shapes: dict[str, tuple[int, ...]]
+    max_batch: int | None = None
     closed = False
 
     def run(self, *inputs: np.ndarray) -> np.ndarray:
@@ -67,7 +69,14 @@ class Session(ABC):
                 raise ValueError(f"'{name}' has shape {x.shape}, model expects {shape} (-1 is any but 0)")
         if len({len(x) for x in inputs}) != 1:
             raise ValueError(f"the inputs have batches of {[len(x) for x in inputs]}, expected one size for all")
-        return self._infer(dict(zip(expected, inputs, strict=True)))
+        batch, most = len(inputs[0]), self.max_batch or len(inputs[0])
+        pieces = [
+            self._infer({name: x[i : i + most] for name, x in zip(expected, inputs, strict=True)})
+            for i in range(0, batch, most)
+        ]
+        if len(pieces) == 1:
+            return pieces[0]
+        return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
     def close(self) -> None:
         """Free the network's memory; may be called again."""
@@ -83,7 +92,7 @@ class Session(ABC):
 
     @abstractmethod
     def _infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Run the network on a batch that has been checked."""
+        """Run the network on a batch that has been checked, of `max_batch` at most."""
 
     @abstractmethod
     def _free(self) -> None:

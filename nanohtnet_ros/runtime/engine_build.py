@@ -91,16 +91,26 @@ def _set_profile(
     dynamic = False
     for tensor in map(network.get_input, range(network.num_inputs)):
         shape = tuple(tensor.shape)
-        if -1 in shape[1:]:
-            raise UserError(
-                f"{path}: '{tensor.name}' has shape {shape} (-1 is any), expected sizes that are fixed but for the "
-                "batch: export it so"
-            )
+        check_sizes(path, tensor.name, shape)
         if shape[0] == -1:
             dynamic = True
-            least, usual, most = ((batch, *shape[1:]) for batch in (1, min(OPTIMAL_BATCH, max_batch), max_batch))
+            least, usual, most = ((batch, *shape[1:]) for batch in batches(max_batch))
             profile.set_shape(tensor.name, least, usual, most)
     return dynamic
+
+
+def batches(max_batch: int) -> tuple[int, int, int]:
+    """Least, most frequent and largest batch of an engine."""
+    return 1, min(OPTIMAL_BATCH, max_batch), max_batch
+
+
+def check_sizes(path: Path, name: str, shape: tuple[int, ...]) -> None:
+    """Refuse an input of which another size than the batch is dynamic."""
+    if -1 in shape[1:]:
+        raise UserError(
+            f"{path}: '{name}' has shape {shape} (-1 is any), expected sizes that are fixed but for the batch: export "
+            "it so"
+        )
 
 
 def _timing_cache(config: trt.IBuilderConfig, timing: bytes) -> trt.ITimingCache:

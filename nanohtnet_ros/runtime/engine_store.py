@@ -15,7 +15,7 @@ from pathlib import Path
 
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.runtime import tensorrt_api
-from nanohtnet_ros.runtime.engine_build import OPTIMAL_BATCH, PRECISIONS, build_engine
+from nanohtnet_ros.runtime.engine_build import PRECISIONS, batches, build_engine
 from nanohtnet_ros.runtime.files import write_atomically
 from nanohtnet_ros.runtime.model_store import cache_dir
 from nanohtnet_ros.runtime.tensorrt_api import Gpu
@@ -53,8 +53,7 @@ class EngineKey:
         """The key of an ONNX file's engine on this machine."""
         if precision not in PRECISIONS:
             raise UserError(f"precision is '{precision}', expected one of {', '.join(PRECISIONS)}")
-        profile = (1, min(OPTIMAL_BATCH, max_batch), max_batch)
-        return cls(_onnx_sha256(path), tensorrt, gpu.name, gpu.compute_capability, precision, profile)
+        return cls(onnx_sha256(path), tensorrt, gpu.name, gpu.compute_capability, precision, batches(max_batch))
 
     def file(self, stem: str) -> Path:
         """Path of the engine of a model of this name."""
@@ -185,7 +184,8 @@ def _why_missing(file: Path, key: EngineKey, stem: str) -> str:
     return "there is none yet"
 
 
-def _onnx_sha256(path: Path) -> str:
+def onnx_sha256(path: Path) -> str:
+    """SHA-256 of an ONNX file, with the weights beside it if they are in a file of their own."""
     sha256 = hashlib.sha256(path.read_bytes())
     for weights in sorted(path.parent.glob(f"{path.name}*.data")) + sorted(path.parent.glob(f"{path.stem}.data")):
         sha256.update(weights.read_bytes())

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from nanohtnet_ros.errors import UserError, command
 from nanohtnet_ros.runtime.base import GpuUnavailableError, Session
-from nanohtnet_ros.runtime.onnx_session import OnnxSession
+from nanohtnet_ros.runtime.onnx_session import OnnxSession, open_by_tensorrt
 from nanohtnet_ros.runtime.tensorrt_session import TensorRTSession
 
-DEVICES = ("auto", "tensorrt", "cuda", "cpu")
-"""What may run a network: TensorRT, ONNX Runtime on CUDA, ONNX Runtime on the CPU; auto is the first that works."""
+DEVICES = ("auto", "tensorrt", "onnxruntime_tensorrt", "cuda", "cpu")
+"""What may run a network: TensorRT, by itself or as ONNX Runtime's provider, ONNX Runtime on CUDA, or on the CPU; auto
+is the first of `TITLES` that works, or the CPU."""
 
 TITLES = {"tensorrt": "TensorRT", "cuda": "ONNX Runtime on CUDA"}
 ENGINE_SUFFIXES = (".engine", ".plan")
@@ -60,6 +61,7 @@ def open_session(
         return TensorRTSession.from_engine(path, cuda_graph)
     backends: dict[str, Callable[[], Session]] = {
         "tensorrt": lambda: TensorRTSession.from_onnx(path, precision, max_batch, cuda_graph),
+        "onnxruntime_tensorrt": lambda: open_by_tensorrt(path, threads, precision, max_batch, cuda_graph),
         "cuda": lambda: OnnxSession(path, threads, "cuda"),
         "cpu": lambda: OnnxSession(path, threads),
     }

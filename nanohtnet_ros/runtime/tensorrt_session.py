@@ -34,11 +34,12 @@ DTYPES = {
 class TensorRTSession(Session):
     """Runs an engine.
 
-    Buffers for the largest batch are allocated once. A larger batch runs in pieces.
+    Buffers for the largest batch are allocated once.
     """
 
     _runtime: trt.Runtime
     _engine: trt.ICudaEngine
+    max_batch: int
 
     def __init__(self, engine: bytes, name: str, precision: str = "", cuda_graph: bool = False) -> None:
         """Load an engine.
@@ -129,7 +130,7 @@ class TensorRTSession(Session):
         }
         self.input_shape = self.more_inputs.pop(self.input_name)
         self.output_shapes = {name: tuple(engine.get_tensor_shape(name)) for name in outputs}
-        self._max_batch = self._largest[self.input_name][0]
+        self.max_batch = self._largest[self.input_name][0]
 
     def _context(self, slot: int) -> trt.IExecutionContext:
         """An execution context: the one in slot 0, or one for each size of a CUDA graph."""
@@ -170,15 +171,6 @@ class TensorRTSession(Session):
             self._shapes[slot] = shapes
 
     def _infer(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        batch, most = len(inputs[self.input_name]), self._max_batch
-        pieces = [self._run({name: x[i : i + most] for name, x in inputs.items()}) for i in range(0, batch, most)]
-        return {
-            name: np.concatenate([piece[name] for piece in pieces]) if len(pieces) > 1 else piece
-            for name, piece in pieces[0].items()
-        }
-
-    def _run(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Run a batch that fits into the buffers."""
         batch = len(inputs[self.input_name])
         size = self._graph_size(batch) if self._use_graphs else batch
         slot = size if self._use_graphs else 0
@@ -220,7 +212,7 @@ class TensorRTSession(Session):
         """The batch that a graph is recorded for: the next power of two."""
         if self.input_shape[0] != -1:
             return batch
-        return min(1 << (batch - 1).bit_length(), self._max_batch)
+        return min(1 << (batch - 1).bit_length(), self.max_batch)
 
     def _replay(self, context: trt.IExecutionContext, size: int) -> None:
         if size not in self._graphs:

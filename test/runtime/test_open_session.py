@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -26,24 +27,38 @@ def log(caplog):
 
 @pytest.fixture
 def cuda_in_onnx_runtime(monkeypatch):
-    """`cuda_in_onnx_runtime(works)`: ONNX Runtime says that it has CUDA, and then can start it or not."""
+    """`cuda_in_onnx_runtime(works)`: ONNX Runtime says that it has CUDA and TensorRT, and then can start them or not.
+
+    What is opened with TensorRT stands in the list that it returns.
+    """
     real = onnxruntime.InferenceSession
 
     def put(works: bool):
+        opened = []
+
         class Session:
-            def __init__(self, path, options, providers):
+            def __init__(self, path, options, providers, enable_fallback):
+                self.batches = []
+                if providers[0][0] == "TensorrtExecutionProvider":
+                    assert works, "EP Error: Please install TensorRT libraries"
+                    opened.append((self, dict(providers)))
                 self.providers = [provider for provider, _ in providers]
                 self.real = real(path, options, providers=["CPUExecutionProvider"])
 
             def get_providers(self):
                 return self.providers if works else ["CPUExecutionProvider"]
 
+            def run(self, names, feeds):
+                self.batches.append(len(next(iter(feeds.values()))))
+                return self.real.run(names, feeds)
+
             def __getattr__(self, name):
                 return getattr(self.real, name)
 
         monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
-        available = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+        available = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
         monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
+        return opened
 
     return put
 
@@ -93,8 +108,72 @@ def test_a_named_device_never_falls_back(no_tensorrt, cuda_in_onnx_runtime):
     assert open_session(find_model(DEFAULT_MODEL), "cpu").runtime.endswith("CPU")
 
 
+def test_onnx_runtimes_own_tensorrt(weighted_onnx, cuda_in_onnx_runtime, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    opened = cuda_in_onnx_runtime(True)
+    session = open_session(weighted_onnx, "onnxruntime_tensorrt", precision="fp16", max_batch=6, cuda_graph=True)
+    ((session_of_runtime, providers),) = opened
+    assert list(providers) == ["TensorrtExecutionProvider", "CUDAExecutionProvider"]
+    options = providers["TensorrtExecutionProvider"]
+    assert (
+        options["trt_fp16_enable"] == options["trt_engine_cache_enable"] == options["trt_timing_cache_enable"] == "True"
+    )
+    assert options["trt_cuda_graph_enable"] == "False"  # the batch is dynamic
+    assert options["trt_engine_cache_path"].startswith(options["trt_timing_cache_path"])
+    assert (
+        options["trt_timing_cache_path"].startswith(str(tmp_path)) and Path(options["trt_engine_cache_path"]).is_dir()
+    )
+    bounds = [options[f"trt_profile_{bound}_shapes"] for bound in ("min", "opt", "max")]
+    assert bounds == ["x:1x3,weight:1", "x:4x3,weight:4", "x:6x3,weight:6"]
+    assert session.runtime == f"ONNX Runtime {onnxruntime.__version__}, TensorRT fp16"
+    x, weight = np.arange(42, dtype=np.float32).reshape(14, 3), np.arange(14, dtype=np.float32)
+    np.testing.assert_array_equal(session.run(x, weight), x * weight[:, None])
+    assert session_of_runtime.batches == [6, 6, 2]  # a batch beyond the profile would build another engine
+    other = open_session(weighted_onnx, "onnxruntime_tensorrt", max_batch=4)
+    assert opened[1][1]["TensorrtExecutionProvider"]["trt_engine_cache_path"] != options["trt_engine_cache_path"]
+    assert other.runtime.endswith("TensorRT fp32")
+
+
+def test_its_cuda_graph_has_tensors_at_fixed_places(write_onnx, cuda_in_onnx_runtime, monkeypatch):
+    from onnx import helper
+
+    nodes = [helper.make_node("Relu", ["x"], ["y"]), helper.make_node("ArgMax", ["x"], ["i"], axis=1, keepdims=0)]
+    path = write_onnx(nodes, {"x": ("FLOAT", [1, 3])}, {"y": ("FLOAT", [1, 3]), "i": ("INT64", [1])})
+    made = onnxruntime.OrtValue.ortvalue_from_numpy
+    monkeypatch.setattr(onnxruntime.OrtValue, "ortvalue_from_numpy", lambda array, device, index: made(array))
+    opened = cuda_in_onnx_runtime(True)
+    session = open_session(path, "onnxruntime_tensorrt", cuda_graph=True)
+    assert opened[0][1]["TensorrtExecutionProvider"]["trt_cuda_graph_enable"] == "True"
+    assert session.runtime.endswith("TensorRT fp32, CUDA graph")
+    for x in ([[-1, 3, 2]], [[5, -2, 0]]):
+        out = session.run_named(np.array(x, np.float32))
+        np.testing.assert_array_equal(out["y"], np.maximum(x, 0))
+        assert out["i"].tolist() == [int(np.argmax(x))]
+    assert opened[0][0].batches == []
+    session.close()
+
+
+def test_onnx_runtimes_tensorrt_is_missing(cuda_in_onnx_runtime, write_onnx):
+    path = find_model(DEFAULT_MODEL)
+    if "TensorrtExecutionProvider" not in onnxruntime.get_available_providers():
+        with pytest.raises(GpuUnavailableError, match="was built without TensorrtExecutionProvider"):
+            open_session(path, "onnxruntime_tensorrt")
+    cuda_in_onnx_runtime(False)
+    with pytest.raises(GpuUnavailableError, match=r"cannot be run by TensorrtEx.*: .*install TensorRT libraries"):
+        open_session(path, "onnxruntime_tensorrt")
+    from onnx import helper
+
+    shape = {"x": ("FLOAT", ["batch", "any"])}
+    with pytest.raises(ValueError, match=r"'x' has shape \(-1, -1\) .*fixed but for the batch"):
+        open_session(
+            write_onnx([helper.make_node("Relu", ["x"], ["y"])], shape, {"y": shape["x"]}), "onnxruntime_tensorrt"
+        )
+
+
 def test_contradictions_and_unknown_devices_are_refused():
-    with pytest.raises(ValueError, match="device is 'gpu', expected one of auto, tensorrt, cuda, cpu"):
+    with pytest.raises(
+        ValueError, match="device is 'gpu', expected one of auto, tensorrt, onnxruntime_tensorrt, cuda, cpu"
+    ):
         open_session(find_model(DEFAULT_MODEL), "gpu")
     with pytest.raises(ValueError, match="require_gpu is set, but device is 'cpu'"):
         open_session(find_model(DEFAULT_MODEL), "cpu", require_gpu=True)
