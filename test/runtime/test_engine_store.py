@@ -1,4 +1,3 @@
-import dataclasses
 import errno
 import logging
 import os
@@ -13,10 +12,9 @@ import pytest
 
 from nanohtnet_ros.runtime.engine_build import PRECISIONS
 from nanohtnet_ros.runtime.engine_store import (
-    MAGIC,
     EngineFileError,
-    EngineKey,
     engine_dir,
+    engine_file,
     get_engine,
     locked,
     read_engine,
@@ -67,22 +65,21 @@ def reasons(log) -> list[str]:
     return [line for line in log.messages if line.startswith("building the engine of net (")]
 
 
-def test_every_part_of_the_key_leads_to_another_file(tmp_path):
-    (tmp_path / "net.onnx").write_bytes(b"network")
-    key = EngineKey.of(tmp_path / "net.onnx", "10.3.0", GPU, "fp32")
-    assert key.profile == (1, 4, 32)
-    others = [
-        dataclasses.replace(key, **{field.name: (1, 1, 1) if field.name == "profile" else "other"})
-        for field in dataclasses.fields(key)
+def test_everything_that_an_engine_depends_on_is_in_its_files_name(tmp_path):
+    path = tmp_path / "net.onnx"
+    path.write_bytes(b"network")
+    usual = ("10.3.0", GPU, "fp32", 32)
+    others = [("10.3.1", *usual[1:])] + [
+        ("10.3.0", gpu, "fp32", 32) for gpu in (Gpu("Xavier", "8.7"), Gpu("Orin", "7.2"))
     ]
-    assert len({k.file("net") for k in (key, *others)}) == 1 + len(others) == 7
-    for other in others:
-        assert key.difference(dataclasses.asdict(other)), other
-    assert not key.difference(dataclasses.asdict(key))
+    others += [("10.3.0", GPU, "fp16", 32), ("10.3.0", GPU, "fp32", 31)]
+    file = engine_file(path, *usual)
+    assert file.name.endswith("_TensorRT_10.3.0_Orin_8.7_fp32_batch_1-4-32.engine")
+    assert len({file, *(engine_file(path, *other) for other in others)}) == 6
     (tmp_path / "net.onnx.data").write_bytes(b"weights in a file of their own")
-    assert EngineKey.of(tmp_path / "net.onnx", "10.3.0", GPU, "fp32") != key
+    assert engine_file(path, *usual) != file
     with pytest.raises(ValueError, match="expected one of fp32, fp16"):
-        EngineKey.of(tmp_path / "net.onnx", "10.3.0", GPU, "int8")
+        engine_file(path, "10.3.0", GPU, "int8")
 
 
 def test_built_once_then_read(get, log):
@@ -95,26 +92,23 @@ def test_built_once_then_read(get, log):
 
 
 @pytest.mark.parametrize(
-    ("damage", "reason"),
+    "damage",
     [
-        (lambda content: content[:-1], "damaged"),
-        (lambda content: content[:-1] + bytes([content[-1] ^ 1]), "damaged"),
-        (lambda content: b"", "not an engine that this package wrote"),
-        (lambda content: b"ftrt" + content, "not an engine that this package wrote"),
-        (lambda content: MAGIC + b"[]\n" + content, "header is damaged"),
-        (lambda content: content[: len(MAGIC) + 20], "header is damaged"),
-        (lambda content: content.replace(b"Fake Orin", b"Fake Xavi"), "was built for the GPU Fake Xavi"),
-        (lambda content: content.replace(b'"10.3.0"', b'"10.2.0"', 1), "was built for TensorRT 10.2.0"),
+        lambda content: content[:-1],
+        lambda content: content[:-1] + bytes([content[-1] ^ 1]),
+        lambda content: b"",
+        lambda content: b"ftrt" + content,
+        lambda content: content[:20],
     ],
 )
-def test_a_damaged_or_foreign_engine_is_rebuilt_with_one_line(get, log, damage, reason):
+def test_a_damaged_or_foreign_engine_is_rebuilt_with_one_line(get, log, damage):
     first, _ = get()
     (file,) = engine_files()
     file.write_bytes(damage(file.read_bytes()))
     log.clear()
     again, trt = get()
     assert again == first and len(trt.history.builds) == 1
-    assert len(reasons(log)) == 1 and reason in reasons(log)[0]
+    assert len(reasons(log)) == 1 and "it is damaged" in reasons(log)[0]
     log.clear()
     assert get()[0] == first and not log.messages
 
@@ -122,10 +116,10 @@ def test_a_damaged_or_foreign_engine_is_rebuilt_with_one_line(get, log, damage, 
 def test_another_tensorrt_precision_or_batch_is_another_engine(get, log):
     get("10.3.0")
     get("10.13.3")
-    assert "the one in the cache was built for TensorRT 10.3.0" in reasons(log)[-1]
+    assert "the cache has only net_" in reasons(log)[-1] and "_TensorRT_10.3.0_Fake_Orin_8.7_fp32" in reasons(log)[-1]
     get("10.13.3", "fp16")
     get("10.13.3", max_batch=1)
-    assert "batches [1, 4, 32]" in reasons(log)[-1]
+    assert "_fp32_batch_1-4-32.engine" in reasons(log)[-1]
     assert len(engine_files()) == 4
     log.clear()
     assert get("10.3.0")[0] and not log.messages
@@ -136,7 +130,7 @@ def test_a_changed_model_is_rebuilt(get, log, small_onnx):
     content = small_onnx.read_bytes()
     small_onnx.write_bytes(content + b"\x32\x00")  # an empty field more
     get()
-    assert "another version of the model" in reasons(log)[-1]
+    assert "the cache has only net_" in reasons(log)[-1] and len(engine_files()) == 2
 
 
 def test_an_engine_that_tensorrt_cannot_load_is_rebuilt_once(fake_trt, small_onnx, log):
@@ -202,22 +196,20 @@ def test_who_waits_for_the_lock_says_so(tmp_path, log):
 
 
 def test_readers_see_whole_files_only(tmp_path):
-    (tmp_path / "net.onnx").write_bytes(b"network")
-    key = EngineKey.of(tmp_path / "net.onnx", "10.3.0", GPU, "fp32")
     file, engines = tmp_path / "net.engine", [bytes([i]) * 3_000_000 for i in range(2)]
-    write_engine(file, key, engines[0])
+    write_engine(file, engines[0])
     done = threading.Event()
 
     def write():
         for i in range(20):
-            write_engine(file, key, engines[i % 2])
+            write_engine(file, engines[i % 2])
         done.set()
 
     thread = threading.Thread(target=write)
     thread.start()
     seen = 0
     while not done.is_set():
-        assert read_engine(file, key) in engines
+        assert read_engine(file) in engines
         seen += 1
     thread.join()
     assert seen and [path.name for path in tmp_path.iterdir() if "engine" in path.name] == ["net.engine"]
