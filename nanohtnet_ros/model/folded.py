@@ -45,7 +45,8 @@ class FoldedGraphConv(nn.Module):
     """Modulated graph convolution as two products.
 
     The first gives each node what it keeps and what it sends, both modulated; rows of the two alternate, so that the
-    second product, with a constant (N, 2N) matrix, adds up what every node keeps and is sent.
+    second product, with a constant (N, 2N) matrix, adds up what every node keeps and is sent. The bias is left to what
+    follows, where ONNX Runtime makes one operator of it and the GELU.
     """
 
     weight: Tensor
@@ -63,14 +64,13 @@ class FoldedGraphConv(nn.Module):
         mix[:, 0::2] = torch.eye(self.nodes)
         mix[:, 1::2] = affinity - torch.diag(own)
         self.register_buffer("weight", torch.cat((conv.W[0], conv.W[1]), dim=1))  # (D, 2*out)
-        self.register_buffer("modulation", torch.cat((own[:, None] * conv.M, conv.M), dim=1))  # (N, 2*out)
+        self.register_buffer("modulation", torch.stack((own[:, None] * conv.M, conv.M), dim=1).flatten(0, 1))
         self.register_buffer("mix", mix)
         self.register_buffer("bias", conv.bias.clone())
 
     def forward(self, x: Tensor) -> Tensor:
-        sent = (x @ self.weight).reshape(-1, self.nodes, 2 * self.outputs) * self.modulation
-        mixed = self.mix @ sent.reshape(-1, 2 * self.nodes, self.outputs) + self.bias
-        return mixed.reshape(-1, self.outputs)
+        sent = (x @ self.weight).reshape(-1, 2 * self.nodes, self.outputs) * self.modulation
+        return self.mix @ sent + self.bias  # (B, N, out)
 
 
 class FoldedLJC(nn.Module):
@@ -82,7 +82,8 @@ class FoldedLJC(nn.Module):
         self.conv_1, self.conv_2 = FoldedGraphConv(ljc.gcn1), FoldedGraphConv(ljc.gcn2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.norm_2(self.conv_2(gelu(self.conv_1(self.norm_1(x)))))
+        sent = self.conv_2(gelu(self.conv_1(self.norm_1(x))))
+        return x + self.norm_2(sent).reshape(x.shape)
 
 
 class FoldedMLP(nn.Module):
@@ -238,14 +239,14 @@ class FoldedNanoHTNet(nn.Module):
         """Lift windows; shapes and meaning as of `LiftingModule.forward`."""
         config = self.config
         T, n, C, J, D = config.window_length, config.kept_frames, config.channels, len(H36M_17), config.point_values
-        x, y, *confidence = keypoints.unbind(dim=-1)[:D]  # (B, T, J)
+        x, *confidence = keypoints.permute(0, 3, 1, 2)[:, :D].split((2, *(1,) * (D - 2)), dim=1)  # (B, 2 or 1, T, J)
         rotation = tilt = None
         if config.person_view:
-            x, y, rotation = turn_to_person(x, y, config.used_offset, *confidence)
+            x, rotation = turn_to_person(x, config.used_offset, *(each[:, 0] for each in confidence))
             tilt = tilt_of(rotation, level) if config.level and level is not None else None
-        x = torch.cat((x, y, *(1.0 - each for each in confidence)), dim=1)  # (B, D*T, J)
+        x = torch.cat((x, *(1.0 - each for each in confidence)), dim=1).reshape(-1, D * T, J)
 
-        low = ((self.dct @ x).reshape(-1, D * J) @ self.tem_weight).reshape(-1, n, C) + self.tem_constant
+        low = (self.dct @ x).reshape(-1, n, D * J) @ self.tem_weight + self.tem_constant
         if tilt is not None:
             low = low + self.tem_tilt(tilt)[:, None]
         low = self.tem_head(self.tem_norm(self.tem_mixers(low.reshape(-1, C)))).reshape(-1, n, J, self.outputs)
