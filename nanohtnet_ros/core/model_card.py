@@ -80,7 +80,9 @@ class ModelCard:
             level: (B,) float32, 1 where a window is levelled, else 0.
         """
         values, scale = self.input_shapes[0][-1], self.focal_norm / FOCAL_NORM
-        points = keypoints[..., :values] * np.array((scale, scale, 1.0), np.float32)[:values]
+        points = keypoints[..., :values]
+        if scale != 1.0:
+            points = points * np.array((scale, scale, 1.0), np.float32)[:values]
         return (points, level) if self.level else (points,)
 
     @classmethod

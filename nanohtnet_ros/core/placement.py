@@ -74,7 +74,7 @@ def pose_spread(root_m: np.ndarray, joints_rel_m: np.ndarray, weight: np.ndarray
     used = np.isfinite(joints_rel_m).all(axis=-1) & (weight > 0)
     joints, w = np.where(used[..., None], joints_rel_m, 0.0), np.where(used, weight, 0.0)
     w = w / np.maximum(w.sum(axis=-1, keepdims=True), 1e-9)
-    sight = (root_m / np.linalg.norm(root_m, axis=-1, keepdims=True))[..., None, :]
+    sight = (root_m / np.sqrt((root_m**2).sum(axis=-1, keepdims=True)))[..., None, :]
     across = joints - (joints * sight).sum(axis=-1, keepdims=True) * sight
     extent2 = ((across - w[..., None, :] @ across) ** 2).sum(axis=-1)
     error = np.where(used, error_m, 0.0)

@@ -98,8 +98,8 @@ class SideKeeper:
         """
         elapsed_s = (stamp_ns - self._seen_ns)[:, None] / NS_PER_S
         expected = self._xy_px + self._velocity_px_s * np.minimum(elapsed_s, VELOCITY_MEMORY_S)
-        known = xy_px[np.isfinite(xy_px[..., 0])]
-        size = max(float((known.max(axis=0) - known.min(axis=0)).max()), 1.0) if len(known) else 1.0
+        places = xy_px.reshape(-1, 2)
+        size = max(1.0, float((np.fmax.reduce(places) - np.fmin.reduce(places)).max()))  # 1 where none is known
         misfit = ((xy_px - expected) ** 2).sum(axis=-1) / (2.0 * ((STEP + STEP_PER_S * elapsed_s[:, 0]) * size) ** 2)
         return np.minimum(misfit, JOINT_ODDS)
 

@@ -78,8 +78,8 @@ class OneEuro:
     @staticmethod
     def together(filters: Sequence[OneEuro], points_m: np.ndarray, stamp_ns: int) -> np.ndarray:
         """Filter one frame of several tracks, (P, N, 3), by filters that are set alike."""
-        first, nothing = filters[0], np.full((3, *points_m.shape[1:]), np.nan)
-        past = np.array([nothing if one._past is None else one._past for one in filters])
+        first, shape = filters[0], (3, *points_m.shape[1:])
+        past = np.array([np.full(shape, np.nan) if one._past is None else one._past for one in filters])
         before, value, velocity = past[:, 0], past[:, 1], past[:, 2]
         elapsed_s = np.array([stamp_ns - one._last_ns for one in filters])[:, None, None] / NS_PER_S
         dt_s = np.where(elapsed_s > 0, elapsed_s, np.nan)  # with NaN all starts anew

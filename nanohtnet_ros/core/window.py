@@ -43,7 +43,7 @@ SIGHT = np.dtype(
         ("rays", np.float64, (len(H36M_17), 3)),
         ("level_from_camera", np.float64, (3, 3)),  # NaN where down is not known
         ("view_from_camera", np.float64, (3, 3)),  # that the values are in
-        ("values", np.float64, (len(H36M_17), 3)),  # network's coordinates, NaN where missing, and confidence
+        ("values", np.float32, (len(H36M_17), 3)),  # network's coordinates, NaN where missing, and confidence
     ]
 )
 """What was seen at one moment."""
@@ -136,10 +136,10 @@ class WindowBuffer:
         stamp_ns, values = int(frames["stamp_ns"][-1]), frames["values"]
         time_s = (frames["stamp_ns"] - stamp_ns) / NS_PER_S
         valid = np.isfinite(values[..., 0])  # (S, J)
-        seen = valid.any(axis=0)
+        seen, whole = valid.any(axis=0), bool(valid.all())
         if not seen.any():
             raise ValueError("no joint was seen within the window")
-        if not valid.all():
+        if not whole:
             values = _bridged(values, valid, time_s)
         before = np.maximum(time_s.searchsorted(self._grid_s, "right") - 1, 0)
         after = np.minimum(before + 1, len(time_s) - 1)
@@ -147,10 +147,9 @@ class WindowBuffer:
         fraction = np.minimum(np.maximum((self._grid_s - time_s[before]) / step_s, 0.0), 1.0)
         out, start = values[after], values[before]
         out -= start
-        out *= fraction[:, None, None]
-        out += start
-        out = out.astype(np.float32)  # (T, J, 3)
-        for joint in np.flatnonzero(~seen):
+        out *= fraction.astype(np.float32)[:, None, None]
+        out += start  # (T, J, 3)
+        for joint in () if whole else np.flatnonzero(~seen):
             out[:, joint, :2] = out[:, _stand_in(joint, seen), :2]
         level = known and bool((turn == AHEAD).all())
         view_from_camera = frames["view_from_camera"][np.where(fraction < 0.5, before, after)]
