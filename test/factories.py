@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -103,3 +105,10 @@ class ScriptedDetector:
 def xyzw_to_rotation(xyzw) -> np.ndarray:
     """(4,) quaternion, of any length but zero, to a (3, 3) rotation matrix."""
     return Rotation.from_quat(xyzw).as_matrix()
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens at."""
+    with socket.socket() as found:
+        found.bind(("", 0))
+        return found.getsockname()[1]

@@ -31,6 +31,10 @@ HELD_S = 0.4  # postures and held gestures are means over this time
 STILL_M_S = 0.5  # a hand that points moves slower
 SWING = 0.25  # a wave's swing of the forearm to one side: sine of its angle, 15 degrees
 WAVE_SWINGS = 2.5  # between two, as of a hand that is raised and taken down, and three
+WAVE_S, WAVE_S_LESS = (
+    0.65,
+    0.15,
+)  # time of a swing at most; less by so much where the upper arm moves as the forearm does
 
 
 class GestureKind(IntEnum):
@@ -90,14 +94,14 @@ class PersonState:
 
 @dataclass(frozen=True, eq=False)
 class _Moment:
-    """One frame of a person's history; forearms (2, 2), see `waving`, and what arms do (2,) are left, right."""
+    """One frame of a person's history; arms (2, 2, 3), see `waving`, and what they do (2,) are left, right."""
 
     time_s: float
     joints_rel_m: np.ndarray
     root_m: np.ndarray
     angles: dict[str, float]
     postures: np.ndarray
-    forearms: np.ndarray
+    arms: np.ndarray
     raised: np.ndarray
     stretched: np.ndarray
 
@@ -109,24 +113,36 @@ def slope(times_s: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.tensordot(centred, values, 1) / spread if spread > 0 else np.full(values.shape[1:], np.nan)
 
 
-def waving(forearms: np.ndarray) -> float:
+def waving(times_s: np.ndarray, arms: np.ndarray) -> float:
     """How sure a hand waves, 0 to 1: a forearm that points up and swings sideways, to and fro, at least three times.
 
+    The swings are quick, the more so the more the upper arm moves too: who reaches, wipes or boxes moves the whole arm.
+
     Args:
-        forearms: (F, 2) how far the unit vectors from elbow to wrist go to the person's left and up, of the last two
-            seconds; frames with NaN are left out.
+        times_s: (F,) of the last two seconds.
+        arms: (F, 2, 3) how far the unit vectors from shoulder to elbow, and from there to the wrist, go to the person's
+            left, up and ahead; frames with NaN are left out.
     """
-    forearms = forearms[np.isfinite(forearms).all(axis=1)]
-    if len(forearms) < 3:
+    known = np.isfinite(arms).all(axis=(1, 2))
+    times_s, arms = times_s[known], arms[known]
+    if len(arms) < 3:
         return 0.0
-    aside = np.convolve(forearms[:, 0], np.full(3, 1 / 3), "valid")  # without the jitter of single frames
-    swings, last, heading = 0, aside[0], 0.0  # a turn counts once the way back is a swing long
-    for value in aside:
-        if heading * (value - last) > 0:
-            last = value
-        elif abs(value - last) > SWING:
-            swings, last, heading = swings + 1, value, np.sign(value - last)
-    return above(float(np.median(forearms[:, 1])), 0.5, 0.1) * above(swings, WAVE_SWINGS, 0.35)
+    aside = np.convolve(arms[:, 1, 0], np.full(3, 1 / 3), "valid")  # without the jitter of single frames
+    turns, heading = [0], 0.0  # a turn counts once the way back is a swing long
+    for i, way in enumerate(aside):
+        back = way - aside[turns[-1]]
+        if heading * back > 0:
+            turns[-1] = i
+        elif abs(back) > SWING:
+            turns.append(i)
+            heading = np.sign(back)
+    swings, during = len(turns) - 1, slice(turns[0], turns[-1] + 3)
+    if not swings:
+        return 0.0
+    upper_arm = np.sqrt(arms[during, 0].var(axis=0).sum()) / arms[during, 1, 0].std()
+    swing_s = (times_s[turns[-1]] - times_s[turns[0]]) / swings
+    quick = above(WAVE_S - WAVE_S_LESS * upper_arm - swing_s, 0.0, 0.05)
+    return above(float(np.median(arms[:, 1, 1])), 0.5, 0.1) * above(swings, WAVE_SWINGS, 0.35) * quick
 
 
 @dataclass
@@ -204,13 +220,15 @@ class PersonStates:
         up: np.ndarray,
     ) -> list[Gesture]:
         found = []
+        times_s = np.array([moment.time_s for moment in history.moments])
+        arms = np.stack([moment.arms for moment in history.moments])
         for index, (side, arm) in enumerate(ARMS.items()):
             known = float(sure[list(arm)].min())
             still = above(-float(np.linalg.norm(velocities[arm[2]])), -STILL_M_S, 0.1)
             stretched = float(np.mean([moment.stretched[index] for moment in held]))
             likely = {
                 GestureKind.HAND_RAISED: float(np.mean([moment.raised[index] for moment in held])),
-                GestureKind.WAVING: waving(np.array([moment.forearms[index] for moment in history.moments])),
+                GestureKind.WAVING: waving(times_s, arms[:, index]),
                 GestureKind.POINTING: stretched * still if history.moments[0].time_s < held[-1].time_s else 0.0,
             }
             for kind, likelihood in likely.items():
@@ -223,17 +241,17 @@ class PersonStates:
 def _moment(person: Person, time_s: float, up: np.ndarray) -> _Moment:
     joints = person.joints_rel_m.astype(np.float64)
     root_m = np.full(3, np.nan) if person.root_m is None else person.root_m
-    forearms = np.array([joints[wrist] - joints[elbow] for _, elbow, wrist in ARMS.values()])
+    arms = np.array([np.diff(joints[list(arm)], axis=0) for arm in ARMS.values()])
     with np.errstate(invalid="ignore", divide="ignore"):
-        forearms = forearms / np.linalg.norm(forearms, axis=1, keepdims=True)
-    to_left = np.cross(up, facing(joints, up)[0])
+        arms = arms / np.linalg.norm(arms, axis=2, keepdims=True)
+    ahead = facing(joints, up)[0]
     return _Moment(
         time_s,
         joints,
         root_m,
         joint_angles(joint_frames(joints)),
         posture_probabilities(joints, up),
-        forearms @ np.column_stack((to_left, up)),
+        arms @ np.column_stack((np.cross(up, ahead), up, ahead)),
         np.array([hand_raised(joints, up, side) for side in ARMS]),
         np.array([arm_stretched(joints, up, side) for side in ARMS]),
     )

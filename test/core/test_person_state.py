@@ -88,10 +88,25 @@ def test_noise_does_not_wave(seed):
     assert (GestureKind.WAVING, "left") not in kinds(play(still + noise))
 
 
+def arm_that_swings(hz: float, degrees: float, upper_arm_degrees: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Times and an arm's directions over two seconds: both its parts point up and swing sideways."""
+    times_s = np.arange(50) / RATE_HZ
+    swing = np.sin(2 * np.pi * hz * times_s)
+    angles = np.radians(np.outer(swing, (upper_arm_degrees, degrees)))
+    return times_s, np.stack((np.sin(angles), np.cos(angles), np.zeros_like(angles)), axis=-1)
+
+
 def test_swinging_arms_that_hang_do_not_wave():
-    angles = np.radians(35) * np.sin(2 * np.pi * 1.5 * np.arange(50) / RATE_HZ)
-    up = np.stack((np.sin(angles), np.cos(angles)), axis=1)
-    assert waving(up * (1, -1)) < 0.05 < 0.9 < waving(up)
+    times_s, arm = arm_that_swings(1.5, 35)
+    assert waving(times_s, arm * (1, -1, 1)) < 0.05 < 0.9 < waving(times_s, arm)
+
+
+@pytest.mark.parametrize(
+    ("hz", "upper_arm_degrees", "waves"),
+    [(0.9, 0, True), (0.9, 70, False), (1.8, 70, True)],
+)
+def test_the_more_the_upper_arm_moves_the_quicker_a_wave_is(hz, upper_arm_degrees, waves):
+    assert (waving(*arm_that_swings(hz, 35, upper_arm_degrees)) > 0.5) == waves
 
 
 def test_hands_that_strike_ahead_do_not_wave():

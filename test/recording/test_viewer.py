@@ -21,7 +21,7 @@ from nanohtnet_ros.recording.frames import FrameResult, RunInfo
 from nanohtnet_ros.recording.rerun_bag import show_bag
 from nanohtnet_ros.recording.writers import open_writers
 
-from factories import STANDING_M
+from factories import STANDING_M, free_port
 
 PATIENCE_S = 600.0  # software draws the page; never a measure of speed
 
@@ -40,12 +40,6 @@ def record(folder: Path, camera, *names: str) -> None:
             writer.write(result)
     for writer in writers:
         writer.close()
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("", 0))
-        return found.getsockname()[1]
 
 
 def pixels_near(image_bgr: np.ndarray, rgb: tuple[float, ...]) -> int:

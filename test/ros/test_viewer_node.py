@@ -17,11 +17,7 @@ from nanohtnet_ros.ros.images import image_to_msg
 from nanohtnet_ros.ros.messages import camera_to_msg, skeletons_2d_to_msg, skeletons_to_msg
 from nanohtnet_ros.ros.viewer_node import type_name
 
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("", 0))
-        return found.getsockname()[1]
+from factories import free_port
 
 
 def header(frame_id="camera_optical_frame") -> Header:
