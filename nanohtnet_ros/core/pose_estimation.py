@@ -211,8 +211,7 @@ class Lifter:
             frames: by the camera's name. A stamp before the camera's last one restarts its windows.
         Returns:
             By the same names, one person for each of the frame's, in their order; with a look-ahead, without those
-            who were not seen yet at that moment; without those none of whose keypoints the lens can have
-            seen.
+            who were not seen yet at that moment; without those of whom the image supports no joint.
         """
         with self.times.stage("lift"):
             seen = []
@@ -223,10 +222,11 @@ class Lifter:
                     seen.append((name, frame, _within_lens(person, rays), rays))
             shown = []
             for name, frame, person, rays in seen:
-                if not person.keypoints.confidence.any():
+                known = person.keypoints.of(supported(person.keypoints, frame.camera))
+                if not known.valid.any():
                     continue
                 track = self._track(self._views[name], person.track_id)
-                self._advance(track, self._views[name], frame, person.keypoints, rays)
+                self._advance(track, self._views[name], frame, known, rays)
                 keypoints = keypoints_at(track.keypoints, frame.stamp_ns - self.delay_ns)
                 if keypoints is not None:
                     age_s = max(0.0, person.age_s - self.delay_ns / NS_PER_S)
@@ -279,14 +279,13 @@ class Lifter:
         return track
 
     def _advance(self, track: _Track, view: _View, frame: Frame, keypoints: Keypoints, rays: np.ndarray) -> None:
-        """Add a frame's keypoints, and their (17, 3) rays, to a track."""
-        keypoints = keypoints.of(supported(keypoints, frame.camera))
+        """Add a frame's keypoints, those that the image supports, and (17, 3) rays of all to a track."""
         order = self._sides(track, keypoints, frame.stamp_ns)
         if (order != JOINTS).any():
             keypoints, rays = keypoints.ordered(order), rays[order]
         track.see(frame.stamp_ns, keypoints, rays)
         takes_confidence = self._lifter.card.confidence
-        if takes_confidence and keypoints.valid.any():
+        if takes_confidence:
             rays = track.rays
         view_from_camera = self._face(track, view, rays)
         if not takes_confidence:

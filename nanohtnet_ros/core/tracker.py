@@ -19,6 +19,8 @@ OKS_KAPPA = 2.0 * np.array(
     [.107, .107, .087, .089, .107, .087, .089, .107, .079, .035, .035, .079, .072, .062, .079, .072, .062])
 # fmt: on
 
+BONES = np.array(H36M_17.bones).T
+"""(2, 16) both ends of each bone."""
 
 # Gate of re-association: distance from the prediction in units of the person's size, at once and more a second.
 GATE, GATE_PER_S = 0.4, 0.5
@@ -94,10 +96,10 @@ def size_px(keypoints: Keypoints, joints: np.ndarray) -> float:
     Returns:
         About the diagonal of the box around them when they stand upright, at least a pixel.
     """
-    bones = np.array([bone for bone in H36M_17.bones if joints[list(bone)].all()])
-    if not len(bones):
+    start, end = BONES[:, joints[BONES].all(axis=0)]
+    if not len(start):
         return 1.0
-    lengths = np.linalg.norm(keypoints.xy_px[bones[:, 0]] - keypoints.xy_px[bones[:, 1]], axis=1)
+    lengths = np.linalg.norm(keypoints.xy_px[start] - keypoints.xy_px[end], axis=1)
     return max(UPRIGHT * float(lengths.mean()), 1.0)
 
 

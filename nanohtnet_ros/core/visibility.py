@@ -7,9 +7,16 @@ import numpy as np
 from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.core.poses import Keypoints
 from nanohtnet_ros.core.skeleton import H36M_17, Joint
+from nanohtnet_ros.core.tracker import size_px
 
 LEAST_CONFIDENCE = 0.1
 """A keypoint below it says nothing by itself: BlazePose gives hidden limbs less, and visible ones more."""
+
+BORDER = 0.05
+"""So near to the image's border, in units of the person's size, a detector puts joints that are beyond it."""
+
+BORDER_CONFIDENCE, LIMB_CONFIDENCE = 0.2, 0.5
+"""What a joint of a limb needs of its own there, and where the limb comes from there or from beyond."""
 
 TOGETHER = np.array([[joint, other, other] for joint, other in enumerate(H36M_17.flip_order)])
 TOGETHER[Joint.HIP, 1:] = Joint.L_HIP, Joint.R_HIP
@@ -41,7 +48,8 @@ def supported(keypoints: Keypoints, camera: Camera) -> np.ndarray:
 
     A joint outside the image is not seen. One inside of which the detector is unsure is still supported where it is
     sure of its counterpart, as of an arm behind the trunk; where it is sure of neither, as of legs behind a desk, it
-    knows nothing.
+    knows nothing. At the image's border a counterpart says nothing: detectors put what is beyond it inside, unsure
+    of it, and the rest of the limb further in.
 
     Args:
         keypoints: as the detector gave them.
@@ -49,10 +57,18 @@ def supported(keypoints: Keypoints, camera: Camera) -> np.ndarray:
     Returns:
         (17,) bool.
     """
-    inside = ((keypoints.xy_px >= -0.5) & (keypoints.xy_px < (camera.width - 0.5, camera.height - 0.5))).all(axis=1)
-    sure = keypoints.confidence[TOGETHER].max(axis=1)
-    sure[Joint.SPINE] = max(sure[Joint.SPINE], min(sure[Joint.HIP], sure[Joint.THORAX]))
-    return inside & keypoints.valid & (sure >= LEAST_CONFIDENCE)
+    xy_px, confidence = keypoints.xy_px, keypoints.confidence
+    inside_px = np.minimum(xy_px + 0.5, (camera.width - 0.5, camera.height - 0.5) - xy_px).min(axis=1)
+    sure = confidence[TOGETHER].max(axis=1)
+    sure[Joint.SPINE] = max(sure[Joint.SPINE], sure[Joint.THORAX])
+    known = (inside_px >= 0) & keypoints.valid & (sure >= LEAST_CONFIDENCE)
+    clear = known & (inside_px >= BORDER * size_px(keypoints, known))
+    if not clear.all():
+        for parent, child, _ in BONES_M:
+            if not (clear[parent] and clear[child]):
+                known[child] &= confidence[child] >= (BORDER_CONFIDENCE if clear[parent] else LIMB_CONFIDENCE)
+                clear[child] &= known[child]
+    return known
 
 
 def completed(points: np.ndarray, known: np.ndarray) -> np.ndarray:

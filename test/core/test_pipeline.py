@@ -56,6 +56,14 @@ def test_a_missing_joint_is_nan_with_confidence_zero(make_keypoints, camera):
     assert np.isfinite(session.batches[0]).all()
 
 
+def test_whoever_has_left_the_image_is_nobody_until_they_are_back(make_keypoints, camera):
+    pipeline, _, _ = make([])
+    places = (0.5, 0.0, 3.0), (4.0, 0.0, 3.0), (0.5, 0.0, 3.0)  # a detector goes on outside
+    tracked = [TrackedKeypoints(1, 0.1 * i, make_keypoints(place)) for i, place in enumerate(places)]
+    before, outside, after = (pipeline.lifter.step([one], ns(1 + one.age_s), camera) for one in tracked)
+    assert (len(before), len(outside), len(after)) == (1, 0, 1)
+
+
 def test_nobody_is_an_empty_list(camera):
     pipeline, _, _ = make([[], []])
     assert pipeline.step(IMAGE, ns(1.0), camera) == []

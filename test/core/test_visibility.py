@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from nanohtnet_ros.core.camera import Camera
+from nanohtnet_ros.core.poses import Keypoints
 from nanohtnet_ros.core.skeleton import Joint
 from nanohtnet_ros.core.visibility import completed, supported
 
@@ -24,6 +27,41 @@ def test_a_hidden_limb_is_supported_by_its_counterpart_only(make_keypoints, came
     confidence[LEGS] = 0.01
     known = supported(make_keypoints(confidence=confidence), camera)
     np.testing.assert_array_equal(known, ~np.isin(np.arange(17), LEGS))
+
+
+def cut_below(keypoints, camera, joint, beyond_px):
+    """A camera whose image ends so far below a joint."""
+    return replace(camera, height=int(keypoints.xy_px[joint, 1] + beyond_px))
+
+
+@pytest.mark.parametrize(("sure", "kept"), [(0.15, False), (0.3, True)])
+def test_a_joint_at_the_border_needs_to_be_sure_itself(make_keypoints, camera, sure, kept):
+    confidence = np.ones(17, np.float32)
+    confidence[Joint.L_ELBOW] = sure
+    keypoints = make_keypoints(confidence=confidence)
+    known = supported(keypoints, cut_below(keypoints, camera, Joint.L_ELBOW, 5))
+    assert known[Joint.L_ELBOW] == kept and known[[Joint.R_ELBOW, Joint.L_SHOULDER]].all()
+    assert supported(keypoints, cut_below(keypoints, camera, Joint.L_ELBOW, 80))[Joint.L_ELBOW]
+
+
+@pytest.mark.parametrize(("sure", "kept"), [(0.3, False), (0.7, True)])
+def test_a_hand_in_the_image_whose_elbow_is_not_needs_to_be_sure_itself(make_keypoints, camera, sure, kept):
+    confidence = np.ones(17, np.float32)
+    confidence[Joint.L_WRIST] = sure
+    keypoints = make_keypoints(confidence=confidence)
+    raised = keypoints.xy_px.copy()
+    raised[Joint.L_WRIST] = keypoints.xy_px[Joint.L_SHOULDER] + (30, -10)
+    keypoints = Keypoints(raised, confidence)
+    assert supported(keypoints, cut_below(keypoints, camera, Joint.L_ELBOW, -20))[Joint.L_WRIST] == kept
+    assert supported(keypoints, camera)[Joint.L_WRIST]
+
+
+def test_the_spine_is_seen_where_the_hips_are_not(make_keypoints, camera):
+    confidence = np.ones(17, np.float32)
+    confidence[[Joint.SPINE, Joint.HIP, Joint.L_HIP, Joint.R_HIP, *LEGS]] = 0.01
+    keypoints = make_keypoints(confidence=confidence)
+    known = supported(keypoints, cut_below(keypoints, camera, Joint.SPINE, 10))
+    assert known[Joint.SPINE] and not known[[Joint.HIP, Joint.L_HIP, Joint.R_HIP]].any()
 
 
 def test_what_is_known_stays(make_keypoints):
