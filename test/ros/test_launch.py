@@ -21,6 +21,8 @@ from nanohtnet_ros.msg import Skeleton3DArray
 from rcl_interfaces.srv import GetParameters
 from rclpy.parameter import parameter_value_to_python
 
+from factories import free_port
+
 LAUNCH = Path(__file__).resolve().parents[2] / "launch"
 POSE_ARGUMENTS = {
     "namespace",
@@ -32,6 +34,7 @@ POSE_ARGUMENTS = {
     "image_transport",
     "use_sim_time",
     "use_rviz",
+    "use_viewer",
     "fixed_frame",
     "log_level",
     "autostart",
@@ -289,6 +292,24 @@ def test_without_rviz_everything_else_runs(run, processes):
         pytest.skip("rviz2 is installed")
     process = run("pose", {"/pose_node", "/marker_node"}, "use_rviz:=true", "autostart:=false")
     assert "RViz is not installed" in processes.log_of(process) and "-rviz2" in processes.log_of(process)
+
+
+def test_the_viewer_is_served_and_hears_the_nodes(run, processes, peer, wait_for, tmp_path):
+    pytest.importorskip("rerun", reason="rerun is not installed (extra viz)")
+    file, web, grpc = tmp_path / "viewer.yaml", free_port(), free_port()
+    file.write_text(f"/**/viewer_node:\n  ros__parameters: {{web_port: {web}, grpc_port: {grpc}}}\n")
+    nodes = {f"/left/{name}" for name in ("detector_node", "lifter_node", "marker_node", "viewer_node")}
+    camera = ("namespace:=left", "image_topic:=/camera/image_raw", "image_transport:=compressed", "autostart:=false")
+    process = run("split", nodes, "use_viewer:=true", f"params_file:={file}", *camera)
+    wait_for(lambda: f"open http://localhost:{web}/" in processes.log_of(process), lambda: processes.log_of(process))
+    heard = dict(peer.node.get_subscriber_names_and_types_by_node("viewer_node", "/left"))
+    assert {
+        "/camera/image_raw/compressed",
+        "/left/camera_info",
+        "/left/lifter_node/skeletons",
+        "/left/detector_node/skeletons_2d",
+        "/diagnostics",
+    } <= heard.keys()
 
 
 def test_transport_and_depth_reach_the_node(run, parameters, peer, wait_for):
