@@ -42,7 +42,8 @@ class MessageScene:
 
     def show(self, kind: str, message: Any) -> None:
         """Show a message of a type, such as `sensor_msgs/msg/Image`."""
-        self._scene.at(stamp_ns(message.header))
+        if kind != SHOWN[2]:  # these have the clock's time, also where a bag is played
+            self._scene.at(stamp_ns(message.header))
         if kind in IMAGES:
             self.camera_frame = message.header.frame_id
             raw = kind == IMAGES[0]

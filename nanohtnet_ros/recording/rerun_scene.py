@@ -165,6 +165,8 @@ class Scene:
     def _show_person(self, person: Person, up: np.ndarray) -> None:
         name = str(person.track_id)
         rgb, sure = track_colour(person.track_id), person.confidence
+        if person.track_id not in self._shown:
+            self._stream.log(f"confidence/{name}", rr.SeriesLines(colors=[rgb]), static=True)
         self._stream.log(f"confidence/{name}", rr.Scalars(float(sure.mean())))
         angles = joint_angles(joint_frames(person.joints_rel_m))
         for angle in SHOWN_ANGLES:
@@ -193,7 +195,7 @@ class Scene:
         label = rr.Points3D(
             [top + 0.35 * up],
             labels=[f"{name}: {np.linalg.norm(person.root_m):.1f} m"],
-            colors=[rgb],
+            colors=[0.5 + 0.5 * rgb],  # on grey
             radii=0.01,
             show_labels=True,
         )

@@ -109,6 +109,7 @@ def test_rates_and_latencies_are_plotted_and_what_cannot_be_shown_is_left_out(sh
     messages.show("diagnostic_msgs/msg/DiagnosticArray", DiagnosticArray(header=header(), status=[status]))
     figures = {"pose_node output rate Hz": 24.5, "pose_node total p50 ms": 31.0, "pose_node dropped": 3.0}
     assert recorder.of("show_figures") == [(figures,)]
+    assert recorder.of("at") == []  # a bag that is played has other times than the diagnostics
     messages.show("sensor_msgs/msg/Image", Image(header=header(), encoding="nonsense", width=2, height=2))
     messages.show("sensor_msgs/msg/CameraInfo", CameraInfo(header=header(), width=640, height=480))
     assert recorder.of("show_image") == [] == recorder.of("show_camera")
