@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -16,6 +18,31 @@ from nanohtnet_ros.msg import Skeleton2DArray, Skeleton3DArray
 from nanohtnet_ros.ros.parameters import NodeParameters, ViewerNodeParameters
 from nanohtnet_ros.ros.qos import NEWEST_IMAGE, RESULTS
 from nanohtnet_ros.ros.spin import spin
+
+HELD_IMAGES = 30  # more than come while one is processed
+
+
+class AnsweredImages:
+    """Holds images until their keypoints are there, so that people are drawn where they are."""
+
+    def __init__(self, show: Callable[[Any], None]) -> None:
+        """Hold none yet; `show` is called with each image in its turn."""
+        self._show = show
+        self._held: deque[Any] = deque(maxlen=HELD_IMAGES)
+        self._answered_ns = -1
+
+    def image(self, msg: Any) -> None:
+        """Hold an image; where no node answers it is shown at once."""
+        self._held.append(msg)
+        if len(self._held) == HELD_IMAGES and self._answered_ns < stamp_ns(self._held[0].header):
+            self._show(msg)
+
+    def keypoints(self, msg: Skeleton2DArray) -> None:
+        """Show the image that keypoints are of."""
+        self._answered_ns = stamp_ns(msg.header)
+        image = next((held for held in self._held if stamp_ns(held.header) == self._answered_ns), None)
+        if image is not None:
+            self._show(image)
 
 
 class ViewerNode(Node):
@@ -41,15 +68,20 @@ class ViewerNode(Node):
         image_kind, image_topic = (
             (CompressedImage, "image/compressed") if p.image_transport == "compressed" else (Image, "image")
         )
-        for kind, topic, qos in (
-            (image_kind, image_topic, NEWEST_IMAGE),
-            (CameraInfo, "camera_info", NEWEST_IMAGE),
-            (Skeleton2DArray, "skeletons_2d", RESULTS),
-            (DiagnosticArray, "/diagnostics", RESULTS),
+        self._images = AnsweredImages(partial(self._messages.show, type_name(image_kind)))
+        for kind, topic, qos, on_message in (
+            (image_kind, image_topic, NEWEST_IMAGE, self._images.image),
+            (CameraInfo, "camera_info", NEWEST_IMAGE, partial(self._messages.show, type_name(CameraInfo))),
+            (Skeleton2DArray, "skeletons_2d", RESULTS, self._on_keypoints),
+            (Skeleton3DArray, "skeletons", RESULTS, self._on_skeletons),
+            (DiagnosticArray, "/diagnostics", RESULTS, partial(self._messages.show, type_name(DiagnosticArray))),
         ):
-            self.create_subscription(kind, topic, partial(self._messages.show, type_name(kind)), qos)
-        self.create_subscription(Skeleton3DArray, "skeletons", self._on_skeletons, RESULTS)
+            self.create_subscription(kind, topic, on_message, qos)
         self.get_logger().info(f"open {page}")
+
+    def _on_keypoints(self, msg: Skeleton2DArray) -> None:
+        self._images.keypoints(msg)
+        self._messages.show(type_name(Skeleton2DArray), msg)
 
     def _on_skeletons(self, msg: Skeleton3DArray) -> None:
         self._messages.show(type_name(Skeleton3DArray), msg)

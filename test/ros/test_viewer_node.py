@@ -9,13 +9,14 @@ pytest.importorskip("rerun", reason="rerun is not installed (extra viz)")
 
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from nanohtnet_ros.msg import Skeleton2DArray
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from nanohtnet_ros.recording.rerun_bag import MessageScene
 from nanohtnet_ros.ros.images import image_to_msg
 from nanohtnet_ros.ros.messages import camera_to_msg, skeletons_2d_to_msg, skeletons_to_msg
-from nanohtnet_ros.ros.viewer_node import type_name
+from nanohtnet_ros.ros.viewer_node import HELD_IMAGES, AnsweredImages, type_name
 
 from factories import free_port
 
@@ -68,6 +69,27 @@ def test_a_taken_port_is_one_line(processes, peer, wait_for):
         node = processes.node("viewer_node", web_port=port)
         wait_for(lambda: node.poll() is not None, "the end")
     assert node.returncode == 1 and f"cannot start: port {port} cannot be served" in processes.log_of(node)
+
+
+def test_an_image_waits_for_its_keypoints_unless_no_node_answers():
+    def at(sec: int) -> Header:
+        return Header(stamp=Time(sec=sec))
+
+    shown: list[int] = []
+    images = AnsweredImages(lambda image: shown.append(image.header.stamp.sec))
+    for sec in range(1, HELD_IMAGES):
+        images.image(Image(header=at(sec)))
+    assert shown == []
+    images.keypoints(Skeleton2DArray(header=at(3)))
+    images.keypoints(Skeleton2DArray(header=at(HELD_IMAGES + 5)))  # of an image that did not come
+    assert shown == [3]
+    images.keypoints(Skeleton2DArray(header=at(4)))
+    for sec in range(HELD_IMAGES, HELD_IMAGES + 4):
+        images.image(Image(header=at(sec)))
+    assert shown == [3, 4]
+    for sec in (HELD_IMAGES + 4, HELD_IMAGES + 5):  # the node was stopped
+        images.image(Image(header=at(sec)))
+    assert shown == [3, 4, HELD_IMAGES + 4, HELD_IMAGES + 5]
 
 
 def test_messages_are_shown_at_their_stamps(shown, make_person, camera):
