@@ -42,6 +42,8 @@ class AnsweredImages:
         self._answered_ns = stamp_ns(msg.header)
         image = next((held for held in self._held if stamp_ns(held.header) == self._answered_ns), None)
         if image is not None:
+            while self._held.popleft() is not image:  # those between will not be answered
+                pass
             self._show(image)
 
 
