@@ -23,6 +23,7 @@ WAYS = np.array([JOINTS, H36M_17.flip_order])  # (2, 17): as the detector has th
 
 STATES = np.array(list(itertools.product((False, True), repeat=len(GROUPS))))  # (4, 2): is a group exchanged
 ORDERS = np.array([np.where(np.isin(JOINTS, GROUPS[exchanged]), WAYS[1], WAYS[0]) for exchanged in STATES])  # (4, 17)
+WAY_OF_GROUP, GROUP = STATES.astype(int), np.arange(len(GROUPS))
 INDEX = np.arange(len(STATES))
 CHANGED = INDEX[:, None] ^ INDEX  # (4, 4) groups that a detector changed, from each state to each, as a state's index
 UNLIKELY = np.array([0.0, 1.5, 1.5, 1.0])  # how much less likely each is than the first
@@ -34,6 +35,8 @@ BELIEVED_AFTER_S = 2.0
 MOST_ODDS = 8.0  # for one side against the other: what the past may weigh at the most
 CHANGE_ODDS = 4.0  # against a detector's exchange from one frame to the next
 JOINT_ODDS = 3.0  # what one joint's place may weigh at the most
+
+CHANGE_PENALTY = CHANGE_ODDS * (CHANGED > 0)
 
 # How far a joint is from where it was to be expected, standard deviation in units of the person's size.
 STEP, STEP_PER_S = 0.02, 0.5
@@ -78,9 +81,9 @@ class SideKeeper:
             # Joints count of which both sides are known, then and now.
             both = misfit[:, GROUPS].sum(axis=2)  # (ways, groups, joints)
             groups = np.where(np.isfinite(both), both, 0.0).sum(axis=2)
-            misfits = groups[STATES.astype(int), np.arange(len(GROUPS))].sum(axis=1)  # of each state, (4,)
+            misfits = groups[WAY_OF_GROUP, GROUP].sum(axis=1)  # of each state, (4,)
             # From each state (rows) to each (columns).
-            odds = self._odds[:, None] - misfits[CHANGED ^ before] - CHANGE_ODDS * (CHANGED > 0)
+            odds = self._odds[:, None] - misfits[CHANGED ^ before] - CHANGE_PENALTY
             past, self._odds = odds.argmax(axis=0), odds.max(axis=0)
         self._odds = self._odds - UNLIKELY * dt_s * MOST_ODDS / BELIEVED_AFTER_S
         self._odds = np.maximum(self._odds - self._odds.max(), -MOST_ODDS)
