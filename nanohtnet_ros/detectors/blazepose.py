@@ -33,6 +33,7 @@ MASK = 0.6  # breadth of the mask of those who hide somebody; see `cover`
 MISSED = 0.4  # farthest from where they were expected, in units of their region's side
 BEHIND = 0.15  # likewise, while others hide a part of them
 FOUND_AGAIN, SIZES = 0.2, (0.6, 1.6)  # distance in units of the region's side, and ratio of the sides
+TILTED = 0.35  # radians between two regions of one person
 # A person is still while all but a tenth of the landmarks move by less than this, in units of the region's side a
 # second, measured over so long; and far where the region's side is less than half of the landmark network's input.
 STILL_PER_S, MEASURED_S, FAR_PX = 0.1, 0.2, 128.0
@@ -168,20 +169,15 @@ class BlazePoseDetector:
         seen, self._hidden = self._follow(image_bgr, stamp_ns)
         if not seen:
             for _ in range(DETECTIONS_ALONE):
-                seen += [
-                    replace(person, verifications=len(VERIFY_TILES))
-                    for person in self._new_people(image_bgr, stamp_ns, seen)
-                    if all(
-                        self._found_again(image_bgr, person, [], scale)
-                        for scale in VERIFY_TILES[person.verifications :]
-                    )
-                ]
+                for new in self._new_people(image_bgr, stamp_ns, seen):
+                    person: Followed | None = new
+                    while person is not None and not person.verified:
+                        person = self._found_again(image_bgr, person, [])
+                    seen += [] if person is None else [person]
         elif unverified := next((person for person in seen if not person.verified), None):
-            others = [person for person in seen if person is not unverified]
-            scale = VERIFY_TILES[unverified.verifications]
-            if self._found_again(image_bgr, unverified, others, scale):
-                others.append(replace(unverified, verifications=unverified.verifications + 1))
-            seen = others
+            seen = [person for person in seen if person is not unverified]
+            if person := self._found_again(image_bgr, unverified, seen):
+                seen.append(person)
         elif len(seen) < self.config.max_people and (
             self._schedule.due(stamp_ns) or self._hidden or self._is_new(stamp_ns)
         ):
@@ -306,16 +302,23 @@ class BlazePoseDetector:
         self._hidden, self._lost = ([m for m in group if m is not found] for group in (self._hidden, self._lost))
         return found.advance(person, stamp_ns, apart=True)
 
-    def _found_again(self, image_bgr: np.ndarray, person: Followed, others: list[Followed], scale: float) -> bool:
-        """Whether the person is detected in a tile around them, its side in units of their region's."""
+    def _found_again(self, image_bgr: np.ndarray, person: Followed, others: list[Followed]) -> Followed | None:
+        """The person where they are detected again, in the next of the tiles around them; None where they are not.
+
+        A tile whose border cuts them gives a tilted region. It is corrected by the one that is detected now.
+        """
         region = person.landmarks.next_region
         height, width = image_bgr.shape[:2]
-        tile = around(region.centre, scale * region.side, width, height)
-        return any(
-            np.linalg.norm(seen.centre - region.centre) < FOUND_AGAIN * region.side
-            and SIZES[0] < seen.side / region.side < SIZES[1]
-            for seen in self._regions(image_bgr, tile, [other.landmarks for other in others])
-        )
+        tile = around(region.centre, VERIFY_TILES[person.verifications] * region.side, width, height)
+        for seen in self._regions(image_bgr, tile, [other.landmarks for other in others]):
+            near = np.linalg.norm(seen.centre - region.centre) < FOUND_AGAIN * region.side
+            if near and SIZES[0] < seen.side / region.side < SIZES[1]:
+                landmarks: Landmarks | None = person.landmarks
+                if abs(math.remainder(seen.rotation - region.rotation, 2.0 * math.pi)) > TILTED:
+                    landmarks = self._networks.landmarks(image_bgr, [seen], self.config.presence_threshold)[0]
+                if landmarks is not None:
+                    return replace(person, landmarks=landmarks, verifications=person.verifications + 1)
+        return None
 
     def _regions(self, image_bgr: np.ndarray, tile: Tile, known: list[Landmarks]) -> list[Region]:
         """Regions of people in a tile, with known people masked."""

@@ -185,6 +185,23 @@ def test_a_thing_that_is_not_found_again_is_nobody():
     assert run(detector, 80, start=80)[10:] == [0] * 70  # nor alone
 
 
+def test_a_person_found_tilted_is_corrected_where_they_are_found_again():
+    """A tile's border cuts the person: the region found in it is tilted, and what is seen in it is off."""
+    person, off = standing_landmarks((320, 240), 300), standing_landmarks((330, 240), 300)
+    off = replace(off, next_region=replace(off.next_region, rotation=0.9))
+
+    class Cutting(KnowingNetworks):
+        def regions(self, view_bgr: np.ndarray, tile: Tile, threshold: float) -> list[Region]:
+            found = super().regions(view_bgr, tile, threshold)
+            return [off.next_region for _ in found] if len(self.tiles) == 1 else found
+
+        def nearest(self, region: Region) -> Landmarks:
+            return off if region.rotation else person
+
+    (keypoints,) = BlazePoseDetector(Cutting(person)).detect(BLANK, 0)
+    np.testing.assert_allclose(keypoints.xy_px, blazepose_to_h36m(person.xy_px, person.confidence)[0])
+
+
 def test_parts_of_a_known_body_are_nobody():
     """A leg of theirs looks like a person, wherever it is seen."""
     person = standing_landmarks((320, 240), 420)
