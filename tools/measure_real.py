@@ -160,7 +160,7 @@ def enter(entry: Score, clip: MeasuredClip, person: KnownPerson, frame: int, see
     if person.joints_px is None:
         return
     truth_px, truth_m = person.joints_px[frame], person.joints_cam_m[frame]
-    inside = ((truth_px >= 0) & (truth_px < (clip.camera.width, clip.camera.height))).all(axis=1)
+    inside = ((truth_px >= -0.5) & (truth_px < (clip.camera.width - 0.5, clip.camera.height - 0.5))).all(axis=1)
     entry.swapped += is_swapped(seen.keypoints.xy_px, truth_px, size_px(person, frame))
     entry.px.append(float(np.nanmean(np.linalg.norm(seen.keypoints.xy_px - truth_px, axis=1)[inside])))
     entry.poses_m.append(seen.joints_rel_m)
