@@ -19,7 +19,7 @@ def cpu_only(monkeypatch):
 
 def test_windows_are_the_clips_people():
     card = ModelCard.load(find_model(DEFAULT_MODEL).with_suffix(".json"))
-    (windows,), truth_m = clip_windows(card)
+    (windows,), truth_m = clip_windows(replace(card, confidence=False, level=False))
     assert windows.shape == (32, 81, 17, 2) and truth_m.shape == (32, 17, 3) and windows.dtype == np.float32
     assert np.isfinite(windows).all() and len(np.unique(windows[:, -1, 0, 0])) == 32
     inputs, _ = clip_windows(
@@ -56,7 +56,7 @@ def test_it_builds_compares_and_times_tensorrt(fake_trt, capsys):
 
 def test_a_runtime_that_computes_something_else_fails(monkeypatch, capsys):
     class Wrong:
-        def run(self, x):
+        def run(self, x, level):
             return np.full((len(x), 9, 17, 3), 0.25, np.float32)
 
         def close(self):

@@ -21,7 +21,7 @@ from nanohtnet_ros.runtime.interrupt import Interrupted
 from nanohtnet_ros.runtime.output_folder import OutputFolder
 from nanohtnet_ros.samples.video_source import VideoSource
 
-from video_files import greys, write_matroska
+from video_files import write_matroska
 
 pd = pytest.importorskip("pandas", reason="pandas, which reads the tables, is not installed")
 pytest.importorskip("rosbags", reason="rosbags, which writes the bags, is not installed")
@@ -155,7 +155,8 @@ def test_a_finished_run_is_replaced(video, tmp_path):
 
 def test_every_frame_has_its_own_time(tmp_path):
     uneven_ms = [0, 40, 80, 120, 320, 520, 560, 1560]
-    video = write_matroska(tmp_path / "uneven.webm", greys(8), uneven_ms, live=True)
+    images = [np.full((480, 640, 3), 4 * i, np.uint8) for i in range(8)]
+    video = write_matroska(tmp_path / "uneven.webm", images, uneven_ms, live=True)
     with estimator() as fresh:
         process(Job(str(video), tmp_path / "out", write=("csv",)), fresh, show_progress=False)
     table = pd.read_csv(tmp_path / "out" / "joints.csv")

@@ -21,9 +21,9 @@ def run(model, x: np.ndarray) -> list[np.ndarray]:
 
 def test_the_packaged_networks_loss_is_as_stated():
     path = find_model(DEFAULT_MODEL)
-    (x,), truth_m = clip_windows(ModelCard.load(path.with_suffix(".json")))
-    single = open_session(path, "cpu").run(x)[:, -1, :, :3]
-    half = onnxruntime.InferenceSession(half_onnx(path)).run(None, {"keypoints": x})[0][:, -1, :, :3]
+    (x, level), truth_m = clip_windows(ModelCard.load(path.with_suffix(".json")))
+    single = open_session(path, "cpu").run(x, level)[:, -1, :, :3]
+    half = onnxruntime.InferenceSession(half_onnx(path)).run(None, {"keypoints": x, "level": level})[0][:, -1, :, :3]
     difference_mm = np.linalg.norm(single - half, axis=-1) * 1000
     assert difference_mm.mean() < 0.5 and difference_mm.max() < 3.0
     mpjpe_mm = [np.linalg.norm(a - truth_m, axis=-1)[:, 1:].mean() * 1000 for a in (single, half)]

@@ -7,18 +7,19 @@ from nanohtnet_ros.runtime.session import open_session
 
 def test_the_packaged_network_takes_any_number_of_people():
     session = open_session(find_model(DEFAULT_MODEL))
-    assert session.input_shape == (-1, 81, 17, 2) and "ONNX Runtime" in session.runtime
-    x = np.random.default_rng(0).normal(0, 0.2, (5, 81, 17, 2)).astype(np.float32)
-    together = session.run(x)
+    assert session.input_shape == (-1, 81, 17, 3) and "ONNX Runtime" in session.runtime
+    x = np.random.default_rng(0).normal(0, 0.2, (5, 81, 17, 3)).astype(np.float32)
+    level = np.float32([0, 1, 0, 1, 1])
+    together = session.run(x, level)
     assert together.shape == (5, 9, 17, 4)
     for i in range(5):
-        np.testing.assert_allclose(session.run(x[i : i + 1])[0], together[i], atol=1e-5)
+        np.testing.assert_allclose(session.run(x[i : i + 1], level[i : i + 1])[0], together[i], atol=1e-5)
 
 
 def test_a_wrong_shape_says_which_is_right():
     session = open_session(find_model(DEFAULT_MODEL))
-    with pytest.raises(ValueError, match=r"\(1, 27, 17, 2\), model expects \(-1, 81, 17, 2\)"):
-        session.run(np.zeros((1, 27, 17, 2), np.float32))
+    with pytest.raises(ValueError, match=r"\(1, 27, 17, 3\), model expects \(-1, 81, 17, 3\)"):
+        session.run(np.zeros((1, 27, 17, 3), np.float32), np.zeros(1, np.float32))
 
 
 def test_missing_and_broken_files(tmp_path):

@@ -76,7 +76,7 @@ def test_then_onnx_runtime_on_cuda(no_tensorrt, cuda_in_onnx_runtime, log):
     assert session.runtime == f"ONNX Runtime {onnxruntime.__version__}, CUDA"
     (line,) = log.messages
     assert "is not run by TensorRT: TensorRT's Python module cannot be imported" in line
-    assert session.run(np.zeros((1, 81, 17, 2), np.float32)).shape == (1, 9, 17, 4)
+    assert session.run(np.zeros((1, 81, 17, 3), np.float32), np.zeros(1, np.float32)).shape == (1, 9, 17, 4)
 
 
 def test_then_the_cpu(no_tensorrt, cuda_in_onnx_runtime, log):

@@ -17,11 +17,11 @@ def test_the_packaged_network_gives_what_onnx_runtime_gives(fake_trt, version, p
     fake_trt(version)
     reference = open_session(find_model(DEFAULT_MODEL), "cpu")
     with TensorRTSession.from_onnx(find_model(DEFAULT_MODEL), precision) as session:
-        assert session.input_shape == (-1, 81, 17, 2) and session.output_shapes == {"joints": (-1, 9, 17, 4)}
+        assert session.input_shape == (-1, 81, 17, 3) and session.output_shapes == {"joints": (-1, 9, 17, 4)}
         assert session.runtime == f"TensorRT {version} {precision}, Fake Orin"
         for people in (1, 3, 2):
-            x = random(people, 81, 17, 2)
-            np.testing.assert_allclose(session.run(x), reference.run(x), atol=1e-5 if precision == "fp32" else 3e-3)
+            x = random(people, 81, 17, 3), np.arange(people, dtype=np.float32) % 2
+            np.testing.assert_allclose(session.run(*x), reference.run(*x), atol=1e-5 if precision == "fp32" else 3e-3)
 
 
 @pytest.mark.parametrize("graph", [False, True])
