@@ -27,9 +27,9 @@ def folder(tmp_path):
     return path
 
 
-def test_images_and_calibration_at_the_sources_rate(processes, peer):
+def test_images_and_calibration_at_the_sources_rate(processes, peer, wait_for):
     """Stamps are the source's even when it is played faster, and every frame comes."""
-    images, infos = peer.listen("image", Image), peer.listen("camera_info", CameraInfo)
+    images, infos = peer.listen("image", Image, 85), peer.listen("camera_info", CameraInfo, 85)  # none is overwritten
     started_ns = time.time_ns()
     node = processes.node(
         "video_node",
@@ -39,7 +39,7 @@ def test_images_and_calibration_at_the_sources_rate(processes, peer):
         speed=2.0,
     )
     assert node.wait(timeout=60) == 0
-    assert len(images) == 85
+    wait_for(lambda: len(images) == len(infos) == 85, "every frame")
     assert started_ns < stamp_ns(images[0].header) < time.time_ns()
     assert set(np.round(np.diff([stamp_ns(m.header) for m in images]) / 1e6).tolist()) == {40.0}
     assert [stamp_ns(m.header) for m in infos] == [stamp_ns(m.header) for m in images]
