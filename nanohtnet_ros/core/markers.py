@@ -73,7 +73,7 @@ class PeopleMarkers:
             if skeleton.root_valid:
                 floor = floor_below(skeleton, up)
                 trail = self._follow(skeleton.track_id, stamp_ns(msg.header), floor, style.trail_s)
-                markers += self.of_person(skeleton, msg.header, up, style, trail)
+                markers += self.of_person(skeleton, msg.header, up, style, floor, trail)
                 gone.discard(skeleton.track_id)
         for track_id in sorted(gone):
             self._trails.pop(track_id, None)
@@ -92,7 +92,13 @@ class PeopleMarkers:
         return np.array([*(point for _, point in trail), floor])
 
     def of_person(
-        self, skeleton: Any, header: Any, up: np.ndarray, style: MarkerSettings, trail: np.ndarray | None = None
+        self,
+        skeleton: Any,
+        header: Any,
+        up: np.ndarray,
+        style: MarkerSettings,
+        floor: np.ndarray,
+        trail: np.ndarray | None = None,
     ) -> list[Any]:
         """Joints; bones, feet, facing direction and trail; a label: of one person whose root is known.
 
@@ -100,6 +106,7 @@ class PeopleMarkers:
             skeleton: Skeleton3D.
             up: (3,) unit vector against gravity in the header's frame.
             style: sizes and lifetime.
+            floor: (3,) see `floor_below`.
             trail: (N, 3) where on the floor they were, oldest first, metres, or None.
         """
         track_id, root = skeleton.track_id, root_from_msg(skeleton)
@@ -110,7 +117,7 @@ class PeopleMarkers:
         )
         shown = {"color": self._colour(track_colour(track_id), 1.0), "lifetime": lifetime}
         ball = dict.fromkeys("xyz", style.joint_diameter_m)
-        points, colours = self._lines(skeleton, joints, up, trail)
+        points, colours = self._lines(skeleton, joints, up, floor, trail)
         top = float(np.nanmax((joints - root) @ up, initial=0.0))
         above_head = root + (top + LABEL_HEIGHT_M) * up
         return [
@@ -156,7 +163,7 @@ class PeopleMarkers:
         return self._make("visualization_msgs/msg/Marker", header=header, pose=pose, **kinds, **fields)
 
     def _lines(
-        self, skeleton: Any, joints: np.ndarray, up: np.ndarray, trail: np.ndarray | None
+        self, skeleton: Any, joints: np.ndarray, up: np.ndarray, floor: np.ndarray, trail: np.ndarray | None
     ) -> tuple[list[np.ndarray], list[Any]]:
         """Ends of lines and their colours: bones, and on the floor feet, an arrow and the trail.
 
@@ -173,7 +180,7 @@ class PeopleMarkers:
         def on_floor(point: np.ndarray) -> np.ndarray:
             return point - ((point - floor) @ up) * up
 
-        known, sure, floor = np.isfinite(joints).all(axis=1), skeleton.confidence, floor_below(skeleton, up)
+        known, sure = np.isfinite(joints).all(axis=1), skeleton.confidence
         for parent, child in H36M_17.bones:
             if known[parent] and known[child]:  # a limb has its own side's colour up to the trunk
                 add(joints[[parent, child]], self._joint_colour(child, min(sure[parent], sure[child])))

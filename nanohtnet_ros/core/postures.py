@@ -7,7 +7,7 @@ from enum import IntEnum
 import numpy as np
 
 from nanohtnet_ros.core.body import ANKLE_HEIGHT_M
-from nanohtnet_ros.core.skeleton import H36M_LIMBS, Joint
+from nanohtnet_ros.core.skeleton import LEFT_ARM, LEFT_LEG, RIGHT_ARM, RIGHT_LEG, Joint
 
 
 class Posture(IntEnum):
@@ -22,7 +22,6 @@ class Posture(IntEnum):
     LYING = 6
 
 
-RIGHT_LEG, LEFT_LEG, LEFT_ARM, RIGHT_ARM = H36M_LIMBS
 ARMS = {"left": LEFT_ARM, "right": RIGHT_ARM}
 LEGS = (LEFT_LEG, RIGHT_LEG)
 POSTURE_JOINTS = (Joint.HIP, Joint.THORAX, *LEGS[0], *LEGS[1])

@@ -76,6 +76,7 @@ H36M_17 = Skeleton(
 
 # Limbs of H36M_17 from the trunk outwards; NanoHTNet's part-level branches gather joints in this order.
 H36M_LIMBS = ((1, 2, 3), (4, 5, 6), (11, 12, 13), (14, 15, 16))
+RIGHT_LEG, LEFT_LEG, LEFT_ARM, RIGHT_ARM = H36M_LIMBS
 
 CROWN_SHARES = (0.7, 0.5)
 """How far the crown lies beyond the ears' middle: shares of the ways to it from the shoulders' middle and the nose.

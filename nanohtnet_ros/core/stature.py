@@ -15,7 +15,7 @@ import numpy as np
 
 from nanohtnet_ros.core.body import ANKLE_HEIGHT_M
 from nanohtnet_ros.core.ground import Ground
-from nanohtnet_ros.core.skeleton import H36M_LIMBS, Joint
+from nanohtnet_ros.core.skeleton import LEFT_LEG, RIGHT_LEG, Joint
 from nanohtnet_ros.core.window import NS_PER_S
 
 LOG_HEIGHTS = np.linspace(math.log(0.9), math.log(2.15), 80)
@@ -124,7 +124,7 @@ class Stature:
             ground: says nothing where down or the camera's height are not known.
             stamp_ns: of the frame.
         """
-        legs = [leg for leg in H36M_LIMBS[:2] if confidence[leg[-1]] >= MIN_CONFIDENCE]
+        legs = [leg for leg in (RIGHT_LEG, LEFT_LEG) if confidence[leg[-1]] >= MIN_CONFIDENCE]
         if ground.down_cam is None or ground.height_m is None or not legs:
             return
         below_m = joints_cam_m @ ground.down_cam  # (17,) below the camera

@@ -6,7 +6,7 @@ from scipy.spatial.transform import Rotation
 
 from nanohtnet_ros.core.body import ANKLE_HEIGHT_M
 from nanohtnet_ros.core.drawing import LEFT_RGB, RIGHT_RGB
-from nanohtnet_ros.core.markers import LABEL_HEIGHT_M, MarkerSettings, PeopleMarkers
+from nanohtnet_ros.core.markers import LABEL_HEIGHT_M, MarkerSettings, PeopleMarkers, floor_below
 from nanohtnet_ros.core.skeleton import Joint
 from nanohtnet_ros.core.transforms import move_person
 from nanohtnet_ros.core.window import NS_PER_S
@@ -24,7 +24,7 @@ Marker = typestore().types["visualization_msgs/msg/Marker"]
 def markers(person, up=UP, frame_id="camera_optical_frame", trail=None) -> list:
     header = MESSAGES.header(3 * NS_PER_S, frame_id)
     (skeleton,) = MESSAGES.skeletons([person], header, up=up).skeletons
-    return PeopleMarkers(MESSAGES).of_person(skeleton, header, up, MarkerSettings(), trail)
+    return PeopleMarkers(MESSAGES).of_person(skeleton, header, up, MarkerSettings(), floor_below(skeleton, up), trail)
 
 
 def xyz(points) -> np.ndarray:

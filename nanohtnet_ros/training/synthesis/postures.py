@@ -13,13 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nanohtnet_ros.core.skeleton import H36M_17, H36M_LIMBS, Joint
+from nanohtnet_ros.core.skeleton import H36M_17, LEFT_ARM, LEFT_LEG, RIGHT_ARM, RIGHT_LEG, Joint
 from nanohtnet_ros.training.data import FRAME_RATE_HZ
 from nanohtnet_ros.training.synthesis.body_axes import HIPS, SHOULDERS, body_axes, bones_of, chain
 from nanohtnet_ros.training.synthesis.pose_augmentation import MAX_BEND_RAD, sway
 from nanohtnet_ros.training.synthesis.virtual_camera import some_of, uniform
 
-RIGHT_LEG, LEFT_LEG, LEFT_ARM, RIGHT_ARM = H36M_LIMBS
 LEGS, ARMS = (RIGHT_LEG, LEFT_LEG), (RIGHT_ARM, LEFT_ARM)
 SIDES = (-1.0, 1.0)  # of right and left limbs
 UPPER_BODY = slice(Joint.SPINE, None)
