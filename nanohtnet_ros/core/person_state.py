@@ -31,10 +31,8 @@ HELD_S = 0.4  # postures and held gestures are means over this time
 STILL_M_S = 0.5  # a hand that points moves slower
 SWING = 0.25  # a wave's swing of the forearm to one side: sine of its angle, 15 degrees
 WAVE_SWINGS = 2.5  # between two, as of a hand that is raised and taken down, and three
-WAVE_S, WAVE_S_LESS = (
-    0.65,
-    0.15,
-)  # time of a swing at most; less by so much where the upper arm moves as the forearm does
+WAVE_S = 0.65  # time of a swing at most
+WAVE_S_LESS = 0.15  # less by so much where the upper arm moves as the forearm does
 
 
 class GestureKind(IntEnum):

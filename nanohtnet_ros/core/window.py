@@ -136,10 +136,10 @@ class WindowBuffer:
         stamp_ns, values = int(frames["stamp_ns"][-1]), frames["values"]
         time_s = (frames["stamp_ns"] - stamp_ns) / NS_PER_S
         valid = np.isfinite(values[..., 0])  # (S, J)
-        seen, whole = valid.any(axis=0), bool(valid.all())
+        seen = valid.any(axis=0)
         if not seen.any():
             raise ValueError("no joint was seen within the window")
-        if not whole:
+        if not valid.all():
             values = _bridged(values, valid, time_s)
         before = np.maximum(time_s.searchsorted(self._grid_s, "right") - 1, 0)
         after = np.minimum(before + 1, len(time_s) - 1)
@@ -149,7 +149,7 @@ class WindowBuffer:
         out -= start
         out *= fraction.astype(np.float32)[:, None, None]
         out += start  # (T, J, 3)
-        for joint in () if whole else np.flatnonzero(~seen):
+        for joint in np.flatnonzero(~seen):
             out[:, joint, :2] = out[:, _stand_in(joint, seen), :2]
         level = known and bool((turn == AHEAD).all())
         view_from_camera = frames["view_from_camera"][np.where(fraction < 0.5, before, after)]

@@ -17,9 +17,8 @@ from nanohtnet_ros.recording.sources import bag_files
 MAGIC = b"\x89MCAP0\r\n"
 HEAD = struct.Struct("<BQ")  # of a record: its kind, and the length of what follows
 FOOTER, CHUNK, DATA_END = 2, 6, 15  # kinds
-CHUNK_HEAD = struct.Struct(
-    "<QQQII"
-)  # times of first and last message, size, checksum, length of the compression's name
+# Times of the first and the last message, size, checksum, length of the compression's name.
+CHUNK_HEAD = struct.Struct("<QQQII")
 NO_SUMMARY = HEAD.pack(FOOTER, 20) + bytes(20) + MAGIC
 
 

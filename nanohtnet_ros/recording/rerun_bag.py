@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nanohtnet_ros.core.camera_info import camera_of_image
-from nanohtnet_ros.core.ground import Ground
+from nanohtnet_ros.core.ground import OPTICAL_SUFFIX, Ground
 from nanohtnet_ros.core.messages import joints_from_msg, root_from_msg, stamp_ns, tracked_from_msg, xyz_from_msg
 from nanohtnet_ros.core.poses import Keypoints, Person
 from nanohtnet_ros.errors import UserError
@@ -80,7 +80,7 @@ class MessageScene:
         up = xyz_from_msg(message.up)
         told = np.isclose(np.linalg.norm(up), 1.0)
         frame_id = message.header.frame_id
-        if frame_id in (self.camera_frame, "") or frame_id.endswith("_optical_frame") or not told:
+        if frame_id in (self.camera_frame, "") or frame_id.endswith(OPTICAL_SUFFIX) or not told:
             self._scene.show_people(people, Ground(-up) if told else None)
         else:  # of a target_frame: z is up, and where the camera is in it is not known here
             self._scene.show_people_in(people, np.eye(3), up)
