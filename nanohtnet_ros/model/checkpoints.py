@@ -9,11 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.model.lifting_module import LiftingModule
 from nanohtnet_ros.model.nanohtnet import NanoHTNet, NanoHTNetConfig
 from nanohtnet_ros.model.networks import NETWORK_CONFIGS, Network, build, name_of
 from nanohtnet_ros.model.temporal_conv import TemporalConvConfig
+from nanohtnet_ros.model.unfolded import unfolded
 
 HEAD = "fc."
 MAY_CHANGE = {
@@ -31,12 +33,16 @@ def checkpoint_of(network: LiftingModule) -> dict[str, Any]:
 def read_checkpoint(path: Path | str) -> dict[str, Any]:
     """Read a checkpoint's content with `weights_only=True`, so that it cannot run code.
 
+    Args:
+        path: a `.pth` file, or a network's `.onnx` file with its card beside it, see `read_exported`.
     Raises:
         FileNotFoundError: no such file.
         UserError: the file is no checkpoint.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"no checkpoint at {path}")
+    if Path(path).suffix == ".onnx":
+        return read_exported(Path(path))
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
@@ -44,6 +50,35 @@ def read_checkpoint(path: Path | str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__}, expected a dict of tensors")
     return content
+
+
+def read_exported(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint with its provenance, `training`, from a file of `nanohtnet export` and its card.
+
+    Raises:
+        FileNotFoundError: there is no card.
+        UserError: the card says nothing about a training, or the file was exported with `flip` or without `folded`.
+        ImportError: onnx is not installed.
+    """
+    import onnx
+    from onnx import numpy_helper
+
+    training = ModelCard.of(path).training
+    if "model" not in training:
+        raise UserError(f"{path.with_suffix('.json')} does not say how the network was trained")
+    content = {"network": "nanohtnet", "config": training["model"], "training": training}
+    config = config_of(content, path)
+    assert isinstance(config, NanoHTNetConfig)
+    exported = {
+        entry.name: torch.from_numpy(numpy_helper.to_array(entry).copy()) for entry in onnx.load(path).graph.initializer
+    }
+    try:
+        return {**content, "state_dict": unfolded(exported, config)}
+    except (KeyError, RuntimeError) as error:
+        raise UserError(
+            f"{path} cannot be trained further, its tensors are not those of an export with --folded and without "
+            f"--flip: {error}"
+        ) from error
 
 
 def load_network(path: Path | str, swap_arm_tokens: bool = False) -> Network:

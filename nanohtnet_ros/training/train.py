@@ -118,7 +118,7 @@ def train(
         out: folder for the results.
         recipe: network, losses, data and loop.
         start: also --from. Checkpoint whose weights to start from: of an earlier training, or of a pre-training, which
-            gets a new regression head.
+            gets a new regression head; or a network's .onnx file, as the packaged ones.
         device: to train on.
         threads: CPU threads of each process, 0 for all.
         workers: processes that prefetch batches for each process, for training on a GPU; 0 for none.

@@ -4,6 +4,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
 from nanohtnet_ros.model.folded import FoldedGraphConv, FoldedIPC, FoldedNanoHTNet, gelu
 from nanohtnet_ros.model.nanohtnet import IPC, ModulatedGraphConv, NanoHTNet, NanoHTNetConfig, skeleton_adjacency
+from nanohtnet_ros.model.unfolded import unfolded
 
 SMALL = {"window_length": 27, "kept_frames": 5, "channels": 96, "layers": 2, "mlp_hidden": 40, "gcn_hidden": 24}
 
@@ -17,9 +18,8 @@ def shaken(module: torch.nn.Module) -> torch.nn.Module:
     return module.eval()
 
 
-@pytest.mark.parametrize(
-    "flags",
-    [
+@pytest.fixture(
+    params=[
         {},
         {"swap_arm_tokens": True},
         {"person_view": True},
@@ -30,24 +30,34 @@ def shaken(module: torch.nn.Module) -> torch.nn.Module:
         {"person_view": True, "level": True},
         {"person_view": True, "uncertainty": True, "confidence": True, "level": True},
         {"channels": 48, "layers": 1, "joint_features": 3, "kept_frames": 2, "window_length": 9},
-    ],
+    ]
 )
-def test_folding_changes_nothing(flags):
-    model = shaken(NanoHTNet(NanoHTNetConfig(**{**SMALL, **flags})))
-    folded = FoldedNanoHTNet(model)
-    x = torch.cat(
-        (
-            0.3 * torch.randn(3, model.config.window_length, 17, 2),
-            torch.rand(3, 1, 17, 1).expand(-1, model.config.window_length, -1, -1),
-        ),
-        dim=-1,
-    )
-    level = torch.tensor((1.0, 0.0, 1.0))
-    with torch.no_grad():
-        expected = model(x, level)
-        assert (folded(x, level) - expected).abs().max() < 1e-5 * max(1.0, expected.abs().max())
-        assert (expected[0] - expected[1]).abs().max() > 1e-2, "the network does not look at its input"
-    assert folded(x[:1], level[:1]).shape == expected[:1].shape
+def model(request):
+    return shaken(NanoHTNet(NanoHTNetConfig(**{**SMALL, **request.param})))
+
+
+@pytest.fixture
+def windows(model):
+    """Three windows, of which two are levelled."""
+    keypoints = 0.3 * torch.randn(3, model.config.window_length, 17, 2)
+    confidence = torch.rand(3, 1, 17, 1).expand(-1, model.config.window_length, -1, -1)
+    return torch.cat((keypoints, confidence), dim=-1), torch.tensor((1.0, 0.0, 1.0))
+
+
+@torch.no_grad()
+def test_folding_changes_nothing(model, windows):
+    folded, expected = FoldedNanoHTNet(model), model(*windows)
+    assert (folded(*windows) - expected).abs().max() < 1e-5 * max(1.0, expected.abs().max())
+    assert (expected[0] - expected[1]).abs().max() > 1e-2, "the network does not look at its input"
+    assert folded(*(each[:1] for each in windows)).shape == expected[:1].shape
+
+
+@torch.no_grad()
+def test_folding_is_undone(model, windows):
+    again = NanoHTNet(model.config).eval()
+    again.load_state_dict(unfolded(FoldedNanoHTNet(model).state_dict(), model.config))
+    expected = model(*windows)
+    assert (again(*windows) - expected).abs().max() < 1e-5 * max(1.0, expected.abs().max())
 
 
 def test_graph_convolution_alone():

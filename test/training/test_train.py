@@ -10,10 +10,14 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 pytest.importorskip("tensorboardX", reason="tensorboardX, which writes the events, is not installed")
 
 from nanohtnet_ros.cli import main
+from nanohtnet_ros.core.model_card import ModelCard
+from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.model.checkpoints import checkpoint_of, load_network, load_weights
 from nanohtnet_ros.model.nanohtnet import NanoHTNetConfig
 from nanohtnet_ros.model.networks import build
+from nanohtnet_ros.runtime.model_store import find_model
 from nanohtnet_ros.training.data.mocap import MotionCapture
+from nanohtnet_ros.training.export import check_parity
 from nanohtnet_ros.training.loop.distributed import Process
 from nanohtnet_ros.training.loop.provenance import provenance_of
 from nanohtnet_ros.training.losses import Losses
@@ -177,6 +181,32 @@ def test_poseclrs_encoder_is_a_start_for_nano(tmp_path):
     torch.save({**content, "state_dict": tensors, "pretrained": True}, tmp_path / "c.pth")
     load_weights(network, tmp_path / "c.pth")
     assert torch.equal(network.patch_embed.weight, encoder.patch_embed.weight)
+
+
+@pytest.mark.parametrize("name", ["nano_81_streaming", "nano_81_centred"])
+def test_packaged_networks_can_be_trained_further(tmp_path, name):
+    path = find_model(name)
+    network, card = load_network(path), ModelCard.of(path)
+    check_parity(network, card, path)
+    recipe, _ = read_recipe(Recipe, ROOT / f"config/train/{name}.yaml", [])
+    if card.level:  # the recipe of those without has changed since
+        load_weights(build(recipe.network_config), path)
+    assert provenance_of(path)["data_sha256"] == card.training["data_sha256"]
+
+
+def test_files_that_cannot_be_trained_further_say_why(command, tmp_path, capsys):
+    assert command("run") == 0
+    checkpoint = tmp_path / "run/checkpoint.pth"
+    for name, option in (("flipped", "--flip=true"), ("plain", "--folded=false")):
+        assert main(["export", str(checkpoint), str(tmp_path / f"{name}.onnx"), option]) == 0
+        with pytest.raises(UserError, match="tensors are not those of an export with --folded and without --flip"):
+            load_network(tmp_path / f"{name}.onnx")
+    content = torch.load(checkpoint, weights_only=True)
+    torch.save({**content, "training": {}}, checkpoint)
+    assert main(["export", str(checkpoint), str(tmp_path / "unknown.onnx")]) == 0
+    capsys.readouterr()
+    assert command("further", f"--from={tmp_path / 'unknown.onnx'}") == 1
+    assert "unknown.json does not say how the network was trained" in capsys.readouterr().err
 
 
 def test_every_row_of_the_ablations_is_a_recipe(monkeypatch):
