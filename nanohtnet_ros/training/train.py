@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from nanohtnet_ros.model.checkpoints import checkpoint_of, load_weights
 from nanohtnet_ros.model.networks import Network, build
+from nanohtnet_ros.runtime.model_store import find_model
 from nanohtnet_ros.training.data.archives import sha256_of
 from nanohtnet_ros.training.data.windows import EvaluationSet, Ground, TrainingData
 from nanohtnet_ros.training.evaluate import score, torch_lift
@@ -118,11 +119,13 @@ def train(
         out: folder for the results.
         recipe: network, losses, data and loop.
         start: also --from. Checkpoint whose weights to start from: of an earlier training, or of a pre-training, which
-            gets a new regression head; or a network's .onnx file, as the packaged ones.
+            gets a new regression head; or a packaged network's name, or the .onnx file of an exported one.
         device: to train on.
         threads: CPU threads of each process, 0 for all.
         workers: processes that prefetch batches for each process, for training on a GPU; 0 for none.
     """
+    if start is not None and not start.suffix and not start.exists():
+        start = find_model(str(start))
     with open_process(device, threads) as process:
         torch.manual_seed(recipe.seed)
         network = build(recipe.network_config)

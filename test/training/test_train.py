@@ -194,6 +194,13 @@ def test_packaged_networks_can_be_trained_further(tmp_path, name):
     assert provenance_of(path)["data_sha256"] == card.training["data_sha256"]
 
 
+def test_packaged_networks_are_started_from_by_name(command, capsys):
+    assert command("run", "--from=nano_81_streaming") == 1
+    assert "nano_81_streaming.onnx does not fit the recipe's network" in capsys.readouterr().err
+    assert command("run", "--from=nano_99") == 1
+    assert "no model named 'nano_99'" in capsys.readouterr().err
+
+
 def test_files_that_cannot_be_trained_further_say_why(command, tmp_path, capsys):
     assert command("run") == 0
     checkpoint = tmp_path / "run/checkpoint.pth"
