@@ -1,6 +1,6 @@
 import json
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +17,7 @@ from nanohtnet_ros.core.lifter import WindowLifter
 from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.window import Window
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.model.checkpoints import checkpoint_of
+from nanohtnet_ros.model.checkpoints import checkpoint_of, load_network
 from nanohtnet_ros.model.cost import multiply_adds
 from nanohtnet_ros.model.flip import FlipAveraged
 from nanohtnet_ros.model.nanohtnet import NanoHTNet, NanoHTNetConfig
@@ -227,3 +227,17 @@ def test_the_cards_of_a_centred_network(folded, plain, flipped):
     contents = [json.loads(path.with_suffix(".json").read_text()) for path in (plain, flipped)]
     assert [content["flip_averaged"] for content in contents] == [False, True]
     assert contents[0]["output"].startswith("joints (B, len(output_offsets), 17, 4)")
+
+
+def test_exports_can_be_trained_further_or_say_why_not(folded, plain, flipped, tmp_path):
+    model, path = folded
+    with pytest.raises(UserError, match=r"folded\.json does not say how the network was trained"):
+        load_network(path)
+    for file in (path, plain, flipped):
+        card = {**json.loads(file.with_suffix(".json").read_text()), "training": {"model": asdict(model.config)}}
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+        (tmp_path / file.name).with_suffix(".json").write_text(json.dumps(card))
+    check_parity(load_network(tmp_path / path.name), card_of(model), path)
+    for file in (plain, flipped):
+        with pytest.raises(UserError, match="tensors are not those of an export with --folded and without --flip"):
+            load_network(tmp_path / file.name)

@@ -11,7 +11,6 @@ pytest.importorskip("tensorboardX", reason="tensorboardX, which writes the event
 
 from nanohtnet_ros.cli import main
 from nanohtnet_ros.core.model_card import ModelCard
-from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.model.checkpoints import checkpoint_of, load_network, load_weights
 from nanohtnet_ros.model.nanohtnet import NanoHTNetConfig
 from nanohtnet_ros.model.networks import build
@@ -199,21 +198,6 @@ def test_packaged_networks_are_started_from_by_name(command, capsys):
     assert "nano_81_streaming.onnx does not fit the recipe's network" in capsys.readouterr().err
     assert command("run", "--from=nano_99") == 1
     assert "no model named 'nano_99'" in capsys.readouterr().err
-
-
-def test_files_that_cannot_be_trained_further_say_why(command, tmp_path, capsys):
-    assert command("run") == 0
-    checkpoint = tmp_path / "run/checkpoint.pth"
-    for name, option in (("flipped", "--flip=true"), ("plain", "--folded=false")):
-        assert main(["export", str(checkpoint), str(tmp_path / f"{name}.onnx"), option]) == 0
-        with pytest.raises(UserError, match="tensors are not those of an export with --folded and without --flip"):
-            load_network(tmp_path / f"{name}.onnx")
-    content = torch.load(checkpoint, weights_only=True)
-    torch.save({**content, "training": {}}, checkpoint)
-    assert main(["export", str(checkpoint), str(tmp_path / "unknown.onnx")]) == 0
-    capsys.readouterr()
-    assert command("further", f"--from={tmp_path / 'unknown.onnx'}") == 1
-    assert "unknown.json does not say how the network was trained" in capsys.readouterr().err
 
 
 def test_every_row_of_the_ablations_is_a_recipe(monkeypatch):
