@@ -214,23 +214,10 @@ class Lifter:
             who were not seen yet at that moment; without those of whom the image supports no joint.
         """
         with self.times.stage("lift"):
-            seen = []
+            shown = []
             for name, frame in frames.items():
                 self._enter(name, frame)
-                xy_px = np.array([person.keypoints.xy_px for person in frame.people]).reshape(-1, len(JOINTS), 2)
-                for person, rays in zip(frame.people, frame.camera.rays(xy_px), strict=True):
-                    seen.append((name, frame, _within_lens(person, rays), rays))
-            shown = []
-            for name, frame, person, rays in seen:
-                known = person.keypoints.of(supported(person.keypoints, frame.camera))
-                if not known.valid.any():
-                    continue
-                track = self._track(self._views[name], person.track_id)
-                self._advance(track, self._views[name], frame, known, rays)
-                keypoints = keypoints_at(track.keypoints, frame.stamp_ns - self.delay_ns)
-                if keypoints is not None:
-                    age_s = max(0.0, person.age_s - self.delay_ns / NS_PER_S)
-                    shown.append((name, TrackedKeypoints(person.track_id, age_s, keypoints), track))
+                shown += [(name, *its) for its in self._see(self._views[name], frame)]
             windows = [track.window.window(track.turn, self._views[name].upright) for name, _, track in shown]
             poses = self._lifter.lift(windows)
             lifted: dict[str, list[tuple[TrackedKeypoints, _Track, LiftedPose]]] = {name: [] for name in frames}
@@ -278,19 +265,55 @@ class Lifter:
             track.smoother = TrackSmoother(self.config.smoothing)
         return track
 
-    def _advance(self, track: _Track, view: _View, frame: Frame, keypoints: Keypoints, rays: np.ndarray) -> None:
+    def _see(self, view: _View, frame: Frame) -> list[tuple[TrackedKeypoints, _Track]]:
+        """Add what a frame shows of each person to their track.
+
+        Returns:
+            Who is to be lifted; with a look-ahead, their keypoints and age at that moment.
+        """
+        if not frame.people:
+            return []
+        xy_px = np.array([person.keypoints.xy_px for person in frame.people])  # (P, 17, 2)
+        confidence = np.array([person.keypoints.confidence for person in frame.people])
+        rays = frame.camera.rays(xy_px)  # none where no light comes through the lens as it is calibrated
+        known = supported(xy_px, np.where(np.isfinite(rays[..., 2]), confidence, 0.0), frame.camera)
+        some = np.flatnonzero(known.any(axis=1))
+        if not len(some):
+            return []
+        people = [frame.people[i] for i in some]
+        keypoints = [person.keypoints.of(its) for person, its in zip(people, known[some], strict=True)]
+        tracks = [self._track(view, person.track_id) for person in people]
+        rays = rays[some]
+        self._keep_sides(tracks, keypoints, rays, frame.stamp_ns)
+        shown = []
+        for person, track, its, its_rays in zip(people, tracks, keypoints, rays, strict=True):
+            self._advance(track, view, frame.stamp_ns, its, its_rays)
+            then = keypoints_at(track.keypoints, frame.stamp_ns - self.delay_ns)
+            if then is not None:
+                age_s = max(0.0, person.age_s - self.delay_ns / NS_PER_S)
+                shown.append((TrackedKeypoints(person.track_id, age_s, then), track))
+        return shown
+
+    def _keep_sides(self, tracks: list[_Track], keypoints: list[Keypoints], rays: np.ndarray, stamp_ns: int) -> None:
+        """Put left and right of a frame's keypoints and (P, 17, 3) rays right, and of the past where it is wrong."""
+        xy_px = np.array([its.xy_px for its in keypoints])
+        orders, corrections = SideKeeper.together([track.sides for track in tracks], xy_px, stamp_ns)
+        for i in np.flatnonzero((orders != JOINTS).any(axis=1)):
+            keypoints[i], rays[i] = keypoints[i].ordered(orders[i]), rays[i, orders[i]]
+        for i in np.flatnonzero((corrections != JOINTS).any(axis=1)):
+            tracks[i].window.reorder(corrections[i])
+            tracks[i].smoother = TrackSmoother(self.config.smoothing)
+
+    def _advance(self, track: _Track, view: _View, stamp_ns: int, keypoints: Keypoints, rays: np.ndarray) -> None:
         """Add a frame's keypoints, those that the image supports, and (17, 3) rays of all to a track."""
-        order = self._sides(track, keypoints, frame.stamp_ns)
-        if (order != JOINTS).any():
-            keypoints, rays = keypoints.ordered(order), rays[order]
-        track.see(frame.stamp_ns, keypoints, rays)
+        track.see(stamp_ns, keypoints, rays)
         takes_confidence = self._lifter.card.confidence
         if takes_confidence:
             rays = track.rays
         view_from_camera = self._face(track, view, rays)
         if not takes_confidence:
             rays = _filled(rays, track, view_from_camera)
-        track.window.push(frame.stamp_ns, rays, keypoints.confidence, view.level)
+        track.window.push(stamp_ns, rays, keypoints.confidence, view.level)
 
     def _face(self, track: _Track, view: _View, rays: np.ndarray) -> np.ndarray:
         """Turn a track's view, where it must, to hold (17, 3) rays; the (3, 3) rotation from the camera to it."""
@@ -298,14 +321,6 @@ class Lifter:
         ahead = rays @ straight.T
         track.turn = view_of(ahead, AHEAD if view.level is not None and all_ahead(ahead) else track.turn)
         return track.turn @ straight
-
-    def _sides(self, track: _Track, keypoints: Keypoints, stamp_ns: int) -> np.ndarray:
-        """The (17,) order of joints that puts a frame's left and right right; the past is mended where it is wrong."""
-        order, correction = track.sides.update(keypoints, stamp_ns)
-        if (correction != JOINTS).any():
-            track.window.reorder(correction)
-            track.smoother = TrackSmoother(self.config.smoothing)
-        return order
 
     def _place(self, view: _View, lifted: list[tuple[TrackedKeypoints, _Track, LiftedPose]]) -> list[Person]:
         """Steady one camera's poses, all of one moment, bring them to their sizes, find where they stand."""
@@ -376,15 +391,6 @@ class Lifter:
             depth_m, root_sigma_m = stature.see_depth(depth_m, float(root[2]), root_sigma_m, height, frame.stamp_ns)
             root = place_root(joints, pose.rays, pose.confidence, depth_m)
         return _Sized(joints, root, root_sigma_m, height, measured)
-
-
-def _within_lens(person: TrackedKeypoints, rays: np.ndarray) -> TrackedKeypoints:
-    """A person without the keypoints that have no ray: no light comes there through the lens as it is calibrated."""
-    keypoints = person.keypoints
-    seen = np.isfinite(rays[:, 2])
-    if (seen == keypoints.valid).all():
-        return person
-    return replace(person, keypoints=Keypoints(keypoints.xy_px, np.where(seen, keypoints.confidence, 0.0)))
 
 
 def _filled(rays: np.ndarray, track: _Track, view_from_camera: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -58,10 +59,8 @@ class SideKeeper:
         self._last_ns: int | None = None
         self._odds: np.ndarray = np.zeros(len(STATES))
         self._state = 0  # of the last frame, an index of STATES
-        # Of each joint when it was last where it could be expected.
-        self._xy_px: np.ndarray = np.full((len(H36M_17), 2), np.nan)
-        self._velocity_px_s: np.ndarray = np.zeros((len(H36M_17), 2))
-        self._seen_ns: np.ndarray = np.zeros(len(H36M_17), np.int64)
+        # Of each joint when it was last where it could be expected: place, pixels, velocity, and how long ago it was.
+        self._joints: np.ndarray = np.tile((np.nan, np.nan, 0.0, 0.0, np.inf), (len(H36M_17), 1))
 
     def update(self, keypoints: Keypoints, stamp_ns: int) -> tuple[np.ndarray, np.ndarray]:
         """Judge one frame.
@@ -73,50 +72,60 @@ class SideKeeper:
             Two orders of joints, (17,): one that puts this frame's sides right, and one that corrects what was put in
             order before; it differs from 0 to 16 where the past turns out to have been the wrong way round.
         """
-        dt_s = 0.0 if self._last_ns is None else (stamp_ns - self._last_ns) / NS_PER_S
-        before = self._state
-        misfit = self._misfit(keypoints.xy_px[WAYS], stamp_ns)  # (ways, joints)
-        past = np.full(len(STATES), before)  # state of the last frame that each state of this one follows from
-        if self._last_ns is not None:
-            # Joints count of which both sides are known, then and now.
-            both = misfit[:, GROUPS].sum(axis=2)  # (ways, groups, joints)
-            groups = np.where(np.isfinite(both), both, 0.0).sum(axis=2)
-            misfits = groups[WAY_OF_GROUP, GROUP].sum(axis=1)  # of each state, (4,)
-            # From each state (rows) to each (columns).
-            odds = self._odds[:, None] - misfits[CHANGED ^ before] - CHANGE_PENALTY
-            past, self._odds = odds.argmax(axis=0), odds.max(axis=0)
-        self._odds = self._odds - UNLIKELY * dt_s * MOST_ODDS / BELIEVED_AFTER_S
-        self._odds = np.maximum(self._odds - self._odds.max(), -MOST_ODDS)
-        self._state = int(self._odds.argmax())
-        correction, order = ORDERS[past[self._state] ^ before], ORDERS[self._state]
-        misfit = misfit[(order != correction).astype(int), correction]  # as both frames are put right
-        self._remember(keypoints.xy_px[order], stamp_ns, correction, misfit)
-        self._last_ns = stamp_ns
+        order, correction = self.together([self], keypoints.xy_px[None], stamp_ns)
+        return order[0], correction[0]
+
+    @staticmethod
+    def together(keepers: Sequence[SideKeeper], xy_px: np.ndarray, stamp_ns: int) -> tuple[np.ndarray, np.ndarray]:
+        """Judge one frame of several people, (P, 17, 2), NaN where missing; two (P, 17) orders, see `update`."""
+        dt_s = np.array([0.0 if one._last_ns is None else (stamp_ns - one._last_ns) / NS_PER_S for one in keepers])
+        before = np.array([keeper._state for keeper in keepers])
+        odds = np.array([keeper._odds for keeper in keepers])  # (P, states)
+        joints = np.array([keeper._joints for keeper in keepers])  # (P, 17, 5)
+        joints[..., 4] += dt_s[:, None]
+        misfit = _misfit(xy_px, joints)  # (P, ways, joints)
+        # Joints count of which both sides are known, then and now.
+        both = misfit[:, :, GROUPS].sum(axis=3)  # (P, ways, groups, joints)
+        misfits = np.fmax(both, 0.0).sum(axis=3)[:, WAY_OF_GROUP, GROUP].sum(axis=2)  # of each state, (P, states)
+        # From each state (rows) to each (columns).
+        person = np.arange(len(keepers))[:, None]
+        changes = misfits[person[..., None], CHANGED ^ before[:, None, None]] + CHANGE_PENALTY
+        odds = odds[..., None] - changes
+        past, odds = odds.argmax(axis=1), odds.max(axis=1)  # state of the last frame that each of this follows from
+        odds -= UNLIKELY * (MOST_ODDS / BELIEVED_AFTER_S * dt_s[:, None])
+        odds = np.maximum(odds - odds.max(axis=1, keepdims=True), -MOST_ODDS)
+        state = odds.argmax(axis=1)
+        correction, order = ORDERS[past[person[:, 0], state] ^ before], ORDERS[state]
+        joints = _remembered(
+            xy_px[person, order], joints[person, correction], misfit[person, (order != correction) * 1, correction]
+        )
+        for keeper, its_odds, its_state, its_joints in zip(keepers, odds, state.tolist(), joints, strict=True):
+            keeper._odds, keeper._state, keeper._joints, keeper._last_ns = its_odds, its_state, its_joints, stamp_ns
         return order, correction
 
-    def _misfit(self, xy_px: np.ndarray, stamp_ns: int) -> np.ndarray:
-        """(..., 17) how far joints, (..., 17, 2) of one person, are from where they were to be expected, as odds.
 
-        NaN where that is not known.
-        """
-        elapsed_s = (stamp_ns - self._seen_ns)[:, None] / NS_PER_S
-        expected = self._xy_px + self._velocity_px_s * np.minimum(elapsed_s, VELOCITY_MEMORY_S)
-        places = xy_px.reshape(-1, 2)
-        size = max(1.0, float((np.fmax.reduce(places) - np.fmin.reduce(places)).max()))  # 1 where none is known
-        misfit = ((xy_px - expected) ** 2).sum(axis=-1) / (2.0 * ((STEP + STEP_PER_S * elapsed_s[:, 0]) * size) ** 2)
-        return np.minimum(misfit, JOINT_ODDS)
+def _misfit(xy_px: np.ndarray, joints: np.ndarray) -> np.ndarray:
+    """(P, 2, 17) how far joints, (P, 17, 2), are from where they were to be expected both ways, as odds.
 
-    def _remember(self, xy_px: np.ndarray, stamp_ns: int, correction: np.ndarray, misfit: np.ndarray) -> None:
-        self._xy_px, self._velocity_px_s = self._xy_px[correction], self._velocity_px_s[correction]
-        self._seen_ns = self._seen_ns[correction]
-        # A joint that jumps may be a slip of the detector: for a while it is expected where it was.
-        elapsed_s = (stamp_ns - self._seen_ns) / NS_PER_S
-        long_ago = elapsed_s > SLIP_S
-        taken = ~((misfit >= JOINT_ODDS) | np.isnan(xy_px[:, 0])) | long_ago
-        known = taken & np.isfinite(self._xy_px[:, 0]) & ~long_ago
-        moved = (xy_px - self._xy_px) / np.maximum(elapsed_s, 1e-6)[:, None]
-        gain = 1.0 - np.exp(-elapsed_s / VELOCITY_MEMORY_S)[:, None]
-        velocity = self._velocity_px_s + gain * (moved - self._velocity_px_s)
-        self._velocity_px_s = np.where(taken[:, None], np.where(known[:, None], velocity, 0.0), self._velocity_px_s)
-        self._xy_px = np.where(taken[:, None], xy_px, self._xy_px)
-        self._seen_ns = np.where(taken, stamp_ns, self._seen_ns)
+    NaN where that is not known.
+    """
+    elapsed_s = joints[:, None, :, 4]
+    expected = joints[..., :2] + joints[..., 2:4] * np.minimum(joints[..., 4:], VELOCITY_MEMORY_S)
+    size = np.fmax((np.fmax.reduce(xy_px, axis=1) - np.fmin.reduce(xy_px, axis=1)).max(axis=1), 1.0)
+    misfit = ((xy_px[:, WAYS] - expected[:, None]) ** 2).sum(axis=-1)
+    misfit /= 2.0 * ((STEP + STEP_PER_S * elapsed_s) * size[:, None, None]) ** 2
+    return np.minimum(misfit, JOINT_ODDS)
+
+
+def _remembered(xy_px: np.ndarray, joints: np.ndarray, misfit: np.ndarray) -> np.ndarray:
+    """What is remembered, (P, 17, 5), after a frame, (P, 17, 2), that fits so well, (P, 17)."""
+    before, velocity, elapsed_s = joints[..., :2], joints[..., 2:4], joints[..., 4:]
+    # A joint that jumps may be a slip of the detector: for a while it is expected where it was.
+    long_ago = elapsed_s > SLIP_S
+    taken = ~((misfit >= JOINT_ODDS)[..., None] | np.isnan(xy_px[..., :1])) | long_ago
+    known = ~(long_ago | np.isnan(before[..., :1]))
+    moved = (xy_px - before) / np.maximum(elapsed_s, 1e-6)
+    velocity = velocity + (1.0 - np.exp(elapsed_s / -VELOCITY_MEMORY_S)) * (moved - velocity)
+    seen = np.zeros_like(joints)
+    seen[..., :2], seen[..., 2:4] = xy_px, np.where(known, velocity, 0.0)
+    return np.where(taken, seen, joints)

@@ -79,7 +79,7 @@ class Track:
         """
         gap_s = (stamp_ns - self.last_ns) / NS_PER_S
         both = self.keypoints.valid & detection.valid
-        size, other = size_px(self.keypoints, both), size_px(detection, both)
+        size, other = sizes_px(np.array((self.keypoints.xy_px, detection.xy_px)), both)
         if not both.any() or not SIZE_RATIO[0] <= other / size <= SIZE_RATIO[1]:
             return np.inf
         moved = self.velocity_px_s[both].mean(axis=0) * min(gap_s, COASTING_S)
@@ -88,19 +88,20 @@ class Track:
         return distance if distance <= 1.0 else np.inf
 
 
-def size_px(keypoints: Keypoints, joints: np.ndarray) -> float:
-    """Size of a person in the image, which hardly depends on their pose.
+def sizes_px(xy_px: np.ndarray, joints: np.ndarray) -> np.ndarray:
+    """Sizes of people in the image, which hardly depend on their poses.
 
     Args:
-        joints: (17,) bool, those whose bones are measured.
+        xy_px: (..., 17, 2) keypoints.
+        joints: (..., 17) bool, those whose bones are measured.
     Returns:
-        About the diagonal of the box around them when they stand upright, at least a pixel.
+        (...,) about the diagonal of the box around each when they stand upright, at least a pixel.
     """
-    start, end = BONES[:, joints[BONES].all(axis=0)]
-    if not len(start):
-        return 1.0
-    lengths = np.linalg.norm(keypoints.xy_px[start] - keypoints.xy_px[end], axis=1)
-    return max(UPRIGHT * float(lengths.mean()), 1.0)
+    start, end = BONES
+    measured = joints[..., start] & joints[..., end]
+    lengths = np.sqrt(((xy_px[..., start, :] - xy_px[..., end, :]) ** 2).sum(axis=-1))
+    total = np.where(measured, lengths, 0.0).sum(axis=-1)
+    return np.maximum(UPRIGHT * total / np.maximum(measured.sum(axis=-1), 1), 1.0)
 
 
 def object_keypoint_similarity(a_px: np.ndarray, b_px: np.ndarray, weight: np.ndarray) -> np.ndarray:

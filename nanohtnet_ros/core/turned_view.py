@@ -29,10 +29,9 @@ def view_of(rays: np.ndarray, view_from_camera: np.ndarray) -> np.ndarray:
     Returns:
         (3, 3) rotation.
     """
-    seen = rays[np.isfinite(rays).all(axis=1)]
-    if (seen @ view_from_camera[2] >= WIDEST_COS).all():
+    if not (rays @ view_from_camera[2] < WIDEST_COS).any():  # NaN is not
         return view_from_camera
-    axis = seen.mean(axis=0)
+    axis = rays[np.isfinite(rays[:, 2])].mean(axis=0)
     axis /= max(float(np.linalg.norm(axis)), 1e-9)
     if axis[2] < -1.0 + 1e-6:  # straight behind: half a turn about the vertical
         return np.diag((-1.0, 1.0, -1.0))
@@ -48,7 +47,7 @@ def view_of(rays: np.ndarray, view_from_camera: np.ndarray) -> np.ndarray:
 
 def all_ahead(rays: np.ndarray) -> bool:
     """Whether none of (17, 3) unit vectors, NaN where missing, is more than 70 degrees off the optical axis."""
-    return bool((rays[np.isfinite(rays[:, 2]), 2] >= BACK_COS).all())
+    return not (rays[:, 2] < BACK_COS).any()
 
 
 def keypoints_in(rays: np.ndarray, view_from_camera: np.ndarray) -> np.ndarray:

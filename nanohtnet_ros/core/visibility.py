@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.core.poses import Keypoints
 from nanohtnet_ros.core.skeleton import H36M_17, Joint
-from nanohtnet_ros.core.tracker import size_px
+from nanohtnet_ros.core.tracker import sizes_px
 
 LEAST_CONFIDENCE = 0.1
 """A keypoint below it says nothing by itself: BlazePose gives hidden limbs less, and visible ones more."""
@@ -35,6 +34,9 @@ BONES_M = (
     (Joint.R_SHOULDER, Joint.R_ELBOW, 0.28),
     (Joint.R_ELBOW, Joint.R_WRIST, 0.26),
 )
+LIMBS = np.array(BONES_M, int)[:, :2].reshape(4, 2, 2).transpose(1, 2, 0)
+"""(2, 2, 4) upper bones of the limbs, then lower ones: parents and children."""
+
 SCALE_BONES_M = (
     (Joint.HIP, Joint.THORAX, TRUNK_M),
     (Joint.L_SHOULDER, Joint.R_SHOULDER, SHOULDERS_M),
@@ -43,7 +45,7 @@ SCALE_BONES_M = (
 )
 
 
-def supported(keypoints: Keypoints, camera: Camera) -> np.ndarray:
+def supported(xy_px: np.ndarray, confidence: np.ndarray, camera: Camera) -> np.ndarray:
     """Which joints the image supports.
 
     A joint outside the image is not seen. One inside of which the detector is unsure is still supported where it is
@@ -52,22 +54,23 @@ def supported(keypoints: Keypoints, camera: Camera) -> np.ndarray:
     of it, and the rest of the limb further in.
 
     Args:
-        keypoints: as the detector gave them.
+        xy_px: (..., 17, 2) keypoints as the detector gave them.
+        confidence: (..., 17) of them, 0 where one is missing.
         camera: that took the image.
     Returns:
-        (17,) bool.
+        (..., 17) bool.
     """
-    xy_px, confidence = keypoints.xy_px, keypoints.confidence
-    inside_px = np.minimum(xy_px + 0.5, (camera.width - 0.5, camera.height - 0.5) - xy_px).min(axis=1)
-    sure = confidence[TOGETHER].max(axis=1)
-    sure[Joint.SPINE] = max(sure[Joint.SPINE], sure[Joint.THORAX])
-    known = (inside_px >= 0) & keypoints.valid & (sure >= LEAST_CONFIDENCE)
-    clear = known & (inside_px >= BORDER * size_px(keypoints, known))
+    inside_px = np.minimum(xy_px + 0.5, (camera.width - 0.5, camera.height - 0.5) - xy_px).min(axis=-1)
+    sure = confidence[..., TOGETHER].max(axis=-1)
+    sure[..., Joint.SPINE] = np.maximum(sure[..., Joint.SPINE], sure[..., Joint.THORAX])
+    known = (inside_px >= 0) & (confidence > 0) & (sure >= LEAST_CONFIDENCE)
+    clear = known & (inside_px >= BORDER * sizes_px(xy_px, known)[..., None])
     if not clear.all():
-        for parent, child, _ in BONES_M:
-            if not (clear[parent] and clear[child]):
-                known[child] &= confidence[child] >= (BORDER_CONFIDENCE if clear[parent] else LIMB_CONFIDENCE)
-                clear[child] &= known[child]
+        for parent, child in LIMBS:
+            from_inside = clear[..., parent]
+            least = np.where(from_inside, BORDER_CONFIDENCE, LIMB_CONFIDENCE)
+            known[..., child] &= (from_inside & clear[..., child]) | (confidence[..., child] >= least)
+            clear[..., child] &= known[..., child]
     return known
 
 

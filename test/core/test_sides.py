@@ -75,3 +75,23 @@ def test_unknown_joints_do_not_count(camera):
     seen = [frame] * 20 + [turned(camera, 10).ordered(H36M_17.flip_order).of(known)] * 5
     order = orders(SideKeeper(), seen, 30)[-1][0]
     np.testing.assert_array_equal(order[GROUPS[0]], GROUPS[0][::-1])
+
+
+def test_several_people_are_judged_as_each_alone(camera):
+    rng, hz = np.random.default_rng(0), 30
+    spells = [STRAIGHT, H36M_17.flip_order, ARMS, LEGS]
+    alone, together = [SideKeeper() for _ in spells], [SideKeeper() for _ in spells]
+    exchanged = 0
+    for i in range(2 * hz):
+        who = [
+            p for p in range(4) if p == 0 or (i >= 5 * p and rng.random() < 0.9)
+        ]  # they come one after another, and are missed
+        spell = hz <= i < 1.5 * hz
+        seen = [turned(camera, i).ordered(spells[p] if spell else STRAIGHT).of(rng.random(17) < 0.95) for p in who]
+        stamp_ns = round((i + 1) / hz * NS_PER_S)
+        expected = [alone[p].update(frame, stamp_ns) for p, frame in zip(who, seen, strict=True)]
+        xy_px = np.array([frame.xy_px for frame in seen])
+        found = SideKeeper.together([together[p] for p in who], xy_px, stamp_ns)
+        np.testing.assert_array_equal(np.swapaxes(found, 0, 1), expected)
+        exchanged += int((found[0] != STRAIGHT).any(axis=1).sum())
+    assert exchanged > hz / 2

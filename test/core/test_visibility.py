@@ -11,21 +11,25 @@ from nanohtnet_ros.core.visibility import completed, supported
 LEGS = [Joint.R_KNEE, Joint.R_ANKLE, Joint.L_KNEE, Joint.L_ANKLE]
 
 
+def known_of(keypoints, camera):
+    return supported(keypoints.xy_px, keypoints.confidence, camera)
+
+
 def test_joints_outside_the_image_are_not_supported_however_sure_the_detector_is(make_keypoints, camera):
     keypoints = make_keypoints((0, 0, 3.0))
     cut = Camera(640, int(keypoints.xy_px[Joint.HIP, 1]) - 20, 600.0, 600.0, 319.5, 239.5)
-    known = supported(keypoints, cut)
+    known = known_of(keypoints, cut)
     np.testing.assert_array_equal(known, keypoints.xy_px[:, 1] < cut.height - 0.5)
     assert not known[LEGS].any() and known[Joint.THORAX]
-    assert supported(keypoints, camera).all()
+    assert known_of(keypoints, camera).all()
 
 
 def test_a_hidden_limb_is_supported_by_its_counterpart_only(make_keypoints, camera):
     confidence = np.ones(17, np.float32)
     confidence[[Joint.L_ELBOW, Joint.L_WRIST]] = 0.01
-    assert supported(make_keypoints(confidence=confidence), camera).all()
+    assert known_of(make_keypoints(confidence=confidence), camera).all()
     confidence[LEGS] = 0.01
-    known = supported(make_keypoints(confidence=confidence), camera)
+    known = known_of(make_keypoints(confidence=confidence), camera)
     np.testing.assert_array_equal(known, ~np.isin(np.arange(17), LEGS))
 
 
@@ -39,9 +43,9 @@ def test_a_joint_at_the_border_needs_to_be_sure_itself(make_keypoints, camera, s
     confidence = np.ones(17, np.float32)
     confidence[Joint.L_ELBOW] = sure
     keypoints = make_keypoints(confidence=confidence)
-    known = supported(keypoints, cut_below(keypoints, camera, Joint.L_ELBOW, 5))
+    known = known_of(keypoints, cut_below(keypoints, camera, Joint.L_ELBOW, 5))
     assert known[Joint.L_ELBOW] == kept and known[[Joint.R_ELBOW, Joint.L_SHOULDER]].all()
-    assert supported(keypoints, cut_below(keypoints, camera, Joint.L_ELBOW, 80))[Joint.L_ELBOW]
+    assert known_of(keypoints, cut_below(keypoints, camera, Joint.L_ELBOW, 80))[Joint.L_ELBOW]
 
 
 @pytest.mark.parametrize(("sure", "kept"), [(0.3, False), (0.7, True)])
@@ -52,16 +56,24 @@ def test_a_hand_in_the_image_whose_elbow_is_not_needs_to_be_sure_itself(make_key
     raised = keypoints.xy_px.copy()
     raised[Joint.L_WRIST] = keypoints.xy_px[Joint.L_SHOULDER] + (30, -10)
     keypoints = Keypoints(raised, confidence)
-    assert supported(keypoints, cut_below(keypoints, camera, Joint.L_ELBOW, -20))[Joint.L_WRIST] == kept
-    assert supported(keypoints, camera)[Joint.L_WRIST]
+    assert known_of(keypoints, cut_below(keypoints, camera, Joint.L_ELBOW, -20))[Joint.L_WRIST] == kept
+    assert known_of(keypoints, camera)[Joint.L_WRIST]
 
 
 def test_the_spine_is_seen_where_the_hips_are_not(make_keypoints, camera):
     confidence = np.ones(17, np.float32)
     confidence[[Joint.SPINE, Joint.HIP, Joint.L_HIP, Joint.R_HIP, *LEGS]] = 0.01
     keypoints = make_keypoints(confidence=confidence)
-    known = supported(keypoints, cut_below(keypoints, camera, Joint.SPINE, 10))
+    known = known_of(keypoints, cut_below(keypoints, camera, Joint.SPINE, 10))
     assert known[Joint.SPINE] and not known[[Joint.HIP, Joint.L_HIP, Joint.R_HIP]].any()
+
+
+def test_several_people_are_judged_as_each_alone(make_keypoints, camera):
+    rng, cut = np.random.default_rng(0), replace(camera, width=360, height=280)
+    people = [make_keypoints((x, 0, 3.0), confidence=rng.random(17) ** 2) for x in (-0.6, 0.0, 0.3)]
+    together = supported(np.array([its.xy_px for its in people]), np.array([its.confidence for its in people]), cut)
+    assert together.any(axis=1).all() and not together.all(axis=1).any()
+    np.testing.assert_array_equal(together, [known_of(its, cut) for its in people])
 
 
 def test_what_is_known_stays(make_keypoints):

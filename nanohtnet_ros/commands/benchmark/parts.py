@@ -58,8 +58,7 @@ def bench_people(bench: Bench, model: str, people: int) -> None:
         found[:] = lifter.step(seen, stamp_ns, camera)
 
     def keep_sides(seen: list[Keypoints], stamp_ns: int) -> None:
-        for keeper, keypoints in zip(keepers, seen, strict=True):
-            keeper.update(keypoints, stamp_ns)
+        SideKeeper.together(keepers, np.array([keypoints.xy_px for keypoints in seen]), stamp_ns)
 
     def smooth(seen: list[Person], stamp_ns: int) -> None:
         for smoother, person in zip(smoothers, seen, strict=True):
