@@ -31,7 +31,7 @@ from nanohtnet_ros.samples.video_source import VideoSource
 
 QUIET_S = 1.0
 TIMEOUT_S = 60.0
-SPEEDS = (1.0, 0.5, 0.25, 0.1)
+SPEEDS = (1.0, 0.5, 0.25, 0.1, 0.05, 0.02)
 ROOM = 1.25  # between two frames, in units of a frame's time; where that is too little the clips are played once more
 MAX_DROPS = 0.05
 VIDEO_NODE = "video_node"
@@ -105,8 +105,11 @@ def play_into(folder: OutputFolder, clips: list[Clip], speed: float) -> list[str
     PoseEstimator().close()  # says at once what is wrong with the networks' files
     chosen = speed or fitting_speed(clips[-1])
     recordings, reports = record(clips, folder, chosen)
-    while not speed and chosen > SPEEDS[-1] and any(r["drops"] > MAX_DROPS * r["frames"] for r in reports.values()):
-        chosen = max(s for s in SPEEDS if s < chosen)
+    while not speed and chosen > SPEEDS[-1]:
+        drops = max(r["drops"] / r["frames"] for r in reports.values())
+        if drops <= MAX_DROPS:
+            break
+        chosen = max((s for s in SPEEDS if s < (1 - drops) * chosen), default=SPEEDS[-1])
         print("this machine did not keep up, so once more, slower")
         recordings, reports = record(clips, folder, chosen)
     with writing(out / "report.json"):

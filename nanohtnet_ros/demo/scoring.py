@@ -109,12 +109,12 @@ def report(recording: Recording, clip: Clip) -> dict[str, Any]:
     Errors against ground truth are those of the nearest person; `people` holds everybody's.
     """
     recorded = len(recording.images)
-    published = int(recording.video.get("published", recorded))
+    published = max(recorded, int(recording.video.get("published", 0)))
     frames = published + int(recording.video.get("skipped", 0))
     entry: dict[str, Any] = {
         "frames": frames,
         "skipped": frames - published,
-        "lost": max(0, published - recorded),
+        "lost": published - recorded,
         "skeletons": sum(bool(message.skeletons) for message in recording.skeletons.values()),
         "drops": frames - len(recording.skeletons),
         "latency_ms": recording.latency_ms(),

@@ -10,6 +10,7 @@ from threading import Lock
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.time import Duration
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -100,6 +101,11 @@ class Diagnostics:
         message = DiagnosticArray(status=[status])
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(message)
+
+    def publish_last(self, timeout: Duration) -> None:
+        """Send one message and wait until the subscribers have it: what a process sends as it ends may be lost."""
+        self.publish()
+        self._publisher.wait_for_all_acked(timeout)
 
 
 class Rate:

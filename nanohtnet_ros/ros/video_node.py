@@ -26,6 +26,7 @@ RETRY_S = 2.0
 POLL_S = 0.02
 MAX_BEHIND_S = 0.5  # a short hold-up is made up for; a machine that is too slow for the source skips frames
 MAX_SKIPPING_S = 0.5  # something is published at least so often
+LAST_MESSAGES = Duration(seconds=5)  # to arrive before the process ends; one that was lost is sent again after 3 s
 
 
 class VideoNode(Node):
@@ -162,8 +163,8 @@ class VideoNode(Node):
         self._diagnostics.set("source", ERROR if bad else OK, sentence)
         self._timer.cancel()
         if self._p.exit_at_end:
-            self._diagnostics.publish()
-            self._images.wait_for_all_acked(Duration(seconds=2))
+            self._diagnostics.publish_last(LAST_MESSAGES)
+            self._images.wait_for_all_acked(LAST_MESSAGES)
             raise SystemExit(int(bad))
 
     def _camera_info(self, width: int, height: int) -> CameraInfo:

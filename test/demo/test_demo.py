@@ -28,9 +28,14 @@ STAGES = {"convert", "detect", "track", "lift", "publish", "total", "image_to_sk
 BLAZEPOSE_3D_MM = {"rendered_walk": (92.8, 72.4), "rendered_two": (84.4, 59.4)}
 
 
+# On a machine of which a tenth is free the demo plays at its slowest, a frame in two seconds.
+PATIENCE_S = 1500
+pytestmark = pytest.mark.timeout(1.2 * PATIENCE_S)
+
+
 def nanohtnet(*args: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "nanohtnet_ros.cli", *args]
-    return subprocess.run(command, capture_output=True, text=True, timeout=280)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +117,7 @@ def test_a_users_video_that_is_cut_short(tmp_path, frames):
     video = write_avi(tmp_path / "Mum's walk 12:30:05.avi", frames)
     content = video.read_bytes()
     video.write_bytes(content[: int(0.7 * len(content))])
-    result = nanohtnet("run", str(video), "--through_nodes", "--out", str(tmp_path / "out"), "--speed", "0.5")
+    result = nanohtnet("run", str(video), "--through_nodes", "--out", str(tmp_path / "out"), "--speed", "0.1")
     assert result.returncode == 1 and "Traceback" not in result.stderr
     entry = json.loads((tmp_path / "out" / "report.json").read_text())["clips"]["video"]
     assert 20 <= entry["frames"] < 40 and 0 < entry["skeletons"] <= entry["frames"]

@@ -17,9 +17,10 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
 from nanohtnet_ros.demo.recorder import PART, Bag, Recorder
-from nanohtnet_ros.demo.scoring import Recording
+from nanohtnet_ros.demo.scoring import Recording, report
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.recording.writers.mcap import FOREVER
+from nanohtnet_ros.samples.clips import Clip
 
 QOS = Qos(
     QosHistory.KEEP_LAST,
@@ -112,6 +113,21 @@ def test_a_recorder_that_lags_keeps_the_times_of_publication(tmp_path, bag):
     assert recording.published_ns["images"][7 * 10**9] <= between_ns
     assert recording.published_ns["images"][7 * 10**9] <= recording.published_ns["skeletons"][7 * 10**9] < after_ns
     assert 0 <= recording.latency_ms()["image_to_skeletons"]["p50"] < 300
+
+
+@pytest.mark.parametrize(
+    ("video", "frames", "lost"),
+    [
+        ({}, 5, 0),
+        ({"published": "3", "skipped": "0"}, 5, 0),  # the last diagnostics did not arrive
+        ({"published": "5", "skipped": "2"}, 7, 0),
+        ({"published": "6", "skipped": "2"}, 8, 1),
+    ],
+)
+def test_frames_are_those_that_were_recorded_lost_and_skipped(video, frames, lost):
+    recording = Recording(images={i: image(i) for i in range(5)}, video=video)
+    entry = report(recording, Clip("video", Path("video.mp4")))
+    assert (entry["frames"], entry["lost"], entry["drops"]) == (frames, lost, frames)
 
 
 def test_a_topic_of_another_type_is_said(tmp_path, bag):

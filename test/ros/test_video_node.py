@@ -28,18 +28,20 @@ def folder(tmp_path):
 
 
 def test_images_and_calibration_at_the_sources_rate(processes, peer, wait_for):
-    """Stamps are the source's even when it is played faster, and every frame comes."""
+    """Stamps are the source's even when it is played slower, as any machine can, and every frame comes."""
     images, infos = peer.listen("image", Image, 85), peer.listen("camera_info", CameraInfo, 85)  # none is overwritten
+    heard = peer.diagnostics()
     started_ns = time.time_ns()
     node = processes.node(
         "video_node",
         source=f"'{CLIPS_DIR / 'rendered_two.mp4'}'",
         camera_info_file=f"'{CLIPS_DIR / 'camera.yaml'}'",
         wait_for_subscribers=1,
-        speed=2.0,
+        speed=0.5,
     )
     assert node.wait(timeout=60) == 0
     wait_for(lambda: len(images) == len(infos) == 85, "every frame")
+    wait_for(lambda: "published=85" in heard("video_node"), "the last diagnostics")
     assert started_ns < stamp_ns(images[0].header) < time.time_ns()
     assert set(np.round(np.diff([stamp_ns(m.header) for m in images]) / 1e6).tolist()) == {40.0}
     assert [stamp_ns(m.header) for m in infos] == [stamp_ns(m.header) for m in images]
