@@ -24,7 +24,7 @@ from nanohtnet_ros.samples.video_source import VideoSource
 
 RETRY_S = 2.0
 POLL_S = 0.02
-MAX_BEHIND_S = 0.5  # a short hold-up is made up for; a machine that is too slow for the source skips frames
+MAX_BEHIND_S = 0.5  # in the source's time where it is played slowly; a machine that is later than that skips frames
 MAX_SKIPPING_S = 0.5  # something is published at least so often
 LAST_MESSAGES = Duration(seconds=5)  # to arrive before the process ends; one that was lost is sent again after 3 s
 
@@ -47,6 +47,7 @@ class VideoNode(Node):
             except UserError as error:
                 self._diagnostics.set("calibration", ERROR, str(error))
         self._published = self._skipped = 0
+        self._diagnostics.figures.update({"published": 0, "skipped": 0})
         self._first_stamp: Time | None = None
         self._started_s = 0.0  # when the first frame was published, on the steady clock
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -97,8 +98,11 @@ class VideoNode(Node):
             self._publish()
             return
         wait_s = self._wait_s(time_s)
-        if wait_s < -MAX_BEHIND_S:
+        if min(1.0, self._p.speed) * wait_s < -MAX_BEHIND_S:
             time_s = self._skip(time_s)
+            if time_s is None:
+                self._end()
+                return
             wait_s = self._wait_s(time_s)
             self._stamp = self._first_stamp + Duration(nanoseconds=round(time_s * 1e9))
         self._after(wait_s, self._publish)
@@ -107,19 +111,18 @@ class VideoNode(Node):
         """Time until a frame is due; negative if it is late."""
         return self._started_s + time_s / self._p.speed - time.monotonic()
 
-    def _skip(self, time_s: float) -> float:
-        """Leave out frames that are late; returns the time of the one after them."""
+    def _skip(self, time_s: float) -> float | None:
+        """Leave out frames that are late; returns the time of the one after them, or None after the last."""
         give_up_s = time.monotonic() + MAX_SKIPPING_S
-        while self._wait_s(time_s) < 0 and time.monotonic() < give_up_s:
+        next_s: float | None = time_s
+        while next_s is not None and self._wait_s(next_s) < 0 and time.monotonic() < give_up_s:
             next_s = self._next_time_s()
-            if next_s is None:  # the last one is shown, late as it is
-                break
-            time_s = next_s
             self._skipped += 1
+        self._diagnostics.figures["skipped"] = self._skipped
         self._diagnostics.set(
             "pace", WARN, f"{self._skipped} frames skipped: this machine is too slow for them, lower `speed`"
         )
-        return time_s
+        return next_s
 
     def _next_time_s(self) -> float | None:
         """Go to the next frame, from the last one to the first again in a loop; its time, or None after the last."""
@@ -145,7 +148,7 @@ class VideoNode(Node):
         self._camera_infos.publish(camera_info)
         self._images.publish(image)
         self._published += 1
-        self._diagnostics.figures.update({"published": self._published, "skipped": self._skipped})
+        self._diagnostics.figures["published"] = self._published
 
     def _end(self) -> None:
         """After the last frame."""

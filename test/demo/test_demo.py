@@ -127,7 +127,7 @@ def test_a_users_video_that_is_cut_short(tmp_path, frames):
 
 
 def test_sigterm_ends_a_run_at_once_and_says_what_is_missing(tmp_path, frames):
-    video, out = write_avi(tmp_path / "walk.avi", frames), tmp_path / "out"
+    video, out = write_avi(tmp_path / "walk.avi", 5 * frames), tmp_path / "out"  # 800 s at the speed below
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "nanohtnet_ros.cli", "run", str(video), "--through_nodes"),
@@ -146,7 +146,7 @@ def test_sigterm_ends_a_run_at_once_and_says_what_is_missing(tmp_path, frames):
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1 and "Traceback" not in said
-    assert re.search(r"ended by SIGTERM: \d+ of 40 frames of walk.avi were played; .* holds no report", said), said
+    assert re.search(r"ended by SIGTERM: \d+ of 200 frames of walk.avi were played; .* holds no report", said), said
     assert not (out / "report.json").exists()
 
 

@@ -27,27 +27,29 @@ def folder(tmp_path):
     return path
 
 
-def test_images_and_calibration_at_the_sources_rate(processes, peer, wait_for):
+def test_images_and_calibration_at_the_sources_rate(processes, peer, wait_for, tmp_path):
     """Stamps are the source's even when it is played slower, as any machine can, and every frame comes."""
-    images, infos = peer.listen("image", Image, 85), peer.listen("camera_info", CameraInfo, 85)  # none is overwritten
+    capture = cv2.VideoCapture(str(CLIPS_DIR / "rendered_two.mp4"))
+    frames = [capture.read()[1] for _ in range(20)]
+    images, infos = peer.listen("image", Image, 20), peer.listen("camera_info", CameraInfo, 20)  # none is overwritten
     heard = peer.diagnostics()
     started_ns = time.time_ns()
     node = processes.node(
         "video_node",
-        source=f"'{CLIPS_DIR / 'rendered_two.mp4'}'",
+        source=f"'{write_avi(tmp_path / 'two.avi', frames)}'",
         camera_info_file=f"'{CLIPS_DIR / 'camera.yaml'}'",
         wait_for_subscribers=1,
-        speed=0.5,
+        speed=0.1,
     )
     assert node.wait(timeout=60) == 0
-    wait_for(lambda: len(images) == len(infos) == 85, "every frame")
-    wait_for(lambda: "published=85" in heard("video_node"), "the last diagnostics")
+    wait_for(lambda: len(images) == len(infos) == 20, lambda: f"20: {len(images)} images, {len(infos)} calibrations")
+    wait_for(lambda: "published=20\nskipped=0" in heard("video_node"), "the last diagnostics")
     assert started_ns < stamp_ns(images[0].header) < time.time_ns()
     assert set(np.round(np.diff([stamp_ns(m.header) for m in images]) / 1e6).tolist()) == {40.0}
     assert [stamp_ns(m.header) for m in infos] == [stamp_ns(m.header) for m in images]
     assert {m.header.frame_id for m in images + infos} == {"camera_optical_frame"}
     assert camera_from_msg(infos[0]).fx == 600.0
-    _, first = cv2.VideoCapture(str(CLIPS_DIR / "rendered_two.mp4")).read()
+    _, first = cv2.VideoCapture(str(tmp_path / "two.avi")).read()
     np.testing.assert_array_equal(image_from_msg(images[0]), first)
 
 
@@ -79,6 +81,18 @@ def test_a_machine_that_is_too_slow_skips_frames_and_says_so(processes, peer, wa
     )
     wait_for(lambda: "frames skipped: this machine is too slow" in heard("fast/video_node"), "the diagnostic")
     wait_for(lambda: re.search(r"published=[1-9]\d*\nskipped=[1-9]", heard("fast/video_node")), "the figures")
+
+
+def test_a_machine_that_is_too_slow_at_the_end_skips_the_last_frames(processes, peer, wait_for):
+    heard, _ = peer.diagnostics(), peer.listen("image", Image)
+    impatient = "from nanohtnet_ros.ros import video_node; video_node.MAX_BEHIND_S = 0.001; video_node.main()"
+    parameters = (f"source:='{CLIPS_DIR / 'rendered_walk.mp4'}'", "speed:=100.0", "wait_for_subscribers:=1")
+    node = processes.start("-c", impatient, "--ros-args", *(word for p in parameters for word in ("-p", p)))
+    assert node.wait(timeout=60) == 0
+    assert "cannot be decoded" not in processes.log_of(node)
+    wait_for(lambda: "that was the last one" in heard("video_node"), "the last diagnostics")
+    published, skipped = map(int, re.search(r"published=(\d+)\nskipped=(\d+)", heard("video_node")).groups())
+    assert published > 0 and skipped > 0 and published + skipped == 150
 
 
 def test_a_video_that_is_cut_short_is_played_and_ends_with_an_error(processes, peer, tmp_path):
