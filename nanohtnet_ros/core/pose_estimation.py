@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -243,7 +243,7 @@ class Lifter:
         elif down_cam is not None:
             view.rotation = upright_rotation(down_cam, view.rotation)
         view.upright = upright_from_optical(view.rotation)
-        view.frames.push(frame.stamp_ns, replace(frame, people=[], ground=ground))
+        view.frames.push(frame.stamp_ns, Frame(frame.stamp_ns, frame.camera, [], frame.depth_m, ground))
         limit_ns = int(self.config.max_gap_s * NS_PER_S)
         view.tracks = {i: track for i, track in view.tracks.items() if frame.stamp_ns - track.last_ns <= limit_ns}
         view.statures = {
@@ -328,7 +328,7 @@ class Lifter:
             return []
         people, tracks, poses = zip(*lifted, strict=True)
         stamp_ns = poses[0].stamp_ns
-        frame = replace(view.frames.nearest(stamp_ns) or Frame(stamp_ns, view.camera, []), stamp_ns=stamp_ns)
+        frame = view.frames.nearest(stamp_ns) or Frame(stamp_ns, view.camera, [])
         confidence = np.array([person.keypoints.confidence for person in people])  # (P, 17)
         error_m = np.zeros_like(confidence)
         known = confidence > 0
@@ -351,9 +351,8 @@ class Lifter:
         ]
         keypoints = [person.keypoints for person in people]
         placed = map(_Placed, keypoints, rays, joints, confidence, roots, spreads, heights_m)
-        sized = [
-            self._size(its, frame, view.statures[person.track_id]) for person, its in zip(people, placed, strict=True)
-        ]
+        statures = [view.statures[person.track_id] for person in people]
+        sized = [self._size(its, frame, stamp_ns, stature) for its, stature in zip(placed, statures, strict=True)]
         roots = TrackSmoother.roots_together(smoothers, [its.root_m for its in sized], stamp_ns)
         return [
             Person(
@@ -371,12 +370,12 @@ class Lifter:
             for person, shown, sure, its, root in zip(people, known, confidence, sized, roots, strict=True)
         ]
 
-    def _size(self, pose: _Placed, frame: Frame, stature: Stature) -> _Sized:
+    def _size(self, pose: _Placed, frame: Frame, stamp_ns: int, stature: Stature) -> _Sized:
         """Bring a placed pose to its size; the floor, a depth image and what is told say which."""
         told_m = self.config.person_height_m
         joints, root, spread = pose.joints_rel_m, pose.root_m, pose.spread
         if frame.ground is not None and root is not None:
-            stature.see_feet(joints + root, pose.keypoints.confidence, pose.height_m, frame.ground, frame.stamp_ns)
+            stature.see_feet(joints + root, pose.keypoints.confidence, pose.height_m, frame.ground, stamp_ns)
         height = stature.height(pose.height_m, told_m)
         measured = stature.seen or told_m is not None
         if measured:
@@ -388,7 +387,7 @@ class Lifter:
         if frame.depth_m is not None:
             depth_m = root_depth(frame.depth_m, joints, pose.keypoints.xy_px, pose.confidence)
         if depth_m is not None and root is not None:
-            depth_m, root_sigma_m = stature.see_depth(depth_m, float(root[2]), root_sigma_m, height, frame.stamp_ns)
+            depth_m, root_sigma_m = stature.see_depth(depth_m, float(root[2]), root_sigma_m, height, stamp_ns)
             root = place_root(joints, pose.rays, pose.confidence, depth_m)
         return _Sized(joints, root, root_sigma_m, height, measured)
 

@@ -24,7 +24,10 @@ WAYS = np.array([JOINTS, H36M_17.flip_order])  # (2, 17): as the detector has th
 
 STATES = np.array(list(itertools.product((False, True), repeat=len(GROUPS))))  # (4, 2): is a group exchanged
 ORDERS = np.array([np.where(np.isin(JOINTS, GROUPS[exchanged]), WAYS[1], WAYS[0]) for exchanged in STATES])  # (4, 17)
-WAY_OF_GROUP, GROUP = STATES.astype(int), np.arange(len(GROUPS))
+OF_GROUP = np.array([np.isin(JOINTS, left) for left, _ in GROUPS])  # (2, 17)
+OF_STATE = np.concatenate((~STATES @ OF_GROUP, STATES @ OF_GROUP), axis=1).T * 1.0
+"""(34, 4) which of both ways' misfits of left joints, with those of their counterparts, add up to each state's."""
+
 INDEX = np.arange(len(STATES))
 CHANGED = INDEX[:, None] ^ INDEX  # (4, 4) groups that a detector changed, from each state to each, as a state's index
 UNLIKELY = np.array([0.0, 1.5, 1.5, 1.0])  # how much less likely each is than the first
@@ -85,8 +88,8 @@ class SideKeeper:
         joints[..., 4] += dt_s[:, None]
         misfit = _misfit(xy_px, joints)  # (P, ways, joints)
         # Joints count of which both sides are known, then and now.
-        both = misfit[:, :, GROUPS].sum(axis=3)  # (P, ways, groups, joints)
-        misfits = np.fmax(both, 0.0).sum(axis=3)[:, WAY_OF_GROUP, GROUP].sum(axis=2)  # of each state, (P, states)
+        both = np.fmax(misfit + misfit[..., H36M_17.flip_order], 0.0)
+        misfits = both.reshape(len(keepers), -1) @ OF_STATE  # (P, states)
         # From each state (rows) to each (columns).
         person = np.arange(len(keepers))[:, None]
         changes = misfits[person[..., None], CHANGED ^ before[:, None, None]] + CHANGE_PENALTY

@@ -91,7 +91,7 @@ class Height:
             root_m: (3,).
             pose_spread: of the distance's logarithm by the pose's own errors, see `placement.pose_spread`.
         """
-        return math.hypot(self.spread, PLACE_SPREAD, pose_spread) * float(np.linalg.norm(root_m))
+        return math.hypot(self.spread, PLACE_SPREAD, pose_spread) * math.sqrt(root_m @ root_m)
 
 
 class Stature:

@@ -99,7 +99,8 @@ def sizes_px(xy_px: np.ndarray, joints: np.ndarray) -> np.ndarray:
     """
     start, end = BONES
     measured = joints[..., start] & joints[..., end]
-    lengths = np.sqrt(((xy_px[..., start, :] - xy_px[..., end, :]) ** 2).sum(axis=-1))
+    bones_px = xy_px[..., start, :] - xy_px[..., end, :]
+    lengths = np.hypot(bones_px[..., 0], bones_px[..., 1])
     total = np.where(measured, lengths, 0.0).sum(axis=-1)
     return np.maximum(UPRIGHT * total / np.maximum(measured.sum(axis=-1), 1), 1.0)
 

@@ -60,7 +60,8 @@ def supported(xy_px: np.ndarray, confidence: np.ndarray, camera: Camera) -> np.n
     Returns:
         (..., 17) bool.
     """
-    inside_px = np.minimum(xy_px + 0.5, (camera.width - 0.5, camera.height - 0.5) - xy_px).min(axis=-1)
+    x_px, y_px = xy_px[..., 0], xy_px[..., 1]
+    inside_px = np.minimum(np.minimum(x_px, y_px) + 0.5, np.minimum(camera.width - x_px, camera.height - y_px) - 0.5)
     sure = confidence[..., TOGETHER].max(axis=-1)
     sure[..., Joint.SPINE] = np.maximum(sure[..., Joint.SPINE], sure[..., Joint.THORAX])
     known = (inside_px >= 0) & (confidence > 0) & (sure >= LEAST_CONFIDENCE)

@@ -106,7 +106,7 @@ class WindowBuffer:
         self._end += 1
         # Keep one frame older than the window, so that its first grid point can be interpolated.
         stamps_ns = self._frames["stamp_ns"][self._first : self._end]
-        older = int(np.searchsorted(stamps_ns, stamp_ns + int(self._grid_s[0] * NS_PER_S), "right"))
+        older = int(stamps_ns.searchsorted(stamp_ns + int(self._grid_s[0] * NS_PER_S), "right"))
         self._first += max(older - 1, 0)
 
     def reorder(self, order: np.ndarray) -> None:
