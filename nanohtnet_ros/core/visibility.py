@@ -15,7 +15,7 @@ BORDER = 0.05
 """So near to the image's border, in units of the person's size, a detector puts joints that are beyond it."""
 
 BORDER_CONFIDENCE, LIMB_CONFIDENCE = 0.2, 0.5
-"""What a joint of a limb needs of its own there, and where the limb comes from there or from beyond."""
+"""What a joint needs of its own there, and the rest of a limb that comes from there or from beyond."""
 
 TOGETHER = np.array([[joint, other, other] for joint, other in enumerate(H36M_17.flip_order)])
 TOGETHER[Joint.HIP, 1:] = Joint.L_HIP, Joint.R_HIP
@@ -63,14 +63,15 @@ def supported(xy_px: np.ndarray, confidence: np.ndarray, camera: Camera) -> np.n
     x_px, y_px = xy_px[..., 0], xy_px[..., 1]
     inside_px = np.minimum(np.minimum(x_px, y_px) + 0.5, np.minimum(camera.width - x_px, camera.height - y_px) - 0.5)
     sure = confidence[..., TOGETHER].max(axis=-1)
-    sure[..., Joint.SPINE] = np.maximum(sure[..., Joint.SPINE], sure[..., Joint.THORAX])
+    sure[..., Joint.SPINE] = sure[..., (Joint.SPINE, Joint.THORAX, Joint.HIP)].max(axis=-1)
     known = (inside_px >= 0) & (confidence > 0) & (sure >= LEAST_CONFIDENCE)
     clear = known & (inside_px >= BORDER * sizes_px(xy_px, known)[..., None])
     if not clear.all():
+        own = confidence >= BORDER_CONFIDENCE
+        own[..., Joint.SPINE] = True
+        known &= clear | own
         for parent, child in LIMBS:
-            from_inside = clear[..., parent]
-            least = np.where(from_inside, BORDER_CONFIDENCE, LIMB_CONFIDENCE)
-            known[..., child] &= (from_inside & clear[..., child]) | (confidence[..., child] >= least)
+            known[..., child] &= clear[..., parent] | (confidence[..., child] >= LIMB_CONFIDENCE)
             clear[..., child] &= known[..., child]
     return known
 

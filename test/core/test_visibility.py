@@ -60,6 +60,24 @@ def test_a_hand_in_the_image_whose_elbow_is_not_needs_to_be_sure_itself(make_key
     assert known_of(keypoints, camera)[Joint.L_WRIST]
 
 
+@pytest.mark.parametrize(("sure", "kept"), [(0.15, False), (0.3, True)])
+@pytest.mark.parametrize("joint", [Joint.L_SHOULDER, Joint.L_HIP, Joint.NECK])
+def test_trunk_and_face_at_the_border_need_to_be_sure_themselves(make_keypoints, camera, joint, sure, kept):
+    confidence = np.ones(17, np.float32)
+    confidence[joint] = sure
+    keypoints = make_keypoints(confidence=confidence)
+    known = known_of(keypoints, cut_below(keypoints, camera, joint, 3))
+    assert known[joint] == kept
+    assert known_of(keypoints, camera)[joint]
+
+
+def test_the_spine_is_seen_where_the_shoulders_are_not(make_keypoints, camera):
+    confidence = np.ones(17, np.float32)
+    confidence[[Joint.SPINE, Joint.THORAX, Joint.L_SHOULDER, Joint.R_SHOULDER]] = 0.01
+    known = known_of(make_keypoints(confidence=confidence), camera)
+    assert known[Joint.SPINE] and not known[[Joint.THORAX, Joint.L_SHOULDER, Joint.R_SHOULDER]].any()
+
+
 def test_the_spine_is_seen_where_the_hips_are_not(make_keypoints, camera):
     confidence = np.ones(17, np.float32)
     confidence[[Joint.SPINE, Joint.HIP, Joint.L_HIP, Joint.R_HIP, *LEGS]] = 0.01

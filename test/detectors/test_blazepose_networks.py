@@ -5,6 +5,7 @@ import pytest
 from nanohtnet_ros.detectors.blazepose_networks import (
     BlazePoseNetworks,
     Region,
+    _landmarks,
     refine_by_heatmap,
     sigmoid,
     ssd_anchors,
@@ -42,6 +43,19 @@ def test_heatmap_refinement_moves_to_the_peak_only_where_it_is_confident():
     np.testing.assert_array_equal(refined[1], xy[1])
     outside = np.array([[-0.2, 0.5], [0.5, 1.3]])
     np.testing.assert_array_equal(refine_by_heatmap(outside, heatmap), outside)
+
+
+@pytest.mark.parametrize(("heat", "at_border", "sure"), [(0.3, True, False), (0.8, True, True), (0.3, False, True)])
+def test_what_no_heatmap_shows_is_not_sure_at_the_border(heat, at_border, sure):
+    raw = np.full((39, 5), 20.0, np.float32)  # sure of everything, by the logits
+    raw[:, 0] = 100.0
+    raw[:, 1] = 5.0 if at_border else 100.0
+    raw[1, 1] = -1.0  # outside the image, where this is not to say
+    heatmaps = np.full((39, 64, 64), np.log(heat / (1 - heat)), np.float32)
+    region = Region(np.array([128.0, 128.0]), 256.0, 0.0)
+    found = _landmarks(region, 256, (256, 200, 3), 0.5, raw, 1.0, heatmaps)
+    assert (found.confidence[2:] > 0.99).all() == sure and found.confidence[1] > 0.99
+    assert sure or (found.confidence[2:] < 0.1).all()
 
 
 def test_sigmoid_survives_any_logit():
