@@ -18,7 +18,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from nanohtnet_ros.core.window import NS_PER_S
 from nanohtnet_ros.ros.images import image_to_msg
-from nanohtnet_ros.ros.messages import camera_to_msg
+from nanohtnet_ros.ros.messages import MESSAGES
 from nanohtnet_ros.ros.qos import CAMERA
 from nanohtnet_ros.samples.clips import packaged_clips
 from nanohtnet_ros.samples.video_source import VideoSource
@@ -210,7 +210,7 @@ class SoakCamera:
         stamp_ns = time.monotonic_ns() + self._offset_ns
         image.header.stamp = Time(sec=stamp_ns // NS_PER_S, nanosec=stamp_ns % NS_PER_S)
         image.header.frame_id = FRAME_ID
-        camera_info = camera_to_msg(self._camera.scaled_to(image.width or 640, image.height or 480))
+        camera_info = MESSAGES.camera_info(self._camera.scaled_to(image.width or 640, image.height or 480))
         camera_info.header = image.header
         self._camera_infos.publish(camera_info)
         now_s = time.monotonic()

@@ -25,12 +25,6 @@ def make(kind: str, **fields: Any) -> Any:
 
 MESSAGES = MessageBuilder(make)
 
-camera_to_msg = MESSAGES.camera_info
-skeletons_2d_to_msg = MESSAGES.skeletons_2d
-skeletons_to_msg = MESSAGES.skeletons
-point_to_msg = MESSAGES.point
-vector_to_msg = MESSAGES.vector
-
 
 def header_before(header: Header, delay_ns: int) -> Header:
     """The same frame's header of an earlier moment; not before 0, which stamps cannot be."""

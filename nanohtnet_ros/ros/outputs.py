@@ -16,7 +16,7 @@ from nanohtnet_ros.msg import Skeleton2DArray, Skeleton3DArray, SkeletonDescript
 from nanohtnet_ros.ros.debug_image import DebugImage
 from nanohtnet_ros.ros.diagnostics import OK, WARN, Diagnostics
 from nanohtnet_ros.ros.hri_output import HriOutput
-from nanohtnet_ros.ros.messages import MESSAGES, skeletons_2d_to_msg, skeletons_to_msg
+from nanohtnet_ros.ros.messages import MESSAGES
 from nanohtnet_ros.ros.parameters import LifterNodeParameters, PoseNodeParameters
 from nanohtnet_ros.ros.qos import LATCHED, OVERRIDABLE, RESULTS, copy_of
 from nanohtnet_ros.ros.state_output import StateOutput
@@ -37,7 +37,7 @@ class KeypointOutput:
     def publish(self, people: list[Person] | list[TrackedKeypoints], header: Header, image_bgr: np.ndarray) -> None:
         """Publish the keypoints of an image, under its header."""
         height, width = image_bgr.shape[:2]
-        self._publisher.publish(skeletons_2d_to_msg(people, header, width, height))
+        self._publisher.publish(MESSAGES.skeletons_2d(people, header, width, height))
         self._debug.publish(image_bgr, people, header)
 
     def close(self) -> None:
@@ -147,7 +147,7 @@ class SkeletonOutput:
                 self._condition, WARN if problem else OK, problem or f"skeletons are in {header.frame_id}", log=False
             )
         up = up_in_frame(header.frame_id, camera_frame, ground, self._image_rotation)
-        self._publisher.publish(skeletons_to_msg(people, header, self._ground_frame, up))
+        self._publisher.publish(MESSAGES.skeletons(people, header, self._ground_frame, up))
         if self._tf is not None:
             self._tf.publish(people, header)
         if self._states is not None:

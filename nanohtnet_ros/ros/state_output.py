@@ -16,7 +16,7 @@ from nanohtnet_ros.core.poses import Person
 from nanohtnet_ros.msg import Gesture as GestureMsg
 from nanohtnet_ros.msg import PersonState as PersonStateMsg
 from nanohtnet_ros.msg import PersonStateArray
-from nanohtnet_ros.ros.messages import point_to_msg, vector_to_msg
+from nanohtnet_ros.ros.messages import MESSAGES
 from nanohtnet_ros.ros.optional import import_for
 from nanohtnet_ros.ros.qos import RESULTS
 
@@ -42,10 +42,10 @@ def _state_to_msg(state: PersonState, person: Person, header: Header) -> PersonS
         posture=int(state.posture),
         posture_confidence=state.posture_confidence,
         gestures=[_gesture_to_msg(gesture, person.root_m) for gesture in state.gestures],
-        facing=vector_to_msg(state.facing),
+        facing=MESSAGES.vector(state.facing),
         facing_confidence=state.facing_confidence,
-        velocity=vector_to_msg(state.velocity_m_s),
-        joint_velocities=[vector_to_msg(velocity) for velocity in state.joint_velocities_m_s],
+        velocity=MESSAGES.vector(state.velocity_m_s),
+        joint_velocities=[MESSAGES.vector(velocity) for velocity in state.joint_velocities_m_s],
         joint_state=JointState(
             header=header,
             name=list(state.joint_angles_rad),
@@ -57,8 +57,8 @@ def _state_to_msg(state: PersonState, person: Person, header: Header) -> PersonS
 
 def _gesture_to_msg(gesture: Gesture, root_m: np.ndarray | None) -> GestureMsg:
     msg = GestureMsg(gesture=int(gesture.kind), hand=HANDS[gesture.side], confidence=gesture.confidence)
-    msg.origin = point_to_msg(None if root_m is None or gesture.origin_m is None else root_m + gesture.origin_m)
-    msg.direction = vector_to_msg(gesture.direction)
+    msg.origin = MESSAGES.point(None if root_m is None or gesture.origin_m is None else root_m + gesture.origin_m)
+    msg.direction = MESSAGES.vector(gesture.direction)
     return msg
 
 
@@ -113,7 +113,7 @@ class StateOutput:
                 message.people.append(
                     self._messages.Person(
                         name=body_id(person.track_id, self._bodies),
-                        position=point_to_msg(person.root_m),
+                        position=MESSAGES.point(person.root_m),
                         velocity=Point(x=vx, y=vy, z=vz),
                         reliability=float(person.confidence.mean()),
                         tagnames=["posture"],

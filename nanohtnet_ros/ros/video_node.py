@@ -16,7 +16,7 @@ from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.ros.diagnostics import ERROR, OK, WARN, Diagnostics
 from nanohtnet_ros.ros.images import image_to_msg
-from nanohtnet_ros.ros.messages import camera_to_msg
+from nanohtnet_ros.ros.messages import MESSAGES
 from nanohtnet_ros.ros.parameters import NodeParameters, VideoNodeParameters
 from nanohtnet_ros.ros.qos import CAMERA
 from nanohtnet_ros.ros.spin import spin
@@ -174,12 +174,12 @@ class VideoNode(Node):
         """The calibration at the images' size, or one of zeros, which means not calibrated."""
         if self._camera is not None:
             try:
-                return camera_to_msg(self._camera.scaled_to(width, height))
+                return MESSAGES.camera_info(self._camera.scaled_to(width, height))
             except UserError as error:
                 self._diagnostics.set("calibration", ERROR, str(error))
         elif not self._p.camera_info_file:
             self._diagnostics.set("calibration", WARN, "none: set camera_info_file to the camera's calibration")
-        return camera_to_msg(Camera.from_field_of_view(width, height))
+        return MESSAGES.camera_info(Camera.from_field_of_view(width, height))
 
 
 def main(args: list[str] | None = None) -> None:

@@ -14,7 +14,7 @@ from sensor_msgs.msg import Image
 
 from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.core.messages import joints_from_msg, stamp_ns
-from nanohtnet_ros.ros.messages import camera_to_msg
+from nanohtnet_ros.ros.messages import MESSAGES
 
 from streams import frames_of, header, image, jpeg
 
@@ -102,7 +102,7 @@ def test_compressed_images_and_corrupted_ones(start_pose, peer, wait_for, pictur
 
 def test_the_resolution_changes_under_one_calibration(pose, picture):
     camera = Camera(640, 480, 600.0, 600.0, 319.5, 239.5)
-    pose.send_info(camera_to_msg(camera), "calibration=640x480, fx 600.0 px")
+    pose.send_info(MESSAGES.camera_info(camera), "calibration=640x480, fx 600.0 px")
     whole = pose.send_and_wait(image(picture, 1000.0)).skeletons[0]
     half = cv2.resize(picture, (320, 240), interpolation=cv2.INTER_AREA)
     halved = pose.send_and_wait(image(half, 1000.04)).skeletons[0]

@@ -8,7 +8,7 @@ import pytest
 rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.ros.messages import camera_to_msg
+from nanohtnet_ros.ros.messages import MESSAGES
 
 from streams import depth, image
 
@@ -18,7 +18,7 @@ def deep(start_pose, peer, picture, wait_for):
     """A pose_node with depth: `roots_z(millimetres)` sends pairs of images, a yield of root z for each."""
     pose = start_pose(use_depth="true")
     camera = Camera(640, 480, 600.0, 600.0, 319.5, 239.5)
-    pose.send_info(camera_to_msg(camera), "calibration=640x480, fx 600.0 px")
+    pose.send_info(MESSAGES.camera_info(camera), "calibration=640x480, fx 600.0 px")
     pose.seconds = 1000.0
 
     def next_root_z(millimetres: np.ndarray) -> float:

@@ -7,7 +7,7 @@ rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 
 from nanohtnet_ros import PoseEstimator
 from nanohtnet_ros.core.messages import joints_from_msg, root_from_msg, stamp_ns
-from nanohtnet_ros.ros.messages import camera_to_msg
+from nanohtnet_ros.ros.messages import MESSAGES
 from nanohtnet_ros.samples.clips import packaged_clips
 from nanohtnet_ros.samples.video_source import VideoSource
 
@@ -19,7 +19,7 @@ FRAMES = 12
 def test_node_and_python_give_the_same_poses(pose):
     clip = packaged_clips()[0]
     camera = clip.truth.camera
-    pose.send_info(camera_to_msg(camera), "calibration=640x480, fx 600.0 px")
+    pose.send_info(MESSAGES.camera_info(camera), "calibration=640x480, fx 600.0 px")
     video = VideoSource(str(clip.video))
     with PoseEstimator() as estimator:
         for i in range(FRAMES):

@@ -12,7 +12,7 @@ rclpy = pytest.importorskip("rclpy", reason="ROS 2 is not installed")
 from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
 
 from nanohtnet_ros.core.camera import Camera
-from nanohtnet_ros.ros.messages import camera_to_msg
+from nanohtnet_ros.ros.messages import MESSAGES
 from nanohtnet_ros.ros.qos import LATCHED, NEWEST_IMAGE
 
 from streams import GREY, image, random_image
@@ -22,11 +22,11 @@ CAMERA = Camera(640, 480, 600.0, 600.0, 319.5, 239.5)
 
 def test_a_latched_calibration_is_heard_and_so_is_one_that_is_not(start_pose, peer):
     latched = peer.node.create_publisher(CameraInfo, "camera_info", LATCHED)
-    latched.publish(camera_to_msg(CAMERA))  # once, before anybody listens
+    latched.publish(MESSAGES.camera_info(CAMERA))  # once, before anybody listens
     pose = start_pose()
     pose.send_empty_until(lambda: "calibration=640x480, fx 600.0 px" in pose.diagnostics(), "the latched one")
     volatile = peer.node.create_publisher(CameraInfo, "camera_info", NEWEST_IMAGE)
-    other = camera_to_msg(Camera(640, 480, 700.0, 700.0, 319.5, 239.5))
+    other = MESSAGES.camera_info(Camera(640, 480, 700.0, 700.0, 319.5, 239.5))
 
     def heard() -> bool:
         volatile.publish(other)
@@ -95,9 +95,9 @@ def test_a_camera_of_another_user_is_named(start_pose, processes):
 
 
 def test_a_crop_is_no_scaled_image(pose, picture, wait_for):
-    pose.send_info(camera_to_msg(CAMERA), "calibration=640x480, fx 600.0 px")
+    pose.send_info(MESSAGES.camera_info(CAMERA), "calibration=640x480, fx 600.0 px")
     whole = pose.send_and_wait(image(picture, 1000.0)).skeletons[0]
-    info = camera_to_msg(CAMERA)
+    info = MESSAGES.camera_info(CAMERA)
     info.roi = RegionOfInterest(x_offset=80, y_offset=60, width=480, height=360)
     part = np.ascontiguousarray(picture[60:420, 80:560])
     pose.peer.keep_publishing("camera_info", info)
@@ -123,7 +123,7 @@ def test_fuzzed_messages_stop_no_node(pose, peer, picture, wait_for):
     def garbage_was_refused() -> bool:
         nonlocal sent
         sent += 1
-        info = camera_to_msg(CAMERA)
+        info = MESSAGES.camera_info(CAMERA)
         info.k[chance.randrange(9)] = chance.choice((0.0, np.nan, 1e300, -1.0))
         info.binning_x, info.roi.width = chance.choice((0, 2, 2**31)), chance.choice((0, 2**32 - 1))
         peer.publish("camera_info", info)

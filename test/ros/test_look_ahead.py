@@ -13,7 +13,7 @@ from nanohtnet_ros.core.messages import joints_from_msg, root_from_msg, stamp_ns
 from nanohtnet_ros.core.model_card import ModelCard
 from nanohtnet_ros.core.pose_estimation import ONLY_CAMERA, Frame, Lifter, LiftingConfig
 from nanohtnet_ros.core.poses import TrackedKeypoints
-from nanohtnet_ros.ros.messages import camera_to_msg, header_before, skeletons_2d_to_msg
+from nanohtnet_ros.ros.messages import MESSAGES, header_before
 from nanohtnet_ros.ros.qos import LATCHED
 from nanohtnet_ros.runtime.model_store import DEFAULT_MODEL, find_model
 from nanohtnet_ros.runtime.session import open_session
@@ -38,11 +38,11 @@ def test_lifter_node_says_where_somebody_was(start_node, peer, wait_for, make_ke
     wait_for(lambda: described, "the description")
     assert described[0].look_ahead == pytest.approx(0.16)
     skeletons = peer.listen("/lifter_node/skeletons", Skeleton3DArray)
-    peer.keep_publishing("camera_info", camera_to_msg(CAMERA))
+    peer.keep_publishing("camera_info", MESSAGES.camera_info(CAMERA))
     sent = 0
 
     def send(people, seconds: float) -> None:
-        peer.publish("skeletons_2d", skeletons_2d_to_msg(people, header(seconds), 640, 480))
+        peer.publish("skeletons_2d", MESSAGES.skeletons_2d(people, header(seconds), 640, 480))
 
     def connected() -> bool:
         nonlocal sent

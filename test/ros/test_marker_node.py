@@ -8,7 +8,7 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from nanohtnet_ros.core.poses import Person
-from nanohtnet_ros.ros.messages import skeletons_to_msg
+from nanohtnet_ros.ros.messages import MESSAGES
 
 UP = np.array((0.0, -1.0, 0.0))
 
@@ -23,7 +23,7 @@ def show(processes, peer, wait_for):
     def send(*people: Person, frame_id="camera_optical_frame", up=UP, sec=None) -> list[Marker]:
         before = len(markers)
         header = Header(stamp=Time(sec=sec or next(stamps)), frame_id=frame_id)
-        peer.publish("skeletons", skeletons_to_msg(list(people), header, up=up))
+        peer.publish("skeletons", MESSAGES.skeletons(list(people), header, up=up))
         wait_for(lambda: len(markers) > before, "markers")
         assert all(marker.header == header for marker in markers[-1].markers)
         return markers[-1].markers

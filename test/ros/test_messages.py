@@ -19,7 +19,7 @@ from nanohtnet_ros.core.messages import joints_from_msg, keypoints_from_msg, roo
 from nanohtnet_ros.core.poses import Person
 from nanohtnet_ros.core.skeleton import H36M_17
 from nanohtnet_ros.errors import UserError
-from nanohtnet_ros.ros.messages import camera_to_msg, skeletons_2d_to_msg, skeletons_to_msg
+from nanohtnet_ros.ros.messages import MESSAGES
 
 from factories import STANDING_M
 
@@ -46,7 +46,7 @@ def test_index_constants_are_the_skeletons(kind):
 
 
 def test_3d_skeletons_survive_the_wire(person):
-    array = over_the_wire(skeletons_to_msg([person, person], HEADER))
+    array = over_the_wire(MESSAGES.skeletons([person, person], HEADER))
     assert isinstance(array, Skeleton3DArray) and array.header == HEADER and stamp_ns(array.header) == 12_000_000_345
     skeleton = array.skeletons[1]
     assert (skeleton.track_id, skeleton.track_age, skeleton.root_valid) == (7, 1.5, True)
@@ -57,7 +57,7 @@ def test_3d_skeletons_survive_the_wire(person):
 
 
 def test_2d_skeletons_survive_the_wire(person, camera):
-    array = over_the_wire(skeletons_2d_to_msg([person], HEADER, camera.width, camera.height))
+    array = over_the_wire(MESSAGES.skeletons_2d([person], HEADER, camera.width, camera.height))
     assert isinstance(array, Skeleton2DArray) and (array.image_width, array.image_height) == (640, 480)
     np.testing.assert_array_equal(keypoints_from_msg(array.skeletons[0]), person.keypoints.xy_px)
     assert np.isnan(array.skeletons[0].x[0]) and array.skeletons[0].confidence[0] == 0
@@ -65,13 +65,13 @@ def test_2d_skeletons_survive_the_wire(person, camera):
 
 def test_a_root_that_is_not_known_is_nan_and_said_so(person):
     lost = Person(1, 0.0, person.keypoints, person.joints_rel_m, person.confidence, None)
-    (skeleton,) = skeletons_to_msg([lost], HEADER).skeletons
+    (skeleton,) = MESSAGES.skeletons([lost], HEADER).skeletons
     assert not skeleton.root_valid and np.isnan(root_from_msg(skeleton)).all()
 
 
 def test_size_and_place_on_the_floor_survive_the_wire(person):
     known = replace(person, height_m=1.75, height_sigma_m=0.03, root_sigma_m=0.06, root_ground_m=np.array((3, 1, 0.9)))
-    array = over_the_wire(skeletons_to_msg([known, person], HEADER, "base_footprint"))
+    array = over_the_wire(MESSAGES.skeletons([known, person], HEADER, "base_footprint"))
     assert array.ground_frame == "base_footprint"
     measured, unknown = array.skeletons
     sizes = np.array([[s.height_m, s.height_sigma_m, s.root_sigma_m, s.root_in_ground.z] for s in (measured, unknown)])
@@ -79,8 +79,8 @@ def test_size_and_place_on_the_floor_survive_the_wire(person):
 
 
 def test_nobody_is_an_empty_array(camera):
-    assert skeletons_to_msg([], HEADER).skeletons == []
-    assert skeletons_2d_to_msg([], HEADER, camera.width, camera.height).skeletons == []
+    assert MESSAGES.skeletons([], HEADER).skeletons == []
+    assert MESSAGES.skeletons_2d([], HEADER, camera.width, camera.height).skeletons == []
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,14 @@ def test_nobody_is_an_empty_array(camera):
     ],
 )
 def test_camera_info_and_back(camera):
-    assert camera_from_msg(over_the_wire(camera_to_msg(camera))) == camera
+    assert camera_from_msg(over_the_wire(MESSAGES.camera_info(camera))) == camera
 
 
 CALIBRATED = Camera(640, 480, 600.0, 601.0, 320.0, 241.0, "plumb_bob", (0.1, -0.2, 0.001, 0.002, 0.05))
 
 
 def info(**changes) -> CameraInfo:
-    msg = camera_to_msg(CALIBRATED)
+    msg = MESSAGES.camera_info(CALIBRATED)
     for name, value in changes.items():
         setattr(msg, name, value)
     return msg
@@ -197,7 +197,7 @@ def test_fuzzed_camera_infos_give_a_camera_or_a_reason():
 
 
 def test_camera_info_of_zeros_is_not_calibrated():
-    uncalibrated = camera_to_msg(Camera.from_field_of_view(640, 480))
+    uncalibrated = MESSAGES.camera_info(Camera.from_field_of_view(640, 480))
     assert uncalibrated.k[0] == 0.0
     for msg in (uncalibrated, CameraInfo(width=640, height=480), CameraInfo()):
         with pytest.raises(ValueError):

@@ -15,7 +15,7 @@ from std_msgs.msg import Header
 from nanohtnet_ros.client import PeopleClient
 from nanohtnet_ros.core.person_state import PersonStates
 from nanohtnet_ros.core.skeleton import Joint
-from nanohtnet_ros.ros.messages import skeletons_to_msg
+from nanohtnet_ros.ros.messages import MESSAGES
 from nanohtnet_ros.ros.state_output import states_to_msg
 
 from factories import STANDING_M
@@ -36,7 +36,7 @@ def test_people_come_as_arrays(peer, wait_for, make_person):
     frames = []
     client = PeopleClient(peer.node, frames.append, "left/pose_node")
     people = [replace(make_person(3, missing=(Joint.L_WRIST,)), height_m=1.8), make_person(4, None)]
-    peer.publish("left/pose_node/skeletons", skeletons_to_msg(people, header(5), up=UP))
+    peer.publish("left/pose_node/skeletons", MESSAGES.skeletons(people, header(5), up=UP))
     wait_for(lambda: frames, "a frame")
     (frame,) = frames
     assert (frame.stamp_ns, frame.frame_id) == (5_000_000_000, "camera_optical_frame")
@@ -54,20 +54,20 @@ def test_states_are_joined_by_stamp_whichever_comes_first(peer, wait_for, make_p
     client = PeopleClient(peer.node, frames.append, states=True)
     people = [make_person(3)]
     skeletons, states = (
-        ("pose_node/skeletons", skeletons_to_msg(people, header(5))),
+        ("pose_node/skeletons", MESSAGES.skeletons(people, header(5))),
         (
             "pose_node/person_states",
             states_of(people, 5),
         ),
     )
-    peer.publish("pose_node/skeletons", skeletons_to_msg(people, header(4)))  # whose states are lost
+    peer.publish("pose_node/skeletons", MESSAGES.skeletons(people, header(4)))  # whose states are lost
     for topic, message in (skeletons, states) if first == "skeletons" else (states, skeletons):
         peer.publish(topic, message)
     wait_for(lambda: frames, "a frame")
     assert [frame.stamp_ns for frame in frames] == [5_000_000_000]
     assert frames[0].people[0].state.posture == PersonState.STANDING
     for sec in range(6, 40):  # halves that never meet are not kept for ever
-        peer.publish("pose_node/skeletons", skeletons_to_msg(people, header(sec)))
+        peer.publish("pose_node/skeletons", MESSAGES.skeletons(people, header(sec)))
     wait_for(lambda: 39_000_000_000 in client._waiting, "the last")
     assert len(client._waiting) <= 10
     client.close()
@@ -87,7 +87,7 @@ def test_the_examples_run(processes, peer, wait_for, make_person):
 
     def answered() -> bool:
         sec = next(seconds)
-        peer.publish("pose_node/skeletons", skeletons_to_msg(people, header(sec)))
+        peer.publish("pose_node/skeletons", MESSAGES.skeletons(people, header(sec)))
         peer.publish("pose_node/person_states", states_of(people, sec))
         return "s, 7 at" in processes.log_of(script) and any(stop.data for stop in stops)
 

@@ -17,7 +17,7 @@ from sensor_msgs.msg import CameraInfo
 
 from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.core.messages import stamp_ns
-from nanohtnet_ros.ros.messages import camera_to_msg
+from nanohtnet_ros.ros.messages import MESSAGES
 from nanohtnet_ros.ros.pose_node import PoseNode
 from nanohtnet_ros.samples.clips import CLIPS_DIR, packaged_clips
 
@@ -64,7 +64,7 @@ def test_an_independent_client_gets_the_images_own_stamps_and_frames(processes, 
 
 def test_a_person_is_followed_and_measured(pose, picture):
     walk = next(clip.truth for clip in packaged_clips() if clip.name == "rendered_walk")
-    pose.send_info(camera_to_msg(walk.camera), "calibration=640x480, fx 600.0 px")
+    pose.send_info(MESSAGES.camera_info(walk.camera), "calibration=640x480, fx 600.0 px")
     arrays = [pose.send_and_wait(image(picture, 1000 + i / 25)) for i in range(5)]
     assert [stamp_ns(a.header) for a in arrays] == [round((1000 + i / 25) * 1e9) for i in range(5)]
     assert {a.header.frame_id for a in arrays} == {"head_camera_optical_frame"}
@@ -112,7 +112,7 @@ def test_camera_info_of_zeros_says_what_to_do(pose, picture):
     pose.send_info(CameraInfo(width=640, height=480), "not calibrated, run camera_calibration")
     before = pose.send_and_wait(image(picture, 1000.0)).skeletons[0].root.z
     # A calibration that comes later is taken; a lens of twice the focal length puts the person twice as far.
-    far = camera_to_msg(Camera(640, 480, 1200.0, 1200.0, 319.5, 239.5))
+    far = MESSAGES.camera_info(Camera(640, 480, 1200.0, 1200.0, 319.5, 239.5))
     pose.send_info(far, "calibration=640x480, fx 1200.0 px")
     assert pose.send_and_wait(image(picture, 2000.0)).skeletons[0].root.z > 1.5 * before
 

@@ -11,7 +11,7 @@ from nanohtnet_ros.msg import Skeleton2DArray, Skeleton3DArray
 from nanohtnet_ros.core.camera import Camera
 from nanohtnet_ros.core.messages import joints_from_msg, keypoints_from_msg, root_from_msg, stamp_ns
 from nanohtnet_ros.core.poses import TrackedKeypoints
-from nanohtnet_ros.ros.messages import camera_to_msg, skeletons_2d_to_msg
+from nanohtnet_ros.ros.messages import MESSAGES
 
 from streams import GREY, frames_of, header, image
 
@@ -29,7 +29,7 @@ def test_in_two_processes_the_result_is_the_same(start_pose, start_node, peer, w
         pose.skeletons_2d,
         peer.listen("/detector_node/skeletons_2d", Skeleton2DArray),
     ]
-    peer.keep_publishing("camera_info", camera_to_msg(CAMERA))
+    peer.keep_publishing("camera_info", MESSAGES.camera_info(CAMERA))
 
     def send_to_all(picture: np.ndarray, seconds: float) -> list:
         """Every node's output for an image; who missed it gets it again, the others refuse it as stale."""
@@ -81,13 +81,13 @@ class View:
         self._peer, self._topic, self._wait_for = peer, f"{name}/skeletons_2d", wait_for
         self.frame_id = f"{name}_optical_frame"
         self.skeletons = peer.listen(f"/lifter_node/{name}/skeletons", Skeleton3DArray)
-        peer.keep_publishing(f"{name}/camera_info", camera_to_msg(CAMERA))
+        peer.keep_publishing(f"{name}/camera_info", MESSAGES.camera_info(CAMERA))
 
     def send(self, keypoints, seconds: float, width: int = 640) -> None:
         people = [] if keypoints is None else [TrackedKeypoints(7, 1.0, keypoints)]
         stamped = header(seconds)
         stamped.frame_id = self.frame_id
-        self._peer.publish(self._topic, skeletons_2d_to_msg(people, stamped, width, 480))
+        self._peer.publish(self._topic, MESSAGES.skeletons_2d(people, stamped, width, 480))
 
     def send_and_wait(self, keypoints, seconds: float) -> Skeleton3DArray:
         self.send(keypoints, seconds)

@@ -15,7 +15,7 @@ from std_msgs.msg import Header
 
 from nanohtnet_ros.recording.rerun_bag import MessageScene
 from nanohtnet_ros.ros.images import image_to_msg
-from nanohtnet_ros.ros.messages import camera_to_msg, skeletons_2d_to_msg, skeletons_to_msg
+from nanohtnet_ros.ros.messages import MESSAGES
 from nanohtnet_ros.ros.viewer_node import HELD_IMAGES, AnsweredImages, type_name
 
 from factories import free_port
@@ -57,7 +57,7 @@ def test_the_page_is_served_to_this_machine_or_to_all(processes, peer, wait_for,
     asked = {"Origin": f"http://robot:{web}", "Access-Control-Request-Method": "POST"}
     answer = urllib.request.urlopen(urllib.request.Request(f"http://localhost:{grpc}/", None, asked, method="OPTIONS"))
     assert answer.headers["Access-Control-Allow-Origin"] == f"http://robot:{web}"
-    peer.publish("skeletons", skeletons_to_msg([make_person(1)], header(), up=np.array((0.0, -1, 0))))
+    peer.publish("skeletons", MESSAGES.skeletons([make_person(1)], header(), up=np.array((0.0, -1, 0))))
     assert node.poll() is None
 
 
@@ -97,13 +97,13 @@ def test_messages_are_shown_at_their_stamps(shown, make_person, camera):
     people = [make_person(1), make_person(2, None)]
     image = image_to_msg(np.full((480, 640, 3), 90, np.uint8))
     image.header = header()
-    info = camera_to_msg(camera)
+    info = MESSAGES.camera_info(camera)
     info.header = header()
     for message in (
         image,
         info,
-        skeletons_2d_to_msg(people, header(), 640, 480),
-        skeletons_to_msg(people, header(), up=np.array((0.0, -0.8, -0.6))),
+        MESSAGES.skeletons_2d(people, header(), 640, 480),
+        MESSAGES.skeletons(people, header(), up=np.array((0.0, -0.8, -0.6))),
     ):
         messages.show(type_name(type(message)), message)
     assert recorder.of("at") == [(5_000_000_000,)] * 4
@@ -117,7 +117,7 @@ def test_messages_are_shown_at_their_stamps(shown, make_person, camera):
 
 def test_people_of_a_target_frame_stand_in_it(shown, make_person):
     messages, recorder = shown
-    message = skeletons_to_msg([make_person(1)], header("map"), up=np.array((0.0, 0, 1)))
+    message = MESSAGES.skeletons([make_person(1)], header("map"), up=np.array((0.0, 0, 1)))
     messages.show("nanohtnet_ros/msg/Skeleton3DArray", message)
     ((people, rotation, up),) = recorder.of("show_people_in")
     np.testing.assert_array_equal(rotation, np.eye(3))

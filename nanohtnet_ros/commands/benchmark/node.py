@@ -21,7 +21,7 @@ from nanohtnet_ros.demo.processes import end, isolate, log_end, start
 from nanohtnet_ros.errors import UserError
 from nanohtnet_ros.msg import Skeleton3DArray
 from nanohtnet_ros.ros.images import image_to_msg
-from nanohtnet_ros.ros.messages import camera_to_msg
+from nanohtnet_ros.ros.messages import MESSAGES
 from nanohtnet_ros.ros.qos import CAMERA
 
 CASES = (
@@ -74,7 +74,7 @@ def latency(frames: list[Image], rate_hz: float, seconds: float, memory_mb: Call
     subscription = node.create_subscription(Skeleton3DArray, "pose_node/skeletons", on_skeletons, 10)
     publisher = node.create_publisher(Image, "image", CAMERA)
     calibration = node.create_publisher(CameraInfo, "camera_info", CAMERA)
-    info = camera_to_msg(camera_of(frames[0].width, frames[0].height))
+    info = MESSAGES.camera_info(camera_of(frames[0].width, frames[0].height))
     sent: list[int] = []
     first_s = begun_s = None
     next_s, coming, deadline_s = time.monotonic(), to_and_fro(frames), time.monotonic() + START_S

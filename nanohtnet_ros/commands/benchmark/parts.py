@@ -98,14 +98,14 @@ def bench_messages(bench: Bench, people: list[Person]) -> None:
     try:
         from std_msgs.msg import Header
 
-        from nanohtnet_ros.ros.messages import skeletons_2d_to_msg, skeletons_to_msg
+        from nanohtnet_ros.ros.messages import MESSAGES
     except ImportError as error:
         bench.skip("messages", error)
         return
     header = Header()
     bench.time(
         f"messages, {len(people)} people",
-        lambda: (skeletons_to_msg(people, header), skeletons_2d_to_msg(people, header, 640, 480)),
+        lambda: (MESSAGES.skeletons(people, header), MESSAGES.skeletons_2d(people, header, 640, 480)),
     )
 
 
