@@ -55,8 +55,7 @@ class DetectorProcessor(Processor[DetectorNodeParameters, DetectorInputs]):
         with self._node.times.stage("publish"):
             self._output.publish(people, msg.header, image)
         self._node.diagnostics.figures["people"] = len(people)
-        for name, rate_hz in self._tracker.rates_hz.items():
-            self._node.diagnostics.figures[f"{name} rate Hz"] = f"{rate_hz:.1f}"
+        self._node.diagnostics.set_rates(self._tracker.rates_hz)
         return 1
 
     def reset(self) -> None:

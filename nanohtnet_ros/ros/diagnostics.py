@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from threading import Lock
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -80,6 +80,10 @@ class Diagnostics:
         with self._lock:
             self._conditions.pop(condition, None)
             self._logged.pop(condition, None)
+
+    def set_rates(self, rates_hz: Mapping[str, float]) -> None:
+        """Set figures of how often something happens, by name."""
+        self.figures.update({f"{name} rate Hz": f"{rate_hz:.1f}" for name, rate_hz in rates_hz.items()})
 
     def publish(self) -> None:
         """Send one message: the worst condition leads."""

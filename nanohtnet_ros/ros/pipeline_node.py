@@ -322,8 +322,7 @@ class PipelineNode(LifecycleNode, Generic[P]):
         for source in self._inputs:
             source.refresh(self.settings.values.stale_after_s)
         figures = self.diagnostics.figures
-        figures["input rate Hz"] = f"{self.input_rate.hz():.1f}"
-        figures["output rate Hz"] = f"{self.output_rate.hz():.1f}"
+        self.diagnostics.set_rates({"input": self.input_rate.hz(), "output": self.output_rate.hz()})
         waiting = self._worker.replaced if self._worker is not None else 0
         figures.update(self.counts | {"dropped": self.counts["dropped"] + waiting})
         for times in (self.times, *(self._processor.stage_times if self._processor else [])):

@@ -70,8 +70,7 @@ class PoseProcessor(Processor[PoseNodeParameters, PoseInputs]):
             )
             self._keypoint_output.publish(self._estimator.tracked if delay_ns else people, header, image)
         node.diagnostics.figures["people"] = len(people)
-        for name, rate_hz in self._estimator.tracker.rates_hz.items():
-            node.diagnostics.figures[f"{name} rate Hz"] = f"{rate_hz:.1f}"
+        node.diagnostics.set_rates(self._estimator.tracker.rates_hz)
         return 1
 
     def reset(self) -> None:
