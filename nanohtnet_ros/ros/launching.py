@@ -223,7 +223,9 @@ class Arguments:
         if not self.is_true("use_viewer"):
             return []
         if find_spec("rerun") is None:
-            LOGGER.warning("Rerun is not installed, everything else runs: pip install rerun-sdk")
+            LOGGER.warning(
+                "use_viewer needs rerun, which needs NumPy 2: pip install 'nanohtnet_ros[viz]'; all else runs"
+            )
             return []
         topics = [("skeletons", f"{name}/skeletons"), ("skeletons_2d", f"{drawn or name}/skeletons_2d"), *self.camera]
         return [self.node("viewer_node", "viewer_node", topics, **self.given(image_transport=str))]
