@@ -37,7 +37,7 @@ class StageTimes:
 
     def latency_ms(self) -> dict[str, dict[str, float]]:
         """Percentiles of each stage in milliseconds, in the order in which the stages first ran."""
-        # Copied first: another thread may be adding, and a new stage be empty for a moment. Copying names alone makes no
+        # Copied first: another thread may be adding, and a new stage be empty for a moment. Copying names makes no
         # objects, of which the garbage collector could let another thread run in between.
         kept = [(name, list(self._seconds[name])) for name in list(self._seconds)]
         return {name: percentiles([1000.0 * s for s in seconds]) for name, seconds in kept if seconds}
