@@ -106,7 +106,7 @@ def play_into(folder: OutputFolder, clips: list[Clip], speed: float) -> list[str
     chosen = speed or fitting_speed(clips[-1])
     recordings, reports = record(clips, folder, chosen)
     while not speed and chosen > SPEEDS[-1]:
-        drops = max(r["drops"] / r["frames"] for r in reports.values())
+        drops = max(r["drops"] / max(r["frames"], 1) for r in reports.values())
         if drops <= MAX_DROPS:
             break
         chosen = max((s for s in SPEEDS if s < (1 - drops) * chosen), default=SPEEDS[-1])

@@ -163,7 +163,8 @@ def _landmarks(
     count = len(BLAZEPOSE_33)  # two more landmarks follow, the alignment points of the next region
     confidence = sigmoid(raw[:count, 3]) * sigmoid(raw[:count, 4])
     inside = border_distance(xy_px[:count], image_shape) / region.side
-    cold = (inside >= 0) & (inside < BORDER) & (sigmoid(heatmaps[:count].max(axis=(1, 2))) < LEAST_HEAT)
+    at_border = np.flatnonzero((inside >= 0) & (inside < BORDER))
+    cold = at_border[sigmoid(heatmaps[at_border].max(axis=(1, 2))) < LEAST_HEAT]
     confidence[cold] = np.minimum(confidence[cold], NO_HEAT_CONFIDENCE)
     # MediaPipe's coordinates count from the image's corner, ours from the first pixel's centre.
     return Landmarks(
