@@ -26,14 +26,12 @@ LOST_S = 2.0  # how long a lost person is searched for
 LOST_TILE = 1.25  # side of the tile around a lost person, in units of their region's side
 DETECTIONS_ALONE = 2  # detections a frame while no person is tracked
 CANDIDATES = 2  # detections of a frame that landmarks are computed for, while tracking
-# Sides of the tiles around a new person in which they must be detected again, in units of their region's side. Of what
-# was detected in tiles of the real clips, people pass in 97 % of cases, false positives in 4 % and 16 %.
-VERIFY_TILES = (0.9, 1.1)
+# A new person must have the same landmarks in other regions: in the next one and in one this much smaller, within so
+# much on average, in units of the region's side, with a presence of at least so much.
+SMALLER, AGREE, SURELY_PRESENT = 0.85, 0.08, 0.7
 MASK = 0.6  # breadth of the mask of those who hide somebody; see `cover`
 MISSED = 0.4  # farthest from where they were expected, in units of their region's side
 BEHIND = 0.15  # likewise, while others hide a part of them
-FOUND_AGAIN, SIZES = 0.2, (0.6, 1.6)  # distance in units of the region's side, and ratio of the sides
-TILTED = 0.35  # radians between two regions of one person
 # A person is still while all but a tenth of the landmarks move by less than this, in units of the region's side a
 # second, measured over so long; and far where the region's side is less than half of the landmark network's input.
 STILL_PER_S, MEASURED_S, FAR_PX = 0.1, 0.2, 128.0
@@ -78,7 +76,6 @@ class Followed:
         landmarks: of the latest observation.
         first_ns, last_ns: stamps of the first and the latest observation.
         apart_ns: stamp at which they last overlapped no other person.
-        verifications: in how many of `VERIFY_TILES` they were detected again.
         velocity_px_s: (2,) of their middle, averaged.
         still: whether they hardly move.
         earlier: stamp and landmarks that their motion is measured from.
@@ -88,14 +85,9 @@ class Followed:
     first_ns: int
     last_ns: int
     apart_ns: int
-    verifications: int = 0
     velocity_px_s: np.ndarray = field(default_factory=lambda: np.zeros(2))
     still: bool = False
     earlier: tuple[int, Landmarks] | None = None
-
-    @property
-    def verified(self) -> bool:
-        return self.verifications >= len(VERIFY_TILES)
 
     def moved_px(self, stamp_ns: int) -> np.ndarray:
         """(2,) predicted displacement since the latest observation."""
@@ -169,15 +161,7 @@ class BlazePoseDetector:
         seen, self._hidden = self._follow(image_bgr, stamp_ns)
         if not seen:
             for _ in range(DETECTIONS_ALONE):
-                for new in self._new_people(image_bgr, stamp_ns, seen):
-                    person: Followed | None = new
-                    while person is not None and not person.verified:
-                        person = self._found_again(image_bgr, person, [])
-                    seen += [] if person is None else [person]
-        elif unverified := next((person for person in seen if not person.verified), None):
-            seen = [person for person in seen if person is not unverified]
-            if person := self._found_again(image_bgr, unverified, seen):
-                seen.append(person)
+                seen += self._new_people(image_bgr, stamp_ns, seen)
         elif len(seen) < self.config.max_people and (
             self._schedule.due(stamp_ns) or self._hidden or self._is_new(stamp_ns)
         ):
@@ -188,7 +172,7 @@ class BlazePoseDetector:
                 *blazepose_to_h36m(person.landmarks.xy_px + person.moved_px(stamp_ns), person.landmarks.confidence)
             )
             for person in self._followed
-            if person.verified and person not in self._hidden
+            if person not in self._hidden
         ]
 
     def _is_new(self, stamp_ns: int) -> bool:
@@ -248,7 +232,6 @@ class BlazePoseDetector:
             followed
             for followed, apart in zip(self._followed, alone, strict=True)
             if apart
-            and followed.verified
             and followed not in self._hidden
             and stamp_ns - followed.first_ns >= NEW_S * NS_PER_S
             and (followed.still or followed.landmarks.next_region.side < FAR_PX)
@@ -281,17 +264,26 @@ class BlazePoseDetector:
         )
         new: list[Followed] = []
         for person in sorted((p for p in found if p), key=lambda p: -p.presence * p.confidence.mean()):
-            if is_plausible_person(person) and not any(
-                self._same(person, other) or self._on_body(person, other) for other in bodies
-            ):
-                bodies.append(person)
-                # False positives are seldom large, and people who are near are often cut off: one verification will do.
-                large = person.next_region.side > min(image_bgr.shape[:2])
-                new.append(
-                    self._missed(person, stamp_ns)
-                    or Followed(person, stamp_ns, stamp_ns, stamp_ns, verifications=int(large))
-                )
+            if self._is_somebody_else(person, bodies):
+                confirmed = self._confirmed(image_bgr, person)
+                if confirmed is not None and self._is_somebody_else(confirmed, bodies):
+                    bodies.append(confirmed)
+                    new.append(self._missed(confirmed, stamp_ns) or Followed(confirmed, stamp_ns, stamp_ns, stamp_ns))
         return new
+
+    def _is_somebody_else(self, person: Landmarks, bodies: list[Landmarks]) -> bool:
+        return is_plausible_person(person) and not self._is_one_of(person, bodies)
+
+    def _confirmed(self, image_bgr: np.ndarray, person: Landmarks) -> Landmarks | None:
+        """The person where other regions give the same landmarks, else None."""
+        region = person.next_region
+        regions = [region, replace(region, side=SMALLER * region.side)]
+        again = self._networks.landmarks(image_bgr, regions, SURELY_PRESENT)
+        agree = person.presence >= SURELY_PRESENT and all(
+            other is not None and np.linalg.norm(other.xy_px - person.xy_px, axis=1).mean() < AGREE * region.side
+            for other in again
+        )
+        return again[0] if agree else None
 
     def _missed(self, person: Landmarks, stamp_ns: int) -> Followed | None:
         """The occluded or lost track whose prediction fits a detected person best, or None."""
@@ -301,24 +293,6 @@ class BlazePoseDetector:
         found = min(missed, key=lambda m: m.prediction_error(person, stamp_ns))
         self._hidden, self._lost = ([m for m in group if m is not found] for group in (self._hidden, self._lost))
         return found.advance(person, stamp_ns, apart=True)
-
-    def _found_again(self, image_bgr: np.ndarray, person: Followed, others: list[Followed]) -> Followed | None:
-        """The person where they are detected again, in the next of the tiles around them; None where they are not.
-
-        A tile whose border cuts them gives a tilted region. It is corrected by the one that is detected now.
-        """
-        region = person.landmarks.next_region
-        height, width = image_bgr.shape[:2]
-        tile = around(region.centre, VERIFY_TILES[person.verifications] * region.side, width, height)
-        for seen in self._regions(image_bgr, tile, [other.landmarks for other in others]):
-            near = np.linalg.norm(seen.centre - region.centre) < FOUND_AGAIN * region.side
-            if near and SIZES[0] < seen.side / region.side < SIZES[1]:
-                landmarks: Landmarks | None = person.landmarks
-                if abs(math.remainder(seen.rotation - region.rotation, 2.0 * math.pi)) > TILTED:
-                    landmarks = self._networks.landmarks(image_bgr, [seen], self.config.presence_threshold)[0]
-                if landmarks is not None:
-                    return replace(person, landmarks=landmarks, verifications=person.verifications + 1)
-        return None
 
     def _regions(self, image_bgr: np.ndarray, tile: Tile, known: list[Landmarks]) -> list[Region]:
         """Regions of people in a tile, with known people masked."""
