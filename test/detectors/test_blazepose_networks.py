@@ -2,8 +2,11 @@ import cv2
 import numpy as np
 import pytest
 
+from nanohtnet_ros.core.skeleton import BLAZEPOSE_33
 from nanohtnet_ros.detectors.blazepose_networks import (
+    LEGS,
     BlazePoseNetworks,
+    Landmarks,
     Region,
     _landmarks,
     refine_by_heatmap,
@@ -45,17 +48,32 @@ def test_heatmap_refinement_moves_to_the_peak_only_where_it_is_confident():
     np.testing.assert_array_equal(refine_by_heatmap(outside, heatmap), outside)
 
 
-@pytest.mark.parametrize(("heat", "at_border", "sure"), [(0.3, True, False), (0.8, True, True), (0.3, False, True)])
-def test_what_no_heatmap_shows_is_not_sure_at_the_border(heat, at_border, sure):
+def found_of(heat: np.ndarray, y: float) -> Landmarks:
+    """What becomes of a network's sureness about 39 landmarks at a height of the image, by the heat of each."""
     raw = np.full((39, 5), 20.0, np.float32)  # sure of everything, by the logits
-    raw[:, 0] = 100.0
-    raw[:, 1] = 5.0 if at_border else 100.0
+    raw[:, 0], raw[:, 1] = 100.0, y
     raw[1, 1] = -1.0  # outside the image, where this is not to say
-    heatmaps = np.full((39, 64, 64), np.log(heat / (1 - heat)), np.float32)
-    region = Region(np.array([128.0, 128.0]), 256.0, 0.0)
-    found = _landmarks(region, 256, (256, 200, 3), 0.5, raw, 1.0, heatmaps)
-    assert (found.confidence[2:] > 0.99).all() == sure and found.confidence[1] > 0.99
-    assert sure or (found.confidence[2:] < 0.1).all()
+    heatmaps = np.broadcast_to(np.log(heat / (1 - heat)).astype(np.float32)[:, None, None], (39, 64, 64))
+    found = _landmarks(Region(np.array([128.0, 128.0]), 256.0, 0.0), 256, (256, 200, 3), 0.5, raw, 1.0, heatmaps)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(("heat", "y", "sure"), [(0.3, 5.0, False), (0.8, 5.0, True), (0.3, 100.0, True)])
+def test_what_no_heatmap_shows_is_not_sure_at_the_border(heat, y, sure):
+    confidence = found_of(np.full(39, heat), y).confidence
+    upper = np.setdiff1d(np.arange(33), [1, *LEGS])
+    assert (confidence[upper] > 0.99).all() == sure and confidence[1] > 0.99
+    assert sure or (confidence[upper] < 0.1).all()
+
+
+@pytest.mark.parametrize(("warm", "sure"), [("l_ankle", True), ("r_knee", True), ("l_wrist", False)])
+def test_legs_that_no_heatmap_shows_are_not_sure(warm, sure):
+    heat = np.full(39, 0.4)
+    heat[BLAZEPOSE_33.joint_names.index(warm)] = 0.6
+    confidence = found_of(heat, 100.0).confidence
+    assert (confidence[LEGS] > 0.99).all() == sure and (np.delete(confidence, LEGS) > 0.99).all()
+    assert sure or (confidence[LEGS] < 0.1).all()
 
 
 def test_sigmoid_survives_any_logit():
