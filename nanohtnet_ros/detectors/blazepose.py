@@ -26,9 +26,12 @@ LOST_S = 2.0  # how long a lost person is searched for
 LOST_TILE = 1.25  # side of the tile around a lost person, in units of their region's side
 DETECTIONS_ALONE = 2  # detections a frame while no person is tracked
 CANDIDATES = 2  # detections of a frame that landmarks are computed for, while tracking
-# A new person must have the same landmarks in other regions: in the next one and in one this much smaller, within so
-# much on average, in units of the region's side, with a presence of at least so much.
-SMALLER, AGREE, SURELY_PRESENT = 0.85, 0.08, 0.7
+# A new person must have the same landmarks in other regions, the next one and a smaller one, within so much on average,
+# in units of the region's side; and a presence of so much there, and in a larger region.
+SMALLER, LARGER = 0.85, 1.2
+AGREE, PRESENT, PRESENT_IN_LARGER = 0.08, 0.7, 0.95
+# Who stays: of people the presence's average over about this time is 0.94 and more, of things that passed for one less.
+PRESENCE_MEMORY_S, LASTING_PRESENCE = 1.0, 0.85
 MASK = 0.6  # breadth of the mask of those who hide somebody; see `cover`
 MISSED = 0.4  # farthest from where they were expected, in units of their region's side
 BEHIND = 0.15  # likewise, while others hide a part of them
@@ -77,6 +80,7 @@ class Followed:
         first_ns, last_ns: stamps of the first and the latest observation.
         apart_ns: stamp at which they last overlapped no other person.
         velocity_px_s: (2,) of their middle, averaged.
+        presence: the landmark network's, averaged.
         still: whether they hardly move.
         earlier: stamp and landmarks that their motion is measured from.
     """
@@ -86,6 +90,7 @@ class Followed:
     last_ns: int
     apart_ns: int
     velocity_px_s: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    presence: float = 1.0
     still: bool = False
     earlier: tuple[int, Landmarks] | None = None
 
@@ -109,6 +114,7 @@ class Followed:
         moved = (seen.xy_px.mean(axis=0) - self.landmarks.xy_px.mean(axis=0)) / elapsed_s
         gain = 1.0 - math.exp(-elapsed_s / VELOCITY_MEMORY_S)
         velocity = self.velocity_px_s + gain * (moved - self.velocity_px_s)
+        presence_gain = 1.0 - math.exp(-elapsed_s / PRESENCE_MEMORY_S)
         still, (then_ns, then) = self.still, self.earlier or (self.last_ns, self.landmarks)
         measured_s = (stamp_ns - then_ns) / NS_PER_S
         if measured_s >= MEASURED_S:
@@ -120,6 +126,7 @@ class Followed:
             landmarks=seen,
             last_ns=stamp_ns,
             velocity_px_s=velocity,
+            presence=self.presence + presence_gain * (seen.presence - self.presence),
             apart_ns=stamp_ns if apart else self.apart_ns,
             still=still,
             earlier=(then_ns, then),
@@ -213,7 +220,8 @@ class BlazePoseDetector:
             if person is not None and not any(self._same(person, other) for other in others):
                 apart = not any(self._on_body(person, other) for other in others)
                 if apart or (not (new or was_hidden) and stamp_ns - followed.apart_ns < limit_ns):
-                    seen.append(followed.advance(person, stamp_ns, apart))
+                    now = followed.advance(person, stamp_ns, apart)
+                    seen += [now] if now.presence >= LASTING_PRESENCE else []
                     continue
             if (person is not None or was_hidden) and not new and stamp_ns - followed.last_ns < limit_ns:
                 hidden.append(followed)
@@ -277,13 +285,14 @@ class BlazePoseDetector:
     def _confirmed(self, image_bgr: np.ndarray, person: Landmarks) -> Landmarks | None:
         """The person where other regions give the same landmarks, else None."""
         region = person.next_region
-        regions = [region, replace(region, side=SMALLER * region.side)]
-        again = self._networks.landmarks(image_bgr, regions, SURELY_PRESENT)
-        agree = person.presence >= SURELY_PRESENT and all(
+        regions = [replace(region, side=scale * region.side) for scale in (1.0, SMALLER, LARGER)]
+        *again, large = self._networks.landmarks(image_bgr, regions, PRESENT)
+        agree = all(
             other is not None and np.linalg.norm(other.xy_px - person.xy_px, axis=1).mean() < AGREE * region.side
             for other in again
         )
-        return again[0] if agree else None
+        sure = person.presence >= PRESENT and large is not None and large.presence >= PRESENT_IN_LARGER
+        return again[0] if agree and sure else None
 
     def _missed(self, person: Landmarks, stamp_ns: int) -> Followed | None:
         """The occluded or lost track whose prediction fits a detected person best, or None."""

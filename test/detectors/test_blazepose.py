@@ -174,7 +174,7 @@ def test_newcomers_are_found_beside_whoever_is_known():
 
 
 @pytest.mark.parametrize(
-    ("moved", "presence", "count"), [(0.0, 0.9, 2), (1.0, 0.9, 1), (0.0, 0.6, 1)], ids=["person", "moves", "unsure"]
+    ("moved", "presence", "count"), [(0.0, 0.96, 2), (1.0, 0.96, 1), (0.0, 0.9, 1)], ids=["person", "moves", "unsure"]
 )
 def test_who_does_not_look_the_same_in_other_regions_is_nobody(moved, presence, count):
     """A thing's landmarks move with the region."""
@@ -193,6 +193,15 @@ def test_who_does_not_look_the_same_in_other_regions_is_nobody(moved, presence, 
 
     detector = BlazePoseDetector(Unsteady(standing_landmarks((200, 240), 300), thing))
     assert run(detector, 80)[10:] == [count] * 70
+
+
+def test_a_thing_that_the_network_is_not_sure_of_for_long_is_dropped():
+    networks = KnowingNetworks(standing_landmarks((200, 240), 300))
+    detector = BlazePoseDetector(networks)
+    assert run(detector, 10) == [1] * 10
+    networks.people = [replace(networks.people[0], presence=0.7)]
+    counts = run(detector, 100, start=10)
+    assert counts[:15] == [1] * 15 and counts[-50:] == [0] * 50
 
 
 def test_landmarks_of_a_tilted_region_give_way_to_those_of_the_next():
