@@ -195,6 +195,15 @@ def test_who_does_not_look_the_same_in_other_regions_is_nobody(moved, presence, 
     assert run(detector, 80)[10:] == [count] * 70
 
 
+@pytest.mark.parametrize(("confidence", "count"), [(0.55, 1), (0.9, 2)])
+def test_who_is_not_detected_again_must_have_sure_landmarks(confidence, count):
+    """It looks like a person in the tiles of the search, and not in those around it."""
+    networks = KnowingNetworks(standing_landmarks((200, 240), 300))
+    thing = replace(standing_landmarks((450, 240), 120), confidence=np.full(33, confidence))
+    networks.clutter = [(thing, 250.0, 700.0)]
+    assert run(BlazePoseDetector(networks), 80)[-1] == count
+
+
 def test_a_thing_that_the_network_is_not_sure_of_for_long_is_dropped():
     networks = KnowingNetworks(standing_landmarks((200, 240), 300))
     detector = BlazePoseDetector(networks)
