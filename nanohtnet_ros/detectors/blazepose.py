@@ -26,17 +26,16 @@ LOST_S = 2.0  # how long a lost person is searched for
 LOST_TILE = 1.25  # side of the tile around a lost person, in units of their region's side
 DETECTIONS_ALONE = 2  # detections a frame while no person is tracked
 CANDIDATES = 2  # detections of a frame that landmarks are computed for, while tracking
-# A new person must have the same landmarks in the next region and in a smaller one, within so much on average, in units
-# of the region's side, with a presence of so much there and in a larger one; ...
-SMALLER, LARGER = 0.85, 1.2
-AGREE, PRESENT, PRESENT_IN_LARGER = 0.08, 0.7, 0.9
-# ... and be detected again, with a lower score, in one of the tiles around them, of so many of the region's sides, at
-# about the same place and size (in units of the region's side, and ratio of the sides), ...
+# A new person must be present by so much in the next region, a smaller and a larger one, and have the same landmarks in
+# the first two: within so much on average, in units of the region's side, where the mean confidence is so high; ...
+SMALLER, LARGER, PRESENT = 0.85, 1.2, 0.7
+AGREE_WELL, CONFIDENT = 0.05, 0.78
+# ... otherwise within so much, with a presence of so much in the larger one, and be detected again, with a lower score,
+# in one of the tiles around them, of so many of the region's sides, at about the same place and size (in units of the
+# region's side, and ratio of the sides).
+AGREE, PRESENT_IN_LARGER = 0.08, 0.9
 VERIFY_TILES, AGAIN_SCORE = (0.9, 1.1), 0.3
 FOUND_AGAIN, SIZES = 0.2, (0.6, 1.6)
-# ... unless the landmarks agree so well and have such a mean confidence. Of the people in photographs who are seen in a
-# tile 62 % pass, and most others in another tile; of 224 false positives, of clips too, none.
-AGREE_WELL, CONFIDENT = 0.05, 0.65
 # Who stays: of people the presence's average over about this time is 0.94 and more, of things that passed for one less.
 PRESENCE_MEMORY_S, LASTING_PRESENCE = 1.0, 0.85
 MASK = 0.6  # breadth of the mask of those who hide somebody; see `cover`
@@ -296,12 +295,15 @@ class BlazePoseDetector:
             return None
         regions = [replace(region, side=scale * region.side) for scale in (1.0, SMALLER, LARGER)]
         again, small, large = self._networks.landmarks(image_bgr, regions, PRESENT)
-        if again is None or small is None or large is None or large.presence < PRESENT_IN_LARGER:
+        if again is None or small is None or large is None:
+            return None
+        if np.mean([seen.presence for seen in (person, again, small, large)]) < LASTING_PRESENCE:
             return None
         apart = max(float(np.linalg.norm(a.xy_px - person.xy_px, axis=1).mean()) for a in (again, small)) / region.side
-        sure = apart < AGREE_WELL and person.confidence.mean() >= CONFIDENT
-        detected = (self._is_detected(image_bgr, region, size) for size in VERIFY_TILES)
-        return again if apart < AGREE and (sure or any(detected)) else None
+        if apart < AGREE_WELL and person.confidence.mean() >= CONFIDENT:
+            return again
+        likely = apart < AGREE and large.presence >= PRESENT_IN_LARGER
+        return again if likely and any(self._is_detected(image_bgr, region, size) for size in VERIFY_TILES) else None
 
     def _is_detected(self, image_bgr: np.ndarray, region: Region, size: float) -> bool:
         """Whether the person detector sees somebody there in a tile of so many of the region's sides."""
