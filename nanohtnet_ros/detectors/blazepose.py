@@ -271,7 +271,8 @@ class BlazePoseDetector:
     def _new_people(self, image_bgr: np.ndarray, stamp_ns: int, known: list[Followed]) -> list[Followed]:
         """Detect people who are none of the known ones, in one tile; of duplicates the best stays."""
         bodies = [person.landmarks for person in known]
-        regions = self._regions(image_bgr, self._next_tile(image_bgr, stamp_ns, bool(known)), bodies)
+        tile = self._next_tile(image_bgr, stamp_ns, bool(known))
+        regions = self._regions(image_bgr, tile, bodies, self.config.detection_threshold)
         regions = [r for r in regions if not any(on_body(r.centre[None], body)[0] for body in bodies)]
         found = self._networks.landmarks(
             image_bgr, regions[: CANDIDATES if known else None], self.config.presence_threshold
@@ -290,9 +291,9 @@ class BlazePoseDetector:
 
     def _confirmed(self, image_bgr: np.ndarray, person: Landmarks) -> Landmarks | None:
         """The person as the next region shows them, where that and more agree with what was found, else None."""
-        region = person.next_region
         if person.presence < PRESENT:
             return None
+        region = person.next_region
         regions = [replace(region, side=scale * region.side) for scale in (1.0, SMALLER, LARGER)]
         again, small, large = self._networks.landmarks(image_bgr, regions, PRESENT)
         if again is None or small is None or large is None:
@@ -309,11 +310,10 @@ class BlazePoseDetector:
         """Whether the person detector sees somebody there in a tile of so many of the region's sides."""
         height, width = image_bgr.shape[:2]
         tile = around(region.centre, size * region.side, width, height)
-        view = tile.view(image_bgr, self._networks.detector_size)
         return any(
             np.linalg.norm(seen.centre - region.centre) < FOUND_AGAIN * region.side
             and SIZES[0] < seen.side / region.side < SIZES[1]
-            for seen in self._networks.regions(view, tile, AGAIN_SCORE)
+            for seen in self._regions(image_bgr, tile, [], AGAIN_SCORE)
         )
 
     def _missed(self, person: Landmarks, stamp_ns: int) -> Followed | None:
@@ -325,12 +325,12 @@ class BlazePoseDetector:
         self._hidden, self._lost = ([m for m in group if m is not found] for group in (self._hidden, self._lost))
         return found.advance(person, stamp_ns, apart=True)
 
-    def _regions(self, image_bgr: np.ndarray, tile: Tile, known: list[Landmarks]) -> list[Region]:
-        """Regions of people in a tile, with known people masked."""
+    def _regions(self, image_bgr: np.ndarray, tile: Tile, known: list[Landmarks], threshold: float) -> list[Region]:
+        """Regions of people in a tile with at least such a score, with known people masked."""
         view = tile.view(image_bgr, self._networks.detector_size)
         for person in known:
             cover(view, tile, person)
-        return self._networks.regions(view, tile, self.config.detection_threshold)
+        return self._networks.regions(view, tile, threshold)
 
     def _next_tile(self, image_bgr: np.ndarray, stamp_ns: int, tracking: bool) -> Tile:
         """The next tile to search: every other time around a lost person, otherwise by schedule."""
