@@ -57,7 +57,7 @@ class TrackingSettings(RuntimeSettings):
     max_people: int = setting(PeopleConfig.max_people, "people tracked at most", 1, 30)
     detect_rate_hz: float = setting(
         PeopleConfig.detect_rate_hz,
-        "person detections a second while somebody is tracked, at most one a frame; blazepose, rtmpose",
+        "person detections a second while somebody is tracked; blazepose (up to three a frame), rtmpose (one)",
         0.1,
         1000.0,
     )

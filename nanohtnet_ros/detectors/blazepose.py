@@ -1,6 +1,7 @@
 """BlazePose: a region of interest is tracked for each person; new people are detected with known ones masked.
 
-Unlike MediaPipe this tracks several people, and also searches tiles of the image, for people who are far away.
+Unlike MediaPipe this tracks several people, and also searches tiles of the image, for people who are far away. The
+search goes on in another thread while the known people are lifted: whom it finds is followed from the next frame on.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from nanohtnet_ros.core.poses import Keypoints
 from nanohtnet_ros.core.skeleton import blazepose_to_h36m
 from nanohtnet_ros.core.window import NS_PER_S
+from nanohtnet_ros.detectors.background import Background
 from nanohtnet_ros.detectors.base import PeopleConfig
 from nanohtnet_ros.detectors.blazepose_networks import BlazePoseNetworks, Landmarks, Region
 from nanohtnet_ros.detectors.body_shape import cover, fraction_on_body, is_plausible_person, on_body
@@ -25,7 +27,10 @@ NEW_S = 0.5  # a region tracked for less is dropped where two regions claim one 
 LOST_S = 2.0  # how long a lost person is searched for
 LOST_TILE = 1.25  # side of the tile around a lost person, in units of their region's side
 DETECTIONS_ALONE = 2  # detections a frame while no person is tracked
-CANDIDATES = 2  # detections of a frame that landmarks are computed for, while tracking
+MOST_DETECTIONS = 3  # a frame, while tracking
+CANDIDATES = 2  # of one detection that landmarks are computed for, while tracking
+# With more between two frames a detection is waited for; what is older when the next frame comes is not looked at.
+SLOW_S, STALE_S = 0.07, 0.15
 # A new person must be present by so much in the next region, a smaller and a larger one, and have the same landmarks in
 # the first two: within so much on average, in units of the region's side, where the mean confidence is so high; ...
 SMALLER, LARGER, PRESENT = 0.85, 1.2, 0.7
@@ -148,9 +153,11 @@ class BlazePoseDetector:
         self.config = config or BlazePoseConfig()
         self._networks = networks
         self.runtime = networks.runtime
+        self._found: Background[tuple[int, list[list[Region]]]] = Background()  # an image's stamp, and who is there
         self.reset()
 
     def reset(self) -> None:
+        self._found.drop()
         self._followed: list[Followed] = []
         self._hidden: list[Followed] = []
         self._lost: list[Followed] = []
@@ -172,12 +179,11 @@ class BlazePoseDetector:
     def _detect(self, image_bgr: np.ndarray, stamp_ns: int) -> list[Keypoints]:
         self._stamps.append(stamp_ns)
         seen, self._hidden = self._follow(image_bgr, stamp_ns)
-        if not seen:
-            for _ in range(DETECTIONS_ALONE):
-                seen += self._new_people(image_bgr, stamp_ns, seen)
-        elif len(seen) < self.config.max_people and (
-            self._schedule.due(stamp_ns) or self._hidden or self._is_new(stamp_ns)
-        ):
+        seen += self._new_people(image_bgr, stamp_ns, seen)
+        looks = self._looks(len(seen), stamp_ns)
+        if looks:
+            self._search_tiles(image_bgr, stamp_ns, seen, looks)
+        if not seen or self._period_s() > SLOW_S:
             seen += self._new_people(image_bgr, stamp_ns, seen)
         self._followed = seen[: self.config.max_people] + self._hidden
         return [
@@ -187,6 +193,16 @@ class BlazePoseDetector:
             for person in self._followed
             if person not in self._hidden
         ]
+
+    def _looks(self, known: int, stamp_ns: int) -> int:
+        """How many person detections a frame gets; more where frames are fewer than detections are asked for."""
+        if not known:
+            return DETECTIONS_ALONE
+        if known >= self.config.max_people:
+            return 0
+        due = self._schedule.due(stamp_ns) or bool(self._hidden) or self._is_new(stamp_ns)
+        asked = math.floor(self._schedule.rate_hz * self._period_s() + 0.1)
+        return due * min(max(asked, 1), MOST_DETECTIONS)
 
     def _is_new(self, stamp_ns: int) -> bool:
         """Whether the first people have just been found, so that more are likely to be there."""
@@ -268,22 +284,37 @@ class BlazePoseDetector:
         person = self._networks.landmarks(masked, [region], self.config.presence_threshold)[0]
         return person if person and followed.prediction_error(person, stamp_ns) < BEHIND else None
 
-    def _new_people(self, image_bgr: np.ndarray, stamp_ns: int, known: list[Followed]) -> list[Followed]:
-        """Detect people who are none of the known ones, in one tile; of duplicates the best stays."""
+    def _search_tiles(self, image_bgr: np.ndarray, stamp_ns: int, known: list[Followed], count: int) -> None:
+        """Begin to detect people who are none of the known ones, in so many tiles."""
+        tiles = [self._next_tile(image_bgr, stamp_ns, bool(known), count) for _ in range(count)]
+        views = [tile.view(image_bgr, self._networks.detector_size) for tile in tiles]
         bodies = [person.landmarks for person in known]
-        tile = self._next_tile(image_bgr, stamp_ns, bool(known))
-        regions = self._regions(image_bgr, tile, bodies, self.config.detection_threshold)
-        regions = [r for r in regions if not any(on_body(r.centre[None], body)[0] for body in bodies)]
-        found = self._networks.landmarks(
-            image_bgr, regions[: CANDIDATES if known else None], self.config.presence_threshold
-        )
-        new: list[Followed] = []
-        for person in sorted((p for p in found if p), key=lambda p: -p.presence * p.confidence.mean()):
-            if self._is_somebody_else(person, bodies):
-                confirmed = self._confirmed(image_bgr, person)
-                if confirmed is not None and self._is_somebody_else(confirmed, bodies):
-                    bodies.append(confirmed)
-                    new.append(self._missed(confirmed, stamp_ns) or Followed(confirmed, stamp_ns, stamp_ns, stamp_ns))
+
+        def search() -> tuple[int, list[list[Region]]]:
+            for view, tile in zip(views, tiles, strict=True):
+                for body in bodies:
+                    cover(view, tile, body)
+            threshold = self.config.detection_threshold
+            return stamp_ns, [self._networks.regions(*its, threshold) for its in zip(views, tiles, strict=True)]
+
+        self._found.start(search)
+
+    def _new_people(self, image_bgr: np.ndarray, stamp_ns: int, known: list[Followed]) -> list[Followed]:
+        """Whom the search has found and who is none of the known people; of duplicates the best stays."""
+        bodies, new = [person.landmarks for person in known], []
+        then_ns, found = self._found.take() or (stamp_ns, [])
+        for regions in found if stamp_ns - then_ns <= STALE_S * NS_PER_S else []:
+            others = [r for r in regions if not any(on_body(r.centre[None], body)[0] for body in bodies)]
+            people = self._networks.landmarks(
+                image_bgr, others[: CANDIDATES if known else None], self.config.presence_threshold
+            )
+            for person in sorted((p for p in people if p), key=lambda p: -p.presence * p.confidence.mean()):
+                if self._is_somebody_else(person, bodies):
+                    confirmed = self._confirmed(image_bgr, person)
+                    if confirmed is not None and self._is_somebody_else(confirmed, bodies):
+                        bodies.append(confirmed)
+                        missed = self._missed(confirmed, stamp_ns)
+                        new.append(missed or Followed(confirmed, stamp_ns, stamp_ns, stamp_ns))
         return new
 
     def _is_somebody_else(self, person: Landmarks, bodies: list[Landmarks]) -> bool:
@@ -310,10 +341,11 @@ class BlazePoseDetector:
         """Whether the person detector sees somebody there in a tile of so many of the region's sides."""
         height, width = image_bgr.shape[:2]
         tile = around(region.centre, size * region.side, width, height)
+        view = tile.view(image_bgr, self._networks.detector_size)
         return any(
             np.linalg.norm(seen.centre - region.centre) < FOUND_AGAIN * region.side
             and SIZES[0] < seen.side / region.side < SIZES[1]
-            for seen in self._regions(image_bgr, tile, [], AGAIN_SCORE)
+            for seen in self._networks.regions(view, tile, AGAIN_SCORE)
         )
 
     def _missed(self, person: Landmarks, stamp_ns: int) -> Followed | None:
@@ -325,15 +357,8 @@ class BlazePoseDetector:
         self._hidden, self._lost = ([m for m in group if m is not found] for group in (self._hidden, self._lost))
         return found.advance(person, stamp_ns, apart=True)
 
-    def _regions(self, image_bgr: np.ndarray, tile: Tile, known: list[Landmarks], threshold: float) -> list[Region]:
-        """Regions of people in a tile with at least such a score, with known people masked."""
-        view = tile.view(image_bgr, self._networks.detector_size)
-        for person in known:
-            cover(view, tile, person)
-        return self._networks.regions(view, tile, threshold)
-
-    def _next_tile(self, image_bgr: np.ndarray, stamp_ns: int, tracking: bool) -> Tile:
-        """The next tile to search: every other time around a lost person, otherwise by schedule."""
+    def _next_tile(self, image_bgr: np.ndarray, stamp_ns: int, tracking: bool, looks: int) -> Tile:
+        """The next tile to search, of a frame's so many: every other around a lost person, otherwise by schedule."""
         self._lost = [p for p in self._lost if stamp_ns - p.last_ns < LOST_S * NS_PER_S]
         missed = self._hidden + self._lost
         height, width = image_bgr.shape[:2]
@@ -342,9 +367,10 @@ class BlazePoseDetector:
             one = missed[self._searches // 2 % len(missed)]
             region = one.landmarks.next_region
             return around(region.centre + one.moved_px(stamp_ns), LOST_TILE * region.side, width, height)
-        between_s = 1.0 / self._schedule.rate_hz
-        alone_s = self._period_s() / DETECTIONS_ALONE or between_s
-        return self._search.next(width, height, max(self._period_s(), between_s) if tracking else alone_s)
+        between_s = self._period_s() / looks
+        if tracking or not between_s:
+            between_s = max(between_s, 1.0 / self._schedule.rate_hz)
+        return self._search.next(width, height, between_s)
 
     def _same(self, a: Landmarks, b: Landmarks) -> bool:
         """Whether two sets of landmarks are of one person, or one of them has limbs of both."""

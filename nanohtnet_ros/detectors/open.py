@@ -56,7 +56,8 @@ def open_detector(
     """
     limits = max_people, detect_rate_hz, latency_budget_ms
     if name in BLAZEPOSE:
-        networks = BlazePoseNetworks(*(open_network(path, threads) for path in find_blazepose(name)))
+        finder, landmarks = find_blazepose(name)  # of which the finder runs beside the rest
+        networks = BlazePoseNetworks(open_network(finder, 1), open_network(landmarks, threads))
         return BlazePoseDetector(
             networks, BlazePoseConfig(*limits, search_s=search_s, landmark_rate_hz=landmark_rate_hz)
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from threading import Lock
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ class GpuUnavailableError(OSError):
 
 
 class Session(ABC):
-    """A network with inputs and outputs; a context manager that frees it. For one thread at a time.
+    """A network with inputs and outputs; a context manager that frees it. Threads take turns.
 
     Attributes:
         runtime: what runs the network, as shown to users.
@@ -39,6 +40,10 @@ class Session(ABC):
     max_batch: int | None = None
     closed = False
 
+    def __init__(self) -> None:
+        """Belong to no thread yet."""
+        self._lock = Lock()
+
     def run(self, *inputs: np.ndarray) -> np.ndarray:
         """Run the network on one batch; the first output, the only one of most networks. As `run_named` otherwise."""
         return next(iter(self.run_named(*inputs).values()))
@@ -54,8 +59,6 @@ class Session(ABC):
             ValueError: another number of inputs, shape or type.
             RuntimeError: the runtime failed, or the session is closed.
         """
-        if self.closed:
-            raise RuntimeError(f"the session of '{self.input_name}' {self.input_shape} is closed: open it again")
         expected = {self.input_name: self.input_shape, **self.more_inputs}
         if len(inputs) != len(expected):
             raise ValueError(f"{len(inputs)} inputs, model expects {len(expected)}: {', '.join(expected)}")
@@ -70,19 +73,23 @@ class Session(ABC):
         if len({len(x) for x in inputs}) != 1:
             raise ValueError(f"the inputs have batches of {[len(x) for x in inputs]}, expected one size for all")
         batch, most = len(inputs[0]), self.max_batch or len(inputs[0])
-        pieces = [
-            self._infer({name: x[i : i + most] for name, x in zip(expected, inputs, strict=True)})
-            for i in range(0, batch, most)
-        ]
+        with self._lock:
+            if self.closed:
+                raise RuntimeError(f"the session of '{self.input_name}' {self.input_shape} is closed: open it again")
+            pieces = [
+                self._infer({name: x[i : i + most] for name, x in zip(expected, inputs, strict=True)})
+                for i in range(0, batch, most)
+            ]
         if len(pieces) == 1:
             return pieces[0]
         return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
     def close(self) -> None:
         """Free the network's memory; may be called again."""
-        if not self.closed:
-            self.closed = True
-            self._free()
+        with self._lock:
+            if not self.closed:
+                self.closed = True
+                self._free()
 
     def __enter__(self) -> Self:
         return self

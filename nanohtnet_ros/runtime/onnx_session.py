@@ -46,6 +46,7 @@ class OnnxSession(Session):
             GpuUnavailableError: the device is not the CPU, and ONNX Runtime cannot use it for this file.
             UserError: the file cannot be read as ONNX, or has an input that is not of real numbers.
         """
+        super().__init__()
         try:
             import onnxruntime
         except ImportError as error:

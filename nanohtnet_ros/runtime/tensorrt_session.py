@@ -54,6 +54,7 @@ class TensorRTSession(Session):
             EngineFileError: TensorRT cannot load the engine.
             UserError: it has no input, or tensors of an unsupported type.
         """
+        super().__init__()
         trt, cuda = tensorrt_api.load_tensorrt(), tensorrt_api.load_cuda()
         tensorrt_api.RECENT_ERRORS.clear()
         self._name = name

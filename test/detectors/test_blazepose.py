@@ -351,15 +351,51 @@ def test_somebody_partly_hidden_is_seen_where_the_one_before_them_is_masked():
         assert len(people) == 2
 
 
-@pytest.mark.parametrize("camera_hz", [10, 15, 25, 30, 60])
-def test_looks_keep_their_rate_at_any_rate_of_frames_while_somebody_is_there(camera_hz):
+@pytest.mark.parametrize(
+    ("camera_hz", "rate_hz", "expected_hz"),
+    [(hz, 10.0, 10) for hz in (10, 15, 25, 30, 60)]
+    + [(hz, 30.0, min(3 * hz, 25 if hz == 25 else 30)) for hz in (5, 10, 15, 25, 30, 60)],
+)
+def test_looks_keep_their_rate_at_any_rate_of_frames_while_somebody_is_there(camera_hz, rate_hz, expected_hz):
+    """No more than three a frame, and as many in each."""
     networks = KnowingNetworks(standing_landmarks((200, 240), 300))
-    detector = BlazePoseDetector(networks, BlazePoseConfig(detect_rate_hz=10.0))
+    detector = BlazePoseDetector(networks, BlazePoseConfig(detect_rate_hz=rate_hz))
     for i in range(6 * camera_hz):
         if i == 2 * camera_hz:  # at first, every frame is searched
             networks.tiles.clear()
         detector.detect(BLANK, round(i * NS_PER_S / camera_hz))
-    assert len(networks.tiles) == pytest.approx(40, abs=1)
+    detector.reset()  # waits for the last
+    assert len(networks.tiles) == pytest.approx(4 * expected_hz, abs=3)
+
+
+@pytest.mark.parametrize(("camera_hz", "later"), [(10, 0), (30, 1)])
+def test_newcomers_are_in_the_frame_that_shows_them_of_a_slow_camera_else_in_the_next(camera_hz, later):
+    networks = KnowingNetworks(standing_landmarks((200, 240), 300), standing_landmarks((450, 240), 280))
+    # In white images both are seen, whatever the tile, else the first.
+    networks.regions = lambda view, *_: [person.next_region for person in networks.people[: 1 + (view.max() == 255)]]
+    detector, counts = BlazePoseDetector(networks), []
+    for i in range(5 * camera_hz):
+        image = BLANK if i < 4 * camera_hz else np.full_like(BLANK, 255)
+        counts.append(len(detector.detect(image, round(i * NS_PER_S / camera_hz))))
+    assert counts == [1] * (4 * camera_hz + later) + [2] * (camera_hz - later)
+
+
+def test_a_search_that_fails_is_told_and_the_next_one_works():
+    networks = KnowingNetworks(standing_landmarks((200, 240), 300))
+    detector = BlazePoseDetector(networks)
+    run(detector, 20)
+
+    def failing(view_bgr: np.ndarray, tile: Tile, threshold: float) -> list[Region]:
+        if view_bgr.max() == 255:
+            raise RuntimeError("out of memory")
+        return regions(view_bgr, tile, threshold)
+
+    regions, networks.regions = networks.regions, failing
+    detector.detect(np.full_like(BLANK, 255), 20 * FRAME_NS)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        run(detector, 1, start=21)
+    networks.people.append(standing_landmarks((450, 240), 280))
+    assert run(detector, 20, start=22)[-1] == 2
 
 
 def passes(people_at, frames: int = 50, **config) -> tuple[list[int], list[float]]:
