@@ -153,7 +153,7 @@ class BlazePoseDetector:
         self.config = config or BlazePoseConfig()
         self._networks = networks
         self.runtime = networks.runtime
-        self._found: Background[tuple[int, list[list[Region]]]] = Background()  # an image's stamp, and who is there
+        self._found: Background[tuple[int, list[Landmarks]]] = Background()  # an image's stamp, and new people there
         self.reset()
 
     def reset(self) -> None:
@@ -179,12 +179,12 @@ class BlazePoseDetector:
     def _detect(self, image_bgr: np.ndarray, stamp_ns: int) -> list[Keypoints]:
         self._stamps.append(stamp_ns)
         seen, self._hidden = self._follow(image_bgr, stamp_ns)
-        seen += self._new_people(image_bgr, stamp_ns, seen)
+        seen += self._newcomers(image_bgr, stamp_ns, seen)
         looks = self._looks(len(seen), stamp_ns)
         if looks:
-            self._search_tiles(image_bgr, stamp_ns, seen, looks)
+            self._begin_search(image_bgr, stamp_ns, seen, looks)
         if not seen or self._period_s() > SLOW_S:
-            seen += self._new_people(image_bgr, stamp_ns, seen)
+            seen += self._newcomers(image_bgr, stamp_ns, seen)
         self._followed = seen[: self.config.max_people] + self._hidden
         return [
             Keypoints(
@@ -284,49 +284,62 @@ class BlazePoseDetector:
         person = self._networks.landmarks(masked, [region], self.config.presence_threshold)[0]
         return person if person and followed.prediction_error(person, stamp_ns) < BEHIND else None
 
-    def _search_tiles(self, image_bgr: np.ndarray, stamp_ns: int, known: list[Followed], count: int) -> None:
-        """Begin to detect people who are none of the known ones, in so many tiles."""
-        tiles = [self._next_tile(image_bgr, stamp_ns, bool(known), count) for _ in range(count)]
-        views = [tile.view(image_bgr, self._networks.detector_size) for tile in tiles]
-        bodies = [person.landmarks for person in known]
+    def _begin_search(self, image_bgr: np.ndarray, stamp_ns: int, known: list[Followed], looks: int) -> None:
+        """Begin to search so many tiles for people who are none of the known ones."""
+        tiles = [self._next_tile(image_bgr, stamp_ns, bool(known), looks) for _ in range(looks)]
+        image, bodies, networks = image_bgr.copy(), [person.landmarks for person in known], self._networks
 
-        def search() -> tuple[int, list[list[Region]]]:
-            for view, tile in zip(views, tiles, strict=True):
-                for body in bodies:
-                    cover(view, tile, body)
-            threshold = self.config.detection_threshold
-            return stamp_ns, [self._networks.regions(*its, threshold) for its in zip(views, tiles, strict=True)]
+        def search() -> tuple[int, list[Landmarks]]:
+            found: list[Landmarks] = []
+            for tile in tiles:
+                found += self._new_people(networks, image, tile, bodies + found, CANDIDATES if known else None)
+            return stamp_ns, found
 
         self._found.start(search)
 
-    def _new_people(self, image_bgr: np.ndarray, stamp_ns: int, known: list[Followed]) -> list[Followed]:
-        """Whom the search has found and who is none of the known people; of duplicates the best stays."""
-        bodies, new = [person.landmarks for person in known], []
+    def _new_people(
+        self, networks: BlazePoseNetworks, image_bgr: np.ndarray, tile: Tile, known: list[Landmarks], most: int | None
+    ) -> list[Landmarks]:
+        """Detect people who are none of the known ones, in one tile, so many at most; of duplicates the best stays."""
+        view = tile.view(image_bgr, networks.detector_size)
+        for body in known:
+            cover(view, tile, body)
+        regions = networks.regions(view, tile, self.config.detection_threshold)
+        regions = [r for r in regions if not any(on_body(r.centre[None], body)[0] for body in known)]
+        people = networks.landmarks(image_bgr, regions[:most], self.config.presence_threshold)
+        new: list[Landmarks] = []
+        for person in sorted((p for p in people if p), key=lambda p: -p.presence * p.confidence.mean()):
+            if self._is_somebody_else(person, known + new):
+                confirmed = self._confirmed(networks, image_bgr, person)
+                if confirmed is not None and self._is_somebody_else(confirmed, known + new):
+                    new.append(confirmed)
+        return new
+
+    def _newcomers(self, image_bgr: np.ndarray, stamp_ns: int, known: list[Followed]) -> list[Followed]:
+        """Whom the search has found, as they are in this image, and who is none of the known people."""
         then_ns, found = self._found.take() or (stamp_ns, [])
-        for regions in found if stamp_ns - then_ns <= STALE_S * NS_PER_S else []:
-            others = [r for r in regions if not any(on_body(r.centre[None], body)[0] for body in bodies)]
-            people = self._networks.landmarks(
-                image_bgr, others[: CANDIDATES if known else None], self.config.presence_threshold
-            )
-            for person in sorted((p for p in people if p), key=lambda p: -p.presence * p.confidence.mean()):
-                if self._is_somebody_else(person, bodies):
-                    confirmed = self._confirmed(image_bgr, person)
-                    if confirmed is not None and self._is_somebody_else(confirmed, bodies):
-                        bodies.append(confirmed)
-                        missed = self._missed(confirmed, stamp_ns)
-                        new.append(missed or Followed(confirmed, stamp_ns, stamp_ns, stamp_ns))
+        people: list[Landmarks | None] = [*found]
+        if then_ns != stamp_ns:
+            late = stamp_ns - then_ns > STALE_S * NS_PER_S
+            regions = [] if late else [person.next_region for person in found]
+            people = self._networks.landmarks(image_bgr, regions, PRESENT)
+        bodies, new = [person.landmarks for person in known], []
+        for person in people:
+            if person is not None and self._is_somebody_else(person, bodies):
+                bodies.append(person)
+                new.append(self._missed(person, stamp_ns) or Followed(person, stamp_ns, stamp_ns, stamp_ns))
         return new
 
     def _is_somebody_else(self, person: Landmarks, bodies: list[Landmarks]) -> bool:
         return is_plausible_person(person) and not self._is_one_of(person, bodies)
 
-    def _confirmed(self, image_bgr: np.ndarray, person: Landmarks) -> Landmarks | None:
+    def _confirmed(self, networks: BlazePoseNetworks, image_bgr: np.ndarray, person: Landmarks) -> Landmarks | None:
         """The person as the next region shows them, where that and more agree with what was found, else None."""
         if person.presence < PRESENT:
             return None
         region = person.next_region
         regions = [replace(region, side=scale * region.side) for scale in (1.0, SMALLER, LARGER)]
-        again, small, large = self._networks.landmarks(image_bgr, regions, PRESENT)
+        again, small, large = networks.landmarks(image_bgr, regions, PRESENT)
         if again is None or small is None or large is None:
             return None
         if np.mean([seen.presence for seen in (person, again, small, large)]) < LASTING_PRESENCE:
@@ -334,19 +347,16 @@ class BlazePoseDetector:
         apart = max(float(np.linalg.norm(a.xy_px - person.xy_px, axis=1).mean()) for a in (again, small)) / region.side
         if apart < AGREE_WELL and person.confidence.mean() >= CONFIDENT:
             return again
-        likely = apart < AGREE and large.presence >= PRESENT_IN_LARGER
-        return again if likely and any(self._is_detected(image_bgr, region, size) for size in VERIFY_TILES) else None
-
-    def _is_detected(self, image_bgr: np.ndarray, region: Region, size: float) -> bool:
-        """Whether the person detector sees somebody there in a tile of so many of the region's sides."""
+        if apart >= AGREE or large.presence < PRESENT_IN_LARGER:
+            return None
         height, width = image_bgr.shape[:2]
-        tile = around(region.centre, size * region.side, width, height)
-        view = tile.view(image_bgr, self._networks.detector_size)
-        return any(
-            np.linalg.norm(seen.centre - region.centre) < FOUND_AGAIN * region.side
-            and SIZES[0] < seen.side / region.side < SIZES[1]
-            for seen in self._networks.regions(view, tile, AGAIN_SCORE)
-        )
+        for size in VERIFY_TILES:
+            tile = around(region.centre, size * region.side, width, height)
+            for seen in networks.regions(tile.view(image_bgr, networks.detector_size), tile, AGAIN_SCORE):
+                near = np.linalg.norm(seen.centre - region.centre) < FOUND_AGAIN * region.side
+                if near and SIZES[0] < seen.side / region.side < SIZES[1]:
+                    return again
+        return None
 
     def _missed(self, person: Landmarks, stamp_ns: int) -> Followed | None:
         """The occluded or lost track whose prediction fits a detected person best, or None."""

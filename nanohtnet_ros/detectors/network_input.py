@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from threading import get_ident
+from typing import Any
 
 import cv2
 import numpy as np
@@ -84,7 +86,10 @@ def letterbox(image: np.ndarray, size: tuple[int, int], centred: bool) -> tuple[
 
 
 class NetworkInput:
-    """One network's input, in memory that is used again: fresh memory for every image would cost more than the rest."""
+    """One network's input, in memory that is used again: fresh memory for every image would cost more than the rest.
+
+    Each thread has its own; none is pickled.
+    """
 
     def __init__(
         self,
@@ -102,13 +107,17 @@ class NetworkInput:
         height, width = session.input_shape[2:]
         self.size = width if width > 0 else default[0], height if height > 0 else default[1]
         self._normalisation = normalisation
-        self._x = np.empty((1, 3, *self.size[::-1]), np.float32)
+        self._memory: dict[int, np.ndarray] = {}  # of each thread
 
     def batch(self, images_bgr: list[np.ndarray]) -> np.ndarray:
-        """(N, 3, H, W) float32 of N images of the input's size, good until the next call."""
-        if len(self._x) < len(images_bgr):
-            self._x = np.empty((len(images_bgr), *self._x.shape[1:]), np.float32)
-        return self._normalisation.write(images_bgr, self._x)
+        """(N, 3, H, W) float32 of N images of the input's size, good until the thread's next call."""
+        x = self._memory.get(get_ident())
+        if x is None or len(x) < len(images_bgr):
+            x = self._memory[get_ident()] = np.empty((len(images_bgr), 3, *self.size[::-1]), np.float32)
+        return self._normalisation.write(images_bgr, x)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_memory": {}}
 
     def letterboxed(self, image_bgr: np.ndarray, centred: bool) -> tuple[np.ndarray, Letterbox]:
         """(1, 3, H, W) of an image of any size, and where it lies in that."""
