@@ -27,6 +27,7 @@ import numpy as np
 
 from nanohtnet_ros.core.skeleton import H36M_17, H36M_LIMBS, Joint
 from nanohtnet_ros.core.transforms import rotation_to_xyzw
+from nanohtnet_ros.core.vectors import cross, norm
 
 REP_155_NAMES = (
     "body",
@@ -133,7 +134,7 @@ def joint_frames(joints_rel_m: np.ndarray) -> JointFrames:
 def _direction(joints: np.ndarray, start: int, end: int) -> np.ndarray | None:
     """(3,) unit vector from one joint to another; None where one is missing or they meet."""
     along = joints[end] - joints[start]
-    length = np.linalg.norm(along)
+    length = norm(along)
     return along / length if length > SHORTEST_BONE_M else None
 
 
@@ -142,23 +143,23 @@ def _axes(z: np.ndarray | None, y: np.ndarray | None) -> np.ndarray | None:
     if z is None or y is None:
         return None
     y = y - (y @ z) * z
-    length = np.linalg.norm(y)
+    length = norm(y)
     if length < SMALLEST_SINE:
         return None
     y = y / length
-    return np.column_stack((np.cross(y, z), y, z))
+    return np.column_stack((cross(y, z), y, z))
 
 
 def _turned(rotation: np.ndarray, z: np.ndarray | None) -> np.ndarray | None:
     """A rotation turned the shortest way to a new z; about its x where the new z is opposite."""
     if z is None:
         return None
-    axis, cosine = np.cross(rotation[:, 2], z), rotation[:, 2] @ z
+    axis, cosine = cross(rotation[:, 2], z), rotation[:, 2] @ z
     if cosine < -1 + 1e-9:
         return rotation * (1, -1, -1)
-    x, y, w = axis
-    cross = np.array([(0, -w, y), (w, 0, -x), (-y, x, 0)])
-    return (np.eye(3) + cross + cross @ cross / (1 + cosine)) @ rotation  # Rodrigues' formula
+    x, y, w = axis.tolist()
+    times = np.array([(0, -w, y), (w, 0, -x), (-y, x, 0)])  # the axis, as a matrix of its vector product
+    return rotation + (times + times @ times / (1 + cosine)) @ rotation  # Rodrigues' formula
 
 
 def _body_rotation(joints: np.ndarray) -> np.ndarray | None:
@@ -172,7 +173,7 @@ def _head_rotation(joints: np.ndarray, torso: np.ndarray) -> np.ndarray | None:
     up, face = _direction(joints, Joint.THORAX, Joint.HEAD), _direction(joints, Joint.THORAX, Joint.NECK)
     if up is None:
         return None
-    facing = None if face is None else _axes(up, np.cross(up, face))
+    facing = None if face is None else _axes(up, cross(up, face))
     return _turned(torso, up) if facing is None else facing
 
 
@@ -181,7 +182,7 @@ def _upper_limb_rotation(
 ) -> np.ndarray | None:
     """Rotation of an upper arm or thigh, from its own direction and the lower one's, both against the limb."""
     if upper is not None and lower is not None:
-        hinge = np.cross(upper, lower) if leg else np.cross(lower, upper)
-        if np.linalg.norm(hinge) > SMALLEST_BEND_SINE:
+        hinge = cross(upper, lower) if leg else cross(lower, upper)
+        if norm(hinge) > SMALLEST_BEND_SINE:
             return _axes(upper, hinge)
     return _turned(parent, upper)

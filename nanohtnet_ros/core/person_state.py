@@ -23,6 +23,7 @@ from nanohtnet_ros.core.postures import (
     pointing_ray,
     posture_probabilities,
 )
+from nanohtnet_ros.core.vectors import cross, norm
 from nanohtnet_ros.core.window import NS_PER_S
 
 HISTORY_S = 2.0
@@ -222,7 +223,7 @@ class PersonStates:
         arms = np.stack([moment.arms for moment in history.moments])
         for index, (side, arm) in enumerate(ARMS.items()):
             known = float(sure[list(arm)].min())
-            still = above(-float(np.linalg.norm(velocities[arm[2]])), -STILL_M_S, 0.1)
+            still = above(-norm(velocities[arm[2]]), -STILL_M_S, 0.1)
             stretched = float(np.mean([moment.stretched[index] for moment in held]))
             likely = {
                 GestureKind.HAND_RAISED: float(np.mean([moment.raised[index] for moment in held])),
@@ -249,7 +250,7 @@ def _moment(person: Person, time_s: float, up: np.ndarray) -> _Moment:
         root_m,
         joint_angles(joint_frames(joints)),
         posture_probabilities(joints, up),
-        arms @ np.column_stack((np.cross(up, ahead), up, ahead)),
+        arms @ np.column_stack((cross(up, ahead), up, ahead)),
         np.array([hand_raised(joints, up, side) for side in ARMS]),
         np.array([arm_stretched(joints, up, side) for side in ARMS]),
     )

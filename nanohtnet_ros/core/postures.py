@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 
 import numpy as np
 
 from nanohtnet_ros.core.body import ANKLE_HEIGHT_M
 from nanohtnet_ros.core.skeleton import LEFT_ARM, LEFT_LEG, RIGHT_ARM, RIGHT_LEG, Joint
+from nanohtnet_ros.core.vectors import cross, norm
 
 
 class Posture(IntEnum):
@@ -33,13 +35,13 @@ UNSURE_SHARE = 0.05  # likewise of a length in leg or arm lengths
 
 def above(value: float, limit: float, unsure: float) -> float:
     """How sure a value lies above a limit, 0 to 1: a logistic function, 0.5 at the limit; 0 for NaN."""
-    return float(1 / (1 + np.exp(np.clip((limit - value) / unsure, -50, 50)))) if np.isfinite(value) else 0.0
+    return 1 / (1 + math.exp(min(max((limit - value) / unsure, -50.0), 50.0))) if math.isfinite(value) else 0.0
 
 
 def angle_deg(a: np.ndarray, b: np.ndarray) -> float:
     """Angle between two vectors, degrees; NaN where one is zero or not known."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return float(np.degrees(np.arccos(np.clip(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)), -1, 1))))
+    lengths = norm(a) * norm(b)
+    return math.degrees(math.acos(min(max(float(a @ b) / lengths, -1.0), 1.0))) if lengths > 0 else math.nan
 
 
 def facing(joints_m: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, float]:
@@ -53,9 +55,9 @@ def facing(joints_m: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, float]:
         level, 0 to 1: near 0 for somebody who lies on a side.
     """
     lines = [joints_m[left] - joints_m[right] for left, right in (FACING_JOINTS[:2], FACING_JOINTS[2:])]
-    known = [line / norm for line in lines if (norm := np.linalg.norm(line)) > 0.01]  # False for NaN
-    ahead = np.cross(np.sum(known, axis=0) / len(known), up) if known else np.full(3, np.nan)
-    length = float(np.linalg.norm(ahead))
+    known = [line / length for line in lines if (length := norm(line)) > 0.01]  # False for NaN
+    ahead = cross(np.sum(known, axis=0) / len(known), up) if known else np.full(3, np.nan)
+    length = norm(ahead)
     if not length > 0.01:
         return np.full(3, np.nan), 0.0
     return ahead / length, min(1.0, length)
