@@ -29,8 +29,7 @@ LOST_TILE = 1.25  # side of the tile around a lost person, in units of their reg
 DETECTIONS_ALONE = 2  # detections a frame while no person is tracked
 MOST_DETECTIONS = 3  # a frame, while tracking
 CANDIDATES = 2  # of one detection that landmarks are computed for, while tracking
-# With more between two frames a detection is waited for; what is older when the next frame comes is not looked at.
-SLOW_S, STALE_S = 0.07, 0.15
+STALE_S = 0.3  # between two frames: with more a search is waited for, since people will not be there any more
 # A new person must be present by so much in the next region, a smaller and a larger one, and have the same landmarks in
 # the first two: within so much on average, in units of the region's side, where the mean confidence is so high; ...
 SMALLER, LARGER, PRESENT = 0.85, 1.2, 0.7
@@ -183,7 +182,7 @@ class BlazePoseDetector:
         looks = self._looks(len(seen), stamp_ns)
         if looks:
             self._begin_search(image_bgr, stamp_ns, seen, looks)
-        if not seen or self._period_s() > SLOW_S:
+        if not seen or self._period_s() > STALE_S:
             seen += self._newcomers(image_bgr, stamp_ns, seen)
         self._followed = seen[: self.config.max_people] + self._hidden
         return [

@@ -381,7 +381,7 @@ def test_looks_keep_their_rate_at_any_rate_of_frames_while_somebody_is_there(cam
     assert len(networks.tiles) == pytest.approx(4 * expected_hz, abs=3)
 
 
-@pytest.mark.parametrize(("camera_hz", "later"), [(10, 0), (30, 1)])
+@pytest.mark.parametrize(("camera_hz", "later"), [(2, 0), (10, 1), (30, 1)])
 def test_newcomers_are_in_the_frame_that_shows_them_of_a_slow_camera_else_in_the_next(camera_hz, later):
     networks = KnowingNetworks(standing_landmarks((200, 240), 300), standing_landmarks((450, 240), 280))
     # In white images both are seen, whatever the tile, else the first.
