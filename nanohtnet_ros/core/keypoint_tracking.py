@@ -62,6 +62,10 @@ class KeypointTracker:
         self.tracker.reset()
         self._last_ns = None
 
+    def dropped(self, frames: int) -> None:
+        """Tell the detector that so many frames before the next one were not seen for want of time: it may do less."""
+        getattr(self._detector, "dropped", int)(frames)
+
     def step(self, image_bgr: np.ndarray, stamp_ns: int, ground: Ground | None = None) -> list[TrackedKeypoints]:
         """Find everybody in one frame.
 

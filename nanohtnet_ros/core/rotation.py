@@ -59,6 +59,10 @@ class RotatedDetector:
         """Of the detector, if it has any."""
         return getattr(self._detector, "rates_hz", {})
 
+    def dropped(self, frames: int) -> None:
+        """Tell the detector, if it cares."""
+        getattr(self._detector, "dropped", int)(frames)
+
     def reset(self) -> None:
         """Forget what earlier images taught."""
         self._detector.reset()

@@ -171,6 +171,10 @@ class BlazePoseDetector:
         """Person detections a second while tracking, and landmarks of a person who may wait, now."""
         return {"detect": self._schedule.rate_hz, "landmark": self._schedule.landmark_rate_hz}
 
+    def dropped(self, frames: int) -> None:
+        """Search less for a while: so many frames before the next one were not seen for want of time."""
+        self._schedule.dropped(frames)
+
     def detect(self, image_bgr: np.ndarray, stamp_ns: int) -> list[Keypoints]:
         with self._schedule.frame():
             return self._detect(image_bgr, stamp_ns)

@@ -140,6 +140,10 @@ class RTMPoseDetector:
         """Person detections a second while tracking, now."""
         return {"detect": self._schedule.rate_hz}
 
+    def dropped(self, frames: int) -> None:
+        """Detect people less often for a while: so many frames before the next one were not seen for want of time."""
+        self._schedule.dropped(frames)
+
     def detect(self, image_bgr: np.ndarray, stamp_ns: int) -> list[Keypoints]:
         with self._schedule.frame():
             return self._detect(image_bgr, stamp_ns)

@@ -11,6 +11,9 @@ from nanohtnet_ros.core.window import NS_PER_S
 
 LEAST_HZ, LEAST_LANDMARK_HZ = 1.0, 5.0  # the rates that a budget leaves, unless less was asked for
 GAIN = 0.05  # relative change of the rates in a frame that takes none, or twice, of its budget
+# Without a budget: where frames are dropped detections become this much rarer for each, down to this rate, and again so
+# much more frequent with every frame.
+DROPPED, DROPPED_LEAST_HZ, RECOVERED = 0.7, 10.0, 1.003
 
 
 class Schedule:
@@ -76,8 +79,16 @@ class Schedule:
         yield
         self.spent(1e3 * (perf_counter() - started))
 
+    def dropped(self, frames: int) -> None:
+        """Lower the rates, in proportion: so many frames were not seen for want of time."""
+        if frames and not self._budget_ms:
+            least = max(min(DROPPED_LEAST_HZ / self._most_hz, 1.0), self._least_scale)
+            self._scale = max(self._scale * DROPPED**frames, least)
+
     def spent(self, frame_ms: float) -> None:
         """Bring both rates, in proportion, nearer to those at which frames take their budget on average."""
-        if self._budget_ms:
+        if not self._budget_ms:
+            self._scale = min(self._scale * RECOVERED, 1.0)
+        else:
             wanted = self._scale * math.exp(GAIN * max(1.0 - frame_ms / self._budget_ms, -1.0))
             self._scale = min(max(wanted, self._least_scale), 1.0)

@@ -51,6 +51,7 @@ class DetectorProcessor(Processor[DetectorNodeParameters, DetectorInputs]):
         with self._node.times.stage("convert"):
             image = inputs.images.image(msg)
         ground = inputs.ground.ground(msg.header) if inputs.ground else None
+        self._tracker.dropped(self._node.newly_dropped())
         people = self._tracker.step(image, stamp_ns(msg.header), ground)
         with self._node.times.stage("publish"):
             self._output.publish(people, msg.header, image)

@@ -111,6 +111,7 @@ class PipelineNode(LifecycleNode, Generic[P]):
         self._inputs: list[Input] = []
         self._outputs: list[Closable] = []
         self._last_track_id = 0
+        self._dropped_before = 0
         self._log_handler = NodeLogHandler(self)
         self.counts = dict.fromkeys(("inputs", "dropped", "refused", "stale", "failed", "outputs"), 0)
         self.input_rate, self.output_rate = Rate(), Rate()
@@ -253,6 +254,12 @@ class PipelineNode(LifecycleNode, Generic[P]):
         self.input_rate.tick()
         if self._worker is not None:
             self._worker.put(item, source)
+
+    def newly_dropped(self) -> int:
+        """How many inputs were dropped since this was asked last: they waited when a newer one came."""
+        dropped = 0 if self._worker is None else self._worker.replaced
+        before, self._dropped_before = min(self._dropped_before, dropped), dropped
+        return dropped - before
 
     def _work(self, items: dict[str, Any]) -> None:
         try:

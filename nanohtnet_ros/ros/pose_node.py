@@ -61,6 +61,7 @@ class PoseProcessor(Processor[PoseNodeParameters, PoseInputs]):
         camera = inputs.calibration.camera(width, height, node.settings.values.horizontal_fov_deg)
         depth_m = inputs.depth.depth_m(stamp_ns(header), (width, height)) if inputs.depth else None
         ground = inputs.ground.ground(header)
+        self._estimator.tracker.dropped(node.newly_dropped())
         people = self._estimator.step(image, stamp_ns(header), camera, depth_m, ground)
         delay_ns = self._estimator.lifter.delay_ns
         with node.times.stage("publish"):

@@ -43,6 +43,22 @@ def test_a_budget_sets_the_rate_at_which_frames_take_it(budget_ms, mean_ms, rate
     assert rate_hz in (None, pytest.approx(schedule.rate_hz))
 
 
+def test_dropped_frames_lower_the_rate_for_a_while():
+    schedule, rates_hz = Schedule(30.0), []
+    for i in range(600):
+        schedule.dropped(3 * (i == 0) + (i == 1))
+        schedule.spent(40.0)
+        rates_hz.append(schedule.rate_hz)
+    assert rates_hz[1] == pytest.approx(10.0, rel=0.01)
+    assert (np.diff(rates_hz[1:]) >= 0).all() and rates_hz[100] < 15.0 and rates_hz[-1] == 30.0
+
+
+def test_dropped_frames_raise_no_rate_that_is_low():
+    schedule = Schedule(5.0)
+    schedule.dropped(10)
+    assert schedule.rate_hz == 5.0
+
+
 def test_without_a_budget_the_rate_stays():
     schedule = Schedule(10.0)
     schedule.spent(1e6)
