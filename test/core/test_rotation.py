@@ -98,6 +98,19 @@ def test_a_phone_that_is_turned_over_finds_people_all_the_while():
     assert inner.resets == 2
 
 
+def test_dropped_frames_are_told_to_detectors_that_care():
+    class Hurried(BrightSpot):
+        frames = 0
+
+        def dropped(self, frames: int) -> None:
+            self.frames += frames
+
+    for inner in (BrightSpot(), Hurried()):
+        for detector in (inner, RotatedDetector(inner, 90)):
+            KeypointTracker(detector, Tracker()).dropped(3)
+    assert inner.frames == 6
+
+
 def test_without_gravity_a_network_sees_people_as_it_was_turned_last():
     camera = Camera(640, 640, 600.0, 600.0, 319.5, 319.5)
     standing = STANDING_M @ upright_from_optical(90) + (0.2, 0.1, 4.0)
