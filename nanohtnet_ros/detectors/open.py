@@ -41,7 +41,7 @@ def open_detector(
         name: one that `nanohtnet models list` shows, or the path of a network's file.
         max_people: people found at most.
         detect_rate_hz: person detections a second while tracking, for BlazePose and RTMPose.
-        threads: CPU threads of each network.
+        threads: CPU threads of each network; BlazePose's search has one more of its own.
         latency_budget_ms: mean time of a frame's detection for which the rates are lowered, milliseconds; 0 for any.
         search_s: longest time in which BlazePose searches the whole image for people, seconds; the longer, the
             farther away they may be.
