@@ -92,7 +92,9 @@ class TrackingSettings(RuntimeSettings):
     max_missed_s: float = setting(
         TrackerConfig.max_missed_s, "a track without a detection for this long ends, seconds", 0.05, 60.0, live=True
     )
-    threads: int = setting(2, "CPU threads of each of the detector's networks; BlazePose's search has one more of its own", 1, 64)
+    threads: int = setting(
+        2, "CPU threads of each of the detector's networks; BlazePose's search has one more of its own", 1, 64
+    )
 
     @property
     def tracker(self) -> TrackerConfig:
