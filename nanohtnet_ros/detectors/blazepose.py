@@ -290,7 +290,8 @@ class BlazePoseDetector:
     def _begin_search(self, image_bgr: np.ndarray, stamp_ns: int, known: list[Followed], looks: int) -> None:
         """Begin to search so many tiles for people who are none of the known ones."""
         tiles = [self._next_tile(image_bgr, stamp_ns, bool(known), looks) for _ in range(looks)]
-        image, bodies, networks = image_bgr.copy(), [person.landmarks for person in known], self._networks
+        image = image_bgr.copy() if known else image_bgr  # without, it is waited for
+        bodies, networks = [person.landmarks for person in known], self._networks
 
         def search() -> tuple[int, list[Landmarks]]:
             found: list[Landmarks] = []
