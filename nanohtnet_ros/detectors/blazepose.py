@@ -224,10 +224,10 @@ class BlazePoseDetector:
         config, period_s = self.config, self._period_s()
         limit_ns = round(config.hidden_s * NS_PER_S)
         seen = self._waiting(stamp_ns)
-        followed_now = [followed for followed in self._followed if followed not in seen]
-        regions = [followed.region(stamp_ns, period_s) for followed in followed_now]
+        in_view = [followed for followed in self._followed if followed not in seen and followed not in self._hidden]
+        regions = [followed.region(stamp_ns, period_s) for followed in in_view]
         landmarks = self._networks.landmarks(image_bgr, regions, config.presence_threshold)
-        found = list(zip(followed_now, landmarks, strict=True))
+        found = [*zip(in_view, landmarks, strict=True), *((followed, None) for followed in self._hidden)]
         # Of two regions on one body the older stays, then the one with the smaller prediction error.
         found.sort(
             key=lambda pair: (
@@ -240,7 +240,7 @@ class BlazePoseDetector:
             was_hidden = followed in self._hidden
             new = stamp_ns - followed.first_ns < NEW_S * NS_PER_S
             others = [other.landmarks for other in seen]
-            if others and not new and (person is None or was_hidden or self._is_one_of(person, others)):
+            if was_hidden or (others and not new and (person is None or self._is_one_of(person, others))):
                 person = self._behind(image_bgr, followed, others, stamp_ns)
             if person is not None and not any(self._same(person, other) for other in others):
                 apart = not any(self._on_body(person, other) for other in others)
@@ -285,7 +285,8 @@ class BlazePoseDetector:
             cover(masked, Tile(0.0, 0.0, len(masked)), other, MASK)
         region = followed.region(stamp_ns, self._period_s())
         person = self._networks.landmarks(masked, [region], self.config.presence_threshold)[0]
-        return person if person and followed.prediction_error(person, stamp_ns) < BEHIND else None
+        expected = person and (not others or followed.prediction_error(person, stamp_ns) < BEHIND)
+        return person if expected else None
 
     def _begin_search(self, image_bgr: np.ndarray, stamp_ns: int, known: list[Followed], looks: int) -> None:
         """Begin to search so many tiles for people who are none of the known ones."""
