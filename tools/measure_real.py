@@ -240,7 +240,8 @@ def chosen_clips(args: argparse.Namespace) -> list[MeasuredClip]:
     clips = folder_clips(args.folder) if args.folder else real_clips() + rendered_clips()
     if args.changed and not args.folder:
         walk, two = clips[3:]
-        clips += [waist_up(walk), waist_up(two), scaled(walk, 1 / 2), scaled(walk, 1 / 3), scaled(two, 1 / 2)]
+        clips += [waist_up(clip) for clip in (*clips[:2], walk, two)]
+        clips += [scaled(walk, 1 / 2), scaled(walk, 1 / 3), scaled(two, 1 / 2)]
         clips += [rolled(clip, 20) for clip in (clips[0], walk)] + [paused(walk, 30)]
     return [clip for clip in clips if not args.clips or any(word in clip.name for word in args.clips.split(","))]
 
