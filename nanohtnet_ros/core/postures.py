@@ -117,7 +117,7 @@ def posture_probabilities(joints_m: np.ndarray, up: np.ndarray) -> np.ndarray:
 def hand_raised(joints_m: np.ndarray, up: np.ndarray, side: str) -> float:
     """How sure a hand is held above the chin by somebody whose trunk is upright, 0 to 1."""
     shoulder, elbow, wrist = joints_m[list(ARMS[side])]
-    arm_m = np.linalg.norm(elbow - shoulder) + np.linalg.norm(wrist - elbow)
+    arm_m = norm(elbow - shoulder) + norm(wrist - elbow)
     upright = above(-angle_deg(joints_m[Joint.THORAX] - joints_m[Joint.HIP], up), -50, UNSURE_DEG)
     return upright * above(float(up @ (wrist - shoulder) / arm_m), 0.3, UNSURE_SHARE)
 
@@ -138,4 +138,4 @@ def pointing_ray(joints_m: np.ndarray, side: str) -> tuple[np.ndarray, np.ndarra
     """
     shoulder, _, wrist = joints_m[list(ARMS[side])]
     eyes = joints_m[Joint.NECK] if np.isfinite(joints_m[Joint.NECK]).all() else shoulder
-    return wrist, (wrist - eyes) / np.linalg.norm(wrist - eyes)
+    return wrist, (wrist - eyes) / norm(wrist - eyes)

@@ -154,7 +154,7 @@ class Peer:
     def call(self, name: str, kind: type, request):
         """Call a service and wait for its answer; what only asks is asked again.
 
-        Fast DDS drops an answer whose client the server does not know 0.1 s after the request, as on a busy machine.
+        rmw_fastrtps drops an answer whose client's reader is not matched after 0.1 s (its pull requests 390 and 467).
         """
         if name not in self._clients:
             self._clients[name] = self.node.create_client(kind, name)
